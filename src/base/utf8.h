@@ -1,0 +1,13 @@
+/* utf8: RFC 3629 checks: no overlong form, no surrogate, nothing above U+10FFFF. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+
+bool utf8_valid(struct str s);
+bool utf8_is_ascii(struct str s); /* no octet above 0x7f */
+/* Appends s for a terminal or a log line: control characters, DEL, C1 and octets that are
+ * not UTF-8 come out as \xNN; backslash as \\. */
+void utf8_escape(struct buf *out, struct str s);
