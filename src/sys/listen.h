@@ -1,0 +1,38 @@
+/*
+ * listen: sockets that wait for connections, and addresses as text. Addresses are numeric
+ * everywhere; nothing here asks a resolver. All calls: 0 or -errno; every socket made here is
+ * non-blocking (unix_connect's is not) and close-on-exec.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/* An address of the internet. IPv4 is kept as ::ffff:a.b.c.d and shown as a.b.c.d. */
+struct sys_addr {
+	unsigned char ip[16];
+	uint16_t port;
+	bool is_v4;
+	char text[INET6_ADDRSTRLEN];
+};
+bool sys_addr_of(const struct sockaddr *sa, socklen_t len, struct sys_addr *ret);
+bool sys_addr_parse(const char *text, struct sys_addr *ret); /* port 0 */
+/* The same as text only; "local" for a unix socket, "unknown" for the rest. */
+const char *sys_addr_text(const struct sockaddr *sa, socklen_t len, char out[INET6_ADDRSTRLEN]);
+
+enum { LISTEN_REUSEPORT = 1u << 0 }; /* others of ours listen there too; the kernel shares out */
+
+/* address "*": every address, IPv4 and IPv6 (only IPv4 where the host has no IPv6); "::" is
+ * IPv6 only. port 0: the kernel picks one, see listen_port(). */
+int listen_tcp(const char *address, uint16_t port, unsigned flags, int *ret_fd);
+int listen_port(int fd, uint16_t *ret);
+/* The next connection: -EAGAIN when none waits, -ECONNABORTED when it has already gone. */
+int listen_accept(int fd, int *ret_fd, struct sys_addr *ret_peer);
+
+/* A unix stream socket of mode 0600. A socket file in the way is removed when nobody answers
+ * there, else -EADDRINUSE. Paths may be longer than sun_path. Parent only: sets the umask for a
+ * moment. */
+int listen_unix(const char *path, int *ret_fd);
+int unix_connect(const char *path, int *ret_fd); /* blocking */
