@@ -1,0 +1,110 @@
+#include "base/check.h"
+#include "ipc/msg.h"
+
+#define ADDRESS_MAX 1024
+#define NOTIFY_MAX 64
+#define QID_MAX 128
+#define ENVID_MAX 256
+#define RET_MAX 4
+#define TRACE_MAX (64u << 10)
+#define HISTORY_MAX (256u << 10)
+
+static void
+put_capped(struct buf *b, struct str s, size_t max)
+{
+	if (s.len > max)
+		b->failed = true;
+	put_str(b, s);
+}
+
+/* A string that ends up inside a line of a header or of a log. */
+static struct str
+get_line(struct wire *w, size_t max)
+{
+	struct str s = get_str(w, max);
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
+			w->bad = true;
+	return s;
+}
+
+void
+msg_rcpt_put(struct buf *b, const struct msg_rcpt *m)
+{
+	put_u64(b, m->account);
+	put_capped(b, m->rcpt, ADDRESS_MAX);
+	put_capped(b, m->notify, NOTIFY_MAX);
+	put_capped(b, m->orcpt, ADDRESS_MAX);
+}
+
+bool
+msg_rcpt_get(struct wire *w, struct msg_rcpt *ret)
+{
+	struct msg_rcpt m = { 0 };
+	m.account = get_u64(w);
+	m.rcpt = get_line(w, ADDRESS_MAX);
+	m.notify = get_line(w, NOTIFY_MAX);
+	m.orcpt = get_line(w, ADDRESS_MAX);
+	if (w->bad)
+		return false;
+	*ret = m;
+	return true;
+}
+
+void
+msg_accept_put(struct buf *b, const struct msg_accept *m)
+{
+	check(m->n_rcpt >= 1 && m->n_rcpt <= RCPT_MAX);
+	put_u64(b, m->session);
+	put_u64(b, m->time_ms);
+	put_u64(b, m->size);
+	put_u32(b, m->header_len);
+	put_u8(b, m->insert_blank);
+	put_capped(b, m->qid, QID_MAX);
+	put_capped(b, m->from, ADDRESS_MAX);
+	put_capped(b, m->envid, ENVID_MAX);
+	put_capped(b, m->ret, RET_MAX);
+	put_capped(b, m->trace, TRACE_MAX);
+	put_capped(b, m->history, HISTORY_MAX);
+	put_u32(b, m->n_rcpt);
+	buf_puts(b, m->rcpts);
+}
+
+static bool
+rcpts_valid(struct str rcpts, uint32_t n)
+{
+	struct wire w = wire_of(rcpts);
+	struct msg_rcpt rcpt;
+	for (uint32_t i = 0; i < n; i++)
+		if (!msg_rcpt_get(&w, &rcpt))
+			return false;
+	return wire_done(&w);
+}
+
+bool
+msg_accept_get(struct str body, struct msg_accept *ret)
+{
+	struct wire w = wire_of(body);
+	struct msg_accept m = { 0 };
+	m.session = get_u64(&w);
+	m.time_ms = get_u64(&w);
+	m.size = get_u64(&w);
+	m.header_len = get_u32(&w);
+	m.insert_blank = get_bool(&w);
+	m.qid = get_line(&w, QID_MAX);
+	m.from = get_line(&w, ADDRESS_MAX);
+	m.envid = get_line(&w, ENVID_MAX);
+	m.ret = get_line(&w, RET_MAX);
+	m.trace = get_str(&w, TRACE_MAX);
+	m.history = get_str(&w, HISTORY_MAX);
+	m.n_rcpt = get_u32(&w);
+	m.rcpts = get_rest(&w);
+	if (!wire_done(&w) || m.n_rcpt == 0 || m.n_rcpt > RCPT_MAX || m.header_len > m.size)
+		return false;
+	if (m.ret.len && !str_eq(m.ret, STR("FULL")) && !str_eq(m.ret, STR("HDRS")))
+		return false;
+	if (!rcpts_valid(m.rcpts, m.n_rcpt))
+		return false;
+	*ret = m;
+	return true;
+}

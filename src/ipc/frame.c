@@ -1,0 +1,130 @@
+#include "ipc/frame.h"
+
+#include "base/check.h"
+#include "base/wire.h"
+
+/* Octets of the bodies whose size is fixed; msg.c writes them. */
+#define SETUP_LEN 13
+#define PEER_LEN 3
+#define READY_LEN 8
+#define STATUS_LEN (12 + 8 * STATUS_KEY_COUNT)
+#define STATE_LEN 25
+#define DONE_MAX (1 + 4 + 4096)
+
+static const struct frame_type types[] = {
+	[IPC_SETUP] = { "setup", SETUP_LEN, true },
+	[IPC_LISTENER] = { "listener", 2, true },
+	[IPC_UNLISTEN] = { "unlisten", 2, false },
+	[IPC_PEER] = { "peer", PEER_LEN, true },
+	[IPC_CTL] = { "ctl", 0, true },
+	[IPC_TALLY] = { "tally", 2, true },
+	[IPC_STATUS_ASK] = { "status-ask", 0, false },
+	[IPC_DRAIN] = { "drain", 4, false },
+	[IPC_LOG] = { "log", 0, true },
+	[IPC_READY] = { "ready", READY_LEN, false },
+	[IPC_STATUS] = { "status", STATUS_LEN, false },
+	[IPC_BODY_OPEN] = { "body-open", 0, false },
+	[IPC_BODY_DATA] = { "body-data", IPC_BODY_MAX, false },
+	[IPC_BODY_DROP] = { "body-drop", 0, false },
+	[IPC_ACCEPT] = { "accept", IPC_BODY_MAX, false },
+	[IPC_ACCEPT_ASK] = { "accept-ask", 0, false },
+	[IPC_ACCEPTED] = { "accepted", 1, false },
+	[IPC_DIRECTORY] = { "directory", 0, true },
+	[IPC_STORE_STATE] = { "store-state", STATE_LEN, false },
+	[IPC_SYNC] = { "sync", 16, false },
+	[IPC_SYNCED] = { "synced", 0, false },
+	[IPC_CTL_TO] = { "ctl-to", 1, false },
+	[IPC_CTL_OK] = { "ctl-ok", 0, false },
+	[IPC_ASK] = { "ask", IPC_BODY_MAX, false },
+	[IPC_ROW] = { "row", IPC_BODY_MAX, false },
+	[IPC_DONE] = { "done", DONE_MAX, false },
+};
+
+const struct frame_type *
+frame_type(uint16_t type)
+{
+	if (type >= ARRAY_LEN(types) || !types[type].name)
+		return NULL;
+	return &types[type];
+}
+
+size_t
+frame_size(uint32_t body_len)
+{
+	return FRAME_HEAD + (((size_t)body_len + 7) & ~(size_t)7);
+}
+
+void
+frame_head_put(unsigned char out[FRAME_HEAD], const struct frame_head *h)
+{
+	be32_put(out, h->len);
+	out[4] = (unsigned char)(h->type >> 8);
+	out[5] = (unsigned char)h->type;
+	out[6] = IPC_VERSION;
+	out[7] = h->fd ? FRAME_FD : 0;
+	be64_put(out + 8, h->id);
+}
+
+static const char *
+head_fault(const struct frame_head *h, uint8_t version, uint8_t flags)
+{
+	const struct frame_type *t = frame_type(h->type);
+	if (version != IPC_VERSION)
+		return "frame of another version";
+	if (!t)
+		return "frame of unknown type";
+	if (flags & ~FRAME_FD)
+		return "frame with unknown flags";
+	if (h->len > t->body_max)
+		return "frame with a longer body than its type allows";
+	if (h->fd && !t->fd)
+		return "frame with a descriptor that its type does not carry";
+	if (!h->fd && t->fd)
+		return "frame without the descriptor of its type";
+	return NULL;
+}
+
+enum frame_verdict
+ipc_frame_head_get(struct str in, struct frame_head *ret, const char **ret_why)
+{
+	if (in.len < FRAME_HEAD)
+		return FRAME_MORE;
+	struct wire w = wire_of(str_first(in, FRAME_HEAD));
+	struct frame_head h = { 0 };
+	h.len = get_u32(&w);
+	h.type = get_u16(&w);
+	uint8_t version = get_u8(&w);
+	uint8_t flags = get_u8(&w);
+	h.fd = flags & FRAME_FD;
+	h.id = get_u64(&w);
+	const char *fault = head_fault(&h, version, flags);
+	if (fault) {
+		*ret_why = fault;
+		return FRAME_BAD;
+	}
+	*ret = h;
+	return FRAME_OK;
+}
+
+enum frame_verdict
+ipc_frame_get(struct str in, struct frame_head *ret, struct str *ret_body, size_t *ret_size,
+    const char **ret_why)
+{
+	struct frame_head h;
+	enum frame_verdict v = ipc_frame_head_get(in, &h, ret_why);
+	if (v != FRAME_OK)
+		return v;
+	size_t size = frame_size(h.len);
+	if (in.len < size)
+		return FRAME_MORE;
+	for (size_t i = FRAME_HEAD + h.len; i < size; i++) {
+		if (in.p[i] != 0) {
+			*ret_why = "frame with octets in its padding";
+			return FRAME_BAD;
+		}
+	}
+	*ret = h;
+	*ret_body = str_n(in.p + FRAME_HEAD, h.len);
+	*ret_size = size;
+	return FRAME_OK;
+}

@@ -1,0 +1,45 @@
+#include "ipc/ops.h"
+
+/* The row of `status`: its own fields, then one per enum status_key in that order. */
+#define STATUS_FIELDS                                                                              \
+	"role index pid state layers uid restarts uptime_ms "                                      \
+	"connections connections_all letters refused directory groups group_letters "              \
+	"durable_lsn applied_lsn segments space_free accounts body_memory index_commits "          \
+	"logins logins_failed log_dropped"
+
+const struct ipc_op ipc_ops[] = {
+	{ "status", ROLE_PARENT, 0, 0, STATUS_FIELDS },
+	{ "reload", ROLE_PARENT, 0, 0, "" },
+	{ "stop", ROLE_PARENT, 0, 0, "" },
+
+	{ "domain.add", ROLE_STORE, 1, 1, "" },
+	{ "domain.remove", ROLE_STORE, 1, 1, "" },
+	{ "domain.list", ROLE_STORE, 0, 0, "domain source" },
+	{ "user.add", ROLE_STORE, 1, 1, "" },
+	{ "user.remove", ROLE_STORE, 1, 1, "" },
+	{ "user.list", ROLE_STORE, 0, 0, "address account" },
+	{ "alias.add", ROLE_STORE, 2, 2, "" },
+	{ "alias.remove", ROLE_STORE, 1, 1, "" },
+	{ "alias.list", ROLE_STORE, 0, 0, "address members source" },
+
+	{ "mailbox.list", ROLE_READER, 1, 1, "name messages bytes uidnext uidvalidity modseq" },
+	{ "mailbox.show", ROLE_READER, 2, 2, "uid time_ms size letter return_path from subject" },
+	{ "mailbox.read", ROLE_READER, 3, 3, "chunk" },
+	{ "mailbox.export", ROLE_READER, 2, 2, "kind uid time_ms size return_path" },
+	{ "trace", ROLE_READER, 1, 1, "letter session time_ms qid from rcpts history" },
+
+	{ "auth.set", ROLE_AUTH, 2, 2, "" },
+	{ "auth.remove", ROLE_AUTH, 1, 1, "" },
+	{ "auth.list", ROLE_AUTH, 0, 0, "address" },
+	{ "auth.check", ROLE_AUTH, 2, 2, "" },
+	{ 0 },
+};
+
+const struct ipc_op *
+ipc_op_find(struct str name)
+{
+	for (const struct ipc_op *op = ipc_ops; op->name; op++)
+		if (str_eq(name, str_of(op->name)))
+			return op;
+	return NULL;
+}

@@ -1,0 +1,38 @@
+/*
+ * ops: the questions the command line may ask, by the role that answers them. One row each in
+ * ops.c: name, role, number of arguments (least and most), names of the row's fields. Arguments
+ * and fields are octet strings; numbers are decimal. Every answer is rows, then one IPC_DONE.
+ *
+ *   parent  status            -> role index pid state layers uid restarts uptime_ms, then one
+ *                                field per enum status_key ("" when the role has no such counter)
+ *           reload, stop
+ *   store   domain.add D, domain.remove D, domain.list            -> domain source(store|config)
+ *           user.add ADDR, user.remove ADDR, user.list            -> address account
+ *           alias.add ADDR MEMBERS(one a line), alias.remove ADDR -
+ *           alias.list                                            -> address members source
+ *   reader  mailbox.list ADDR         -> name messages bytes uidnext uidvalidity modseq
+ *           mailbox.show ADDR NAME    -> uid time_ms size letter return_path from subject
+ *           mailbox.read ADDR NAME UID -> chunk (up to 64 KiB each)
+ *           mailbox.export ADDR NAME  -> "L" uid time_ms size return_path, then "D" chunk ...
+ *           trace ID                  -> letter session time_ms qid from rcpts history
+ *   auth    auth.set ADDR PASSWORD, auth.check ADDR PASSWORD, auth.remove ADDR,
+ *           auth.list                 -> address
+ *
+ * Header values (from, subject) come unfolded, as octets; the command line escapes them for a
+ * terminal. The address of a mailbox is folded by the answering role.
+ */
+#pragma once
+
+#include "base/str.h"
+#include "ipc/msg.h"
+
+#include <stdint.h>
+
+struct ipc_op {
+	const char *name;
+	enum ipc_role role;
+	uint16_t min_args, max_args;
+	const char *fields; /* space-separated names of the row's fields; "" for none */
+};
+extern const struct ipc_op ipc_ops[]; /* ends with name NULL */
+const struct ipc_op *ipc_op_find(struct str name);
