@@ -1,0 +1,149 @@
+#include "conf/conf_priv.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+
+static bool
+is_listener_key(const struct conf_key *k)
+{
+	return (k->flags & CONF_LISTENER) != 0;
+}
+
+static void
+defaults_fill(void *base, bool listener)
+{
+	struct buf err = BUF_INIT(4096);
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if (is_listener_key(k) == listener)
+			check(conf_value_set(k, base, str_of(k->def), &err));
+	buf_done(&err);
+}
+
+static void
+values_done(void *base, bool listener)
+{
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if (is_listener_key(k) == listener &&
+		    (k->type == CONF_TEXT || k->type == CONF_CHOICE))
+			free(*(char **)((char *)base + k->offset));
+}
+
+static void
+replies_done(struct map *m)
+{
+	size_t pos = 0;
+	struct str key;
+	void *text;
+	while (map_next(m, &pos, &key, &text))
+		free(text);
+	map_done(m);
+}
+
+static void
+listener_done(struct conf_listener *l)
+{
+	values_done(l, true);
+	replies_done(&l->replies);
+}
+
+static void
+listener_copy(struct conf_listener *dst, const struct conf_listener *src)
+{
+	size_t pos = 0;
+	struct str key;
+	void *text;
+	*dst = *src;
+	for (const struct conf_key *k = conf_keys; k->name; k++) {
+		if (is_listener_key(k) && (k->type == CONF_TEXT || k->type == CONF_CHOICE)) {
+			char **at = (char **)((char *)dst + k->offset);
+			*at = xstrdup(*at);
+		}
+	}
+	dst->replies = MAP_NULL;
+	while (map_next(&src->replies, &pos, &key, &text))
+		map_put(&dst->replies, key, xstrdup(text));
+}
+
+struct conf *
+conf_new(void)
+{
+	struct conf *c = xalloc(sizeof *c);
+	defaults_fill(c, false);
+	defaults_fill(&c->defaults, true);
+	return c;
+}
+
+void
+conf_alias_clear(struct conf_alias *a)
+{
+	for (size_t i = 0; i < a->n_members; i++)
+		free(a->members[i]);
+	free(a->members);
+	a->members = NULL;
+	a->n_members = 0;
+}
+
+struct conf *
+conf_free(struct conf *c)
+{
+	if (c == NULL)
+		return NULL;
+	values_done(c, false);
+	listener_done(&c->defaults);
+	for (size_t i = 0; i < c->n_listeners; i++)
+		listener_done(&c->listeners[i]);
+	for (size_t i = 0; i < c->n_domains; i++)
+		free(c->domains[i]);
+	for (size_t i = 0; i < c->n_aliases; i++) {
+		conf_alias_clear(&c->aliases[i]);
+		free(c->aliases[i].address);
+	}
+	for (size_t i = 0; i < c->n_dialects; i++) {
+		free(c->dialects[i].name);
+		free(c->dialects[i].text);
+	}
+	free(c->listeners);
+	free(c->domains);
+	free(c->aliases);
+	free(c->dialects);
+	free(c);
+	return NULL;
+}
+
+struct conf_listener *
+conf_listener_add(struct conf *c, const char *address, uint64_t port, const char *protocol)
+{
+	check(c->n_listeners < LISTENER_MAX);
+	c->listeners = xrealloc(c->listeners, (c->n_listeners + 1) * sizeof *c->listeners);
+	struct conf_listener *l = &c->listeners[c->n_listeners++];
+	listener_copy(l, &c->defaults);
+	free(l->address);
+	l->address = xstrdup(address);
+	l->port = port;
+	free(l->protocol);
+	l->protocol = xstrdup(protocol);
+	l->lab = c->lab;
+	return l;
+}
+
+void
+conf_settle(struct conf *c)
+{
+	c->defaults.lab = c->lab;
+	for (size_t i = 0; i < c->n_listeners; i++)
+		c->listeners[i].lab = c->lab;
+}
+
+bool
+conf_bare_lf_session(const struct conf_listener *l)
+{
+	static const uint64_t trusted[] = { 465, 587, 143, 110, 993, 995 };
+	uint64_t port = l->stands_for ? l->stands_for : l->port;
+	if (strcmp(l->bare_lf, "auto") != 0)
+		return strcmp(l->bare_lf, "session") == 0;
+	for (size_t i = 0; i < ARRAY_LEN(trusted); i++)
+		if (port == trusted[i])
+			return true;
+	return l->lab && strcmp(l->dialect, "rfc") != 0;
+}

@@ -1,0 +1,138 @@
+/*
+ * conf: the configuration, one table of keys over libconfig.
+ *
+ * Every key is one row of conf_keys[] (conf/keys.c): name, type, scope, range, default, doc.
+ * The same table checks files, --set, reload, prints `config check` and feeds pennypost.conf(5).
+ * All mistakes are reported at once, each as "file:line: what is wrong; what to write instead".
+ *
+ * A listener key may stand at the top level (default for all listeners) or in a listener's
+ * group; a listener has its own copy of every listener key. parent loads, then hands the roles
+ * conf_dump() text in a sealed memfd; roles read it with conf_undump(), which re-validates.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "ipc/msg.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CONF_OFF UINT64_MAX /* a limit that is "off" */
+#define CONF_TEXT_MAX 4096
+
+/* One listener: a socket and how its sessions behave. */
+struct conf_listener {
+	char *address; /* "127.0.0.1", "::1", "*" */
+	uint64_t port;
+	uint64_t
+	    stands_for; /* the well-known port this one stands for (lab: N+25 for 25); 0: its own */
+	char *protocol; /* "smtp" */
+	char *dialect;  /* "rfc" */
+	char *host, *ehlo_host, *hub_host;
+	char *client_ip, *client_name; /* lab only */
+	uint64_t max_size;
+	char *starttls;  /* yes no advertise-refuse */
+	bool tls_broken; /* tls.broken; lab only */
+	bool tls_required;
+	char *tls_required_senders;
+	bool auth, auth_required;
+	char *auth_cleartext;    /* allow deny */
+	char *auth_unadvertised; /* accept refuse dialect */
+	char *mechs;
+	bool ehlo;
+	char *require_helo;   /* yes no dialect */
+	char *helo_arg;       /* required optional dialect */
+	char *helo_check;     /* lenient syntax fqdn dns */
+	char *angle_brackets; /* required optional dialect */
+	char *dot_space;      /* strict end */
+	bool line_editing;
+	char *bare_lf;  /* session reject auto; ask conf_bare_lf_session() */
+	char *relay_ip; /* CIDR list; kept for the relay to come */
+	char *relay_sender;
+	char *ipmm;        /* yes no dialect */
+	char *quit_silent; /* yes no dialect */
+	bool vrfy, expn;
+	char *add_missing_headers; /* never auto */
+	bool two_from;             /* accept more than one From */
+	uint64_t counter, err_no;  /* lab only: counter, errno */
+	char *service_disabled;
+	uint64_t limit_conns_listener, limit_msgs_per_session, limit_rcpts_per_msg,
+	    limit_rcpts_per_hour;
+	uint64_t limit_header_lines, limit_header_bytes, limit_inject_seconds, limit_conn_seconds;
+	uint64_t limit_idle_seconds, limit_data_seconds, limit_data_rate;
+	uint64_t limit_bad_commands, limit_command_line, limit_hops, limit_tls;
+	bool lab;           /* conf's, copied */
+	struct map replies; /* reply.SITUATION -> char * text (owned) */
+};
+
+struct conf_alias {
+	char *address;  /* "staff@example.com", or "@example.com" for a catch-all */
+	char **members; /* addresses */
+	size_t n_members;
+};
+
+struct conf {
+	char *hostname;
+	char *data_dir;
+	char *user;      /* account the roles run as when started as root */
+	uint64_t fronts; /* 0: one per core */
+	uint64_t readers;
+	bool lab;
+	char *log_level, *log_file; /* log_file empty: standard error */
+	char *postmaster;           /* address; empty: first user */
+	char *plus_separator;       /* "+"; empty: none */
+	uint64_t limit_conns_total, limit_conns_per_ip;
+	uint64_t limit_queue_messages, limit_queue_bytes, limit_disk_low, limit_mem_high;
+	uint64_t store_segment_bytes, store_group_letters, store_group_bytes, store_body_memory;
+	char **domains;
+	size_t n_domains;
+	struct conf_alias *aliases;
+	size_t n_aliases;
+	struct conf_listener *listeners; /* at most LISTENER_MAX */
+	size_t n_listeners;
+	struct conf_listener defaults; /* listener keys at the top level */
+	struct {
+		char *name;
+		char *text;
+	} * dialects; /* dialect_dir's files, read by parent */
+	size_t n_dialects;
+};
+
+struct conf *conf_new(void); /* all defaults, no listener */
+struct conf *conf_free(struct conf *c);
+
+/* Reads a file into c. Appends one line per mistake to err; true when there was none.
+ * Reads alias member files and dialect files that the configuration names. */
+bool conf_load(struct conf *c, const char *path, struct buf *err);
+/* "KEY=VALUE" or "PORT:KEY=VALUE" (--set). alias.ADDR=a,b and reply.SITUATION=text too. A
+ * listener key without a port goes to the defaults and to every listener there is. */
+bool conf_set(struct conf *c, struct str assignment, struct buf *err);
+/* Adds a listener that starts from the defaults. */
+struct conf_listener *conf_listener_add(
+    struct conf *c, const char *address, uint64_t port, const char *protocol);
+/* Whether a session here may end its lines in a bare LF (R-EOL): bare_lf, or by port when auto. */
+bool conf_bare_lf_session(const struct conf_listener *l);
+
+/* Checks across keys (lab-only keys outside lab, no listener, ...). Whether dialects exist is
+ * for the caller to check with dialect_load(): that room is below this one. */
+bool conf_check(struct conf *c, struct buf *err, struct buf *warnings);
+
+void conf_dump(const struct conf *c, struct buf *out);
+struct conf *conf_undump(struct str text, struct buf *err);
+
+/* The configuration as a file that conf_load reads back; all: keys at their default too. */
+void conf_show(const struct conf *c, bool all, struct buf *out);
+/* "file" or --set lists: the name and text of the i-th key; false behind the last. For JSON. */
+struct conf_pair {
+	const char *name;
+	bool of_listener;
+};
+bool conf_key_at(size_t i, struct conf_pair *ret);
+/* Its value as text; base: the struct conf, or a struct conf_listener for a listener's key. */
+void conf_key_text(const char *name, const void *base, struct buf *out);
+
+/* For docs and `config keys`: the table as mdoc(7) and as text. */
+void conf_describe_mdoc(struct buf *out);
+void conf_describe_text(struct buf *out);

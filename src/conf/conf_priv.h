@@ -1,0 +1,101 @@
+/*
+ * conf_priv: the key table and the parts of conf that work on it.
+ *
+ * A key's value lives at `offset` in struct conf (global) or struct conf_listener: char * for
+ * text and choices, bool for yes/no, uint64_t for everything that counts. One parser and one
+ * printer per type, so files, --set and the dump can never disagree.
+ */
+#pragma once
+
+#include "conf/conf.h"
+
+#define CONF_FILE_MAX (4u << 20) /* a configuration file */
+#define CONF_MEMBERS_FILE_MAX (16u << 20)
+#define CONF_MEMBERS_MAX 10000 /* of one alias */
+#define CONF_ALIASES_MAX 20000
+#define CONF_DOMAINS_MAX 10000
+#define CONF_DIALECTS_MAX 256         /* files in dialect_dir */
+#define CONF_DIALECT_MAX (256u << 10) /* octets of one of them */
+#define CONF_DEPTH_MAX 8              /* groups in groups */
+#define CONF_ADDRESS_MAX 320
+
+enum conf_type {
+	CONF_TEXT,
+	CONF_BOOL, /* yes no */
+	CONF_NUMBER,
+	CONF_SIZE,    /* octets; K M G */
+	CONF_SECONDS, /* s m h d */
+	CONF_CHOICE,  /* one of `choices` */
+};
+
+enum {
+	CONF_LISTENER = 1u << 0, /* a listener has its own; else one for the whole server */
+	CONF_LAB = 1u << 1,      /* only with lab = yes */
+	CONF_CAN_OFF = 1u << 2,  /* "off": no limit */
+	CONF_PLACE = 1u << 3,    /* names the socket: only inside a listener's group */
+	CONF_LATER = 1u << 4,    /* nothing looks at it yet */
+	CONF_UNSAFE = 1u << 5,   /* and to ignore it would be less safe than its writer thinks */
+};
+
+struct conf_key {
+	const char *name;
+	enum conf_type type;
+	unsigned flags;
+	size_t offset;
+	uint64_t min, max;
+	const char *choices; /* space-separated */
+	const char *def;     /* as it would be written */
+	bool (*good)(
+	    struct str v, const char **ret_want); /* texts: beyond the length; may be NULL */
+	const char *doc;                          /* sentences for the manual */
+};
+
+extern const struct conf_key conf_keys[]; /* ends with name NULL */
+const struct conf_key *conf_key_find(struct str name);
+/* The name a writer may have meant, or NULL. listener: names a listener may have. */
+const char *conf_key_nearest(struct str name, bool listener);
+
+/* base: the struct conf or struct conf_listener. On a mistake nothing changes, false is
+ * returned and err gets "NAME ...; write ..." without an end of line. */
+bool conf_value_set(const struct conf_key *k, void *base, struct str text, struct buf *err);
+void conf_value_put(const struct conf_key *k, const void *base, struct buf *out);
+bool conf_value_is_default(const struct conf_key *k, const void *base);
+/* "a number from 1 to 65535, or off" */
+void conf_value_want(const struct conf_key *k, struct buf *out);
+
+/* Checks that values of text keys and lists have to pass. */
+bool conf_good_host(struct str v, const char **ret_want);
+bool conf_good_host_or_empty(struct str v, const char **ret_want);
+bool conf_good_ip_or_empty(struct str v, const char **ret_want);
+bool conf_good_listen_address(struct str v, const char **ret_want);
+bool conf_good_cidrs(struct str v, const char **ret_want);
+bool conf_good_address_or_empty(struct str v, const char **ret_want);
+bool conf_good_plus(struct str v, const char **ret_want);
+bool conf_good_dialect(struct str v, const char **ret_want);
+bool conf_good_account(struct str v, const char **ret_want);
+bool conf_good_alias(struct str v);  /* local@domain or @domain */
+bool conf_good_member(struct str v); /* local@domain */
+
+/* Sets of things, shared by load, set and undump. False with "what; what instead" in err. */
+bool conf_domain_add(struct conf *c, struct str name, struct buf *err);
+struct conf_alias *conf_alias_add(struct conf *c, struct str address, struct buf *err);
+bool conf_alias_member_add(struct conf_alias *a, struct str member, struct buf *err);
+void conf_alias_clear(struct conf_alias *a);
+bool conf_reply_set(
+    struct conf_listener *l, struct str situation, struct str text, struct buf *err);
+bool conf_dialect_add(struct conf *c, struct str name, struct str text, struct buf *err);
+bool conf_dialect_dir_read(struct conf *c, const char *dir, struct buf *err);
+/* The replies of a listener by name; free() the array. */
+struct conf_reply {
+	struct str situation;
+	const char *text;
+};
+struct conf_reply *conf_replies_sorted(const struct conf_listener *l, size_t *ret_n);
+bool conf_check_lab(const struct conf *c, struct buf *err);
+void conf_settle(struct conf *c); /* copies what listeners keep of the whole (lab) */
+
+void conf_quote(struct buf *out, struct str v); /* "v", cut and escaped for a terminal */
+
+/* conf_load without the file: text under the name that messages shall show. Files that the text
+ * names are looked up beside that name. */
+bool conf_load_text(struct conf *c, const char *name, struct str text, struct buf *err);

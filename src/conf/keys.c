@@ -1,0 +1,244 @@
+#include "conf/conf_priv.h"
+
+#include "base/check.h"
+#include "conf/suggest.h"
+
+#include <stddef.h>
+
+#define G(field) offsetof(struct conf, field)
+#define L(field) offsetof(struct conf_listener, field)
+
+#define YES_NO_DIALECT "yes no dialect"
+#define MAX_COUNT (UINT64_C(1) << 53) /* every JSON reader keeps such a number exact */
+#define MAX_OCTETS (UINT64_C(1) << 50)
+#define MAX_SECONDS (UINT64_C(366) * 86400)
+
+const struct conf_key conf_keys[] = {
+	/* The whole server. */
+	{ "hostname", CONF_TEXT, 0, G(hostname), .def = "", .good = conf_good_host_or_empty,
+	    .doc = "The name of this server, as its greeting and its Received fields say it. Must "
+		   "be set." },
+	{ "data_dir", CONF_TEXT, 0, G(data_dir), .def = "/var/lib/pennypost",
+	    .doc = "The directory that holds mail, accounts and the control socket. An absolute "
+		   "path." },
+	{ "user", CONF_TEXT, 0, G(user), .def = "pennypost", .good = conf_good_account,
+	    .doc = "The system account the roles run as when the server is started as root." },
+	{ "fronts", CONF_NUMBER, 0, G(fronts), 0, FRONT_MAX, .def = "0",
+	    .doc = "How many processes speak with strangers. 0: one per processor core." },
+	{ "readers", CONF_NUMBER, 0, G(readers), 1, 16, .def = "1",
+	    .doc = "How many processes answer questions about stored mail." },
+	{ "lab", CONF_BOOL, 0, G(lab), .def = "no",
+	    .doc = "Allows the keys that make the server pretend. For experiments, never for real "
+		   "mail." },
+	{ "log.level", CONF_CHOICE, 0, G(log_level), .choices = "error warn info debug",
+	    .def = "info", .doc = "The least important events that are logged." },
+	{ "log.file", CONF_TEXT, 0, G(log_file), .def = "",
+	    .doc = "The file that log lines go to. Empty: standard error, which is the journal "
+		   "under systemd." },
+	{ "postmaster", CONF_TEXT, 0, G(postmaster), .def = "", .good = conf_good_address_or_empty,
+	    .doc = "The address that gets mail for postmaster. Empty: the first user." },
+	{ "plus_separator", CONF_TEXT, 0, G(plus_separator), .def = "+", .good = conf_good_plus,
+	    .doc = "The character that parts a local part from a detail, as in "
+		   "ann+lists@example.com. Empty: none." },
+	{ "limit.conns_total", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_total), 0, MAX_COUNT,
+	    .def = "20000", .doc = "Connections at the same time, over all listeners." },
+	{ "limit.conns_per_ip", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_per_ip), 0, MAX_COUNT,
+	    .def = "200",
+	    .doc = "Connections at the same time from one address (IPv6: from one /64)." },
+	{ "limit.queue_messages", CONF_NUMBER, CONF_CAN_OFF, G(limit_queue_messages), 0, MAX_COUNT,
+	    .def = "off", .doc = "Letters in the queue at which MAIL is answered 452." },
+	{ "limit.queue_bytes", CONF_SIZE, CONF_CAN_OFF, G(limit_queue_bytes), 0, MAX_OCTETS,
+	    .def = "off", .doc = "Octets in the queue at which MAIL is answered 452." },
+	{ "limit.disk_low", CONF_SIZE, CONF_CAN_OFF, G(limit_disk_low), 0, MAX_OCTETS,
+	    .def = "128M",
+	    .doc =
+		"Free octets on the file system of the store below which MAIL is answered 452." },
+	{ "limit.mem_high", CONF_SIZE, CONF_CAN_OFF | CONF_LATER, G(limit_mem_high), 0, MAX_OCTETS,
+	    .def = "off",
+	    .doc = "Octets of letters under way held in memory above which MAIL is answered 452." },
+	{ "store.segment_bytes", CONF_SIZE, 0, G(store_segment_bytes), 1u << 20, 1u << 30,
+	    .def = "64M", .doc = "Size of a segment of the log. Changes apply to new segments." },
+	{ "store.group_letters", CONF_NUMBER, 0, G(store_group_letters), 1, 4096, .def = "256",
+	    .doc = "Letters that share one sync at most." },
+	{ "store.group_bytes", CONF_SIZE, 0, G(store_group_bytes), 64u << 10, 64u << 20,
+	    .def = "4M", .doc = "Octets that share one sync at most." },
+	{ "store.body_memory", CONF_SIZE, 0, G(store_body_memory), 1u << 20, UINT64_C(1) << 40,
+	    .def = "256M",
+	    .doc = "Octets of letters under way that are held in memory; above it they go to disk "
+		   "early." },
+	/* Each listener, or all of them. */
+	{ "address", CONF_TEXT, CONF_LISTENER | CONF_PLACE, L(address), .def = "*",
+	    .good = conf_good_listen_address,
+	    .doc = "The IP address to listen at. *: every address of the machine." },
+	{ "port", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(port), 1, 65535, .def = "25",
+	    .doc = "The TCP port to listen at." },
+	{ "stands_for", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(stands_for), 0, 65535,
+	    .def = "0",
+	    .doc = "The well-known port this listener stands for when it listens at another, as "
+		   "behind a redirect. 0: its own port." },
+	{ "protocol", CONF_CHOICE, CONF_LISTENER | CONF_PLACE, L(protocol), .choices = "smtp",
+	    .def = "smtp", .doc = "What is spoken there." },
+	{ "dialect", CONF_TEXT, CONF_LISTENER, L(dialect), .def = "rfc", .good = conf_good_dialect,
+	    .doc = "The wording of the replies and the EHLO list: a built-in dialect or one from "
+		   "dialect_dir." },
+	{ "host", CONF_TEXT, CONF_LISTENER, L(host), .def = "", .good = conf_good_host_or_empty,
+	    .doc = "The host name in greeting and replies. Empty: hostname." },
+	{ "ehlo_host", CONF_TEXT, CONF_LISTENER, L(ehlo_host), .def = "",
+	    .good = conf_good_host_or_empty,
+	    .doc = "The host name in the answer to EHLO. Empty: host." },
+	{ "hub_host", CONF_TEXT, CONF_LISTENER, L(hub_host), .def = "",
+	    .good = conf_good_host_or_empty,
+	    .doc =
+		"The inner host that some dialects name when a letter is accepted. Empty: host." },
+	{ "client_ip", CONF_TEXT, CONF_LISTENER | CONF_LAB, L(client_ip), .def = "",
+	    .good = conf_good_ip_or_empty,
+	    .doc = "The address the server shall believe its client has. Empty: the real one." },
+	{ "client_name", CONF_TEXT, CONF_LISTENER | CONF_LAB, L(client_name), .def = "",
+	    .good = conf_good_host_or_empty,
+	    .doc = "The name the server shall believe its client has. Empty: unknown." },
+	{ "max_size", CONF_SIZE, CONF_LISTENER, L(max_size), 1, MAX_OCTETS, .def = "50M",
+	    .doc = "Octets of the largest letter that is taken." },
+	{ "starttls", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(starttls),
+	    .choices = "yes no advertise-refuse", .def = "no",
+	    .doc = "Whether STARTTLS is offered. advertise-refuse: offered and answered 454." },
+	{ "tls.broken", CONF_BOOL, CONF_LISTENER | CONF_LAB | CONF_LATER, L(tls_broken),
+	    .def = "no", .doc = "STARTTLS fails with 454 as if the key could not be read." },
+	{ "tls.required", CONF_BOOL, CONF_LISTENER | CONF_LATER | CONF_UNSAFE, L(tls_required),
+	    .def = "no", .doc = "MAIL needs TLS first." },
+	{ "tls.required_senders", CONF_TEXT, CONF_LISTENER | CONF_LATER | CONF_UNSAFE,
+	    L(tls_required_senders), .def = "",
+	    .doc =
+		"Senders who need TLS first: addresses or @domains, parted by blanks or commas." },
+	{ "auth", CONF_BOOL, CONF_LISTENER | CONF_LATER, L(auth), .def = "no",
+	    .doc = "Whether AUTH is available." },
+	{ "auth_required", CONF_BOOL, CONF_LISTENER | CONF_LATER | CONF_UNSAFE, L(auth_required),
+	    .def = "no", .doc = "MAIL needs AUTH first." },
+	{ "auth_cleartext", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(auth_cleartext),
+	    .choices = "allow deny", .def = "deny",
+	    .doc = "Whether passwords may come without TLS." },
+	{ "auth_unadvertised", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(auth_unadvertised),
+	    .choices = "accept refuse dialect", .def = "dialect",
+	    .doc = "Whether AUTH works where it was not advertised." },
+	{ "mechs", CONF_TEXT, CONF_LISTENER, L(mechs), .def = "",
+	    .doc = "SASL mechanisms, parted by blanks. Empty: what the dialect lists." },
+	{ "ehlo", CONF_BOOL, CONF_LISTENER, L(ehlo), .def = "yes",
+	    .doc = "Whether EHLO is known; without it only HELO is." },
+	{ "require_helo", CONF_CHOICE, CONF_LISTENER, L(require_helo), .choices = YES_NO_DIALECT,
+	    .def = "dialect",
+	    .doc = "Whether MAIL needs HELO or EHLO first. The rfc dialect says yes." },
+	{ "helo_arg", CONF_CHOICE, CONF_LISTENER, L(helo_arg),
+	    .choices = "required optional dialect", .def = "dialect",
+	    .doc = "Whether HELO needs a name behind it." },
+	{ "helo_check", CONF_CHOICE, CONF_LISTENER, L(helo_check),
+	    .choices = "lenient syntax fqdn dns", .def = "lenient",
+	    .doc = "How strictly that name is read. lenient: any text; syntax: a domain or address "
+		   "literal; fqdn: a domain with a dot; dns: it must resolve." },
+	{ "angle_brackets", CONF_CHOICE, CONF_LISTENER, L(angle_brackets),
+	    .choices = "required optional dialect", .def = "dialect",
+	    .doc = "Whether addresses in MAIL and RCPT must stand in angle brackets." },
+	{ "dot_space", CONF_CHOICE, CONF_LISTENER, L(dot_space), .choices = "strict end",
+	    .def = "strict",
+	    .doc =
+		"Whether a line of a dot and blanks is text (strict) or ends the letter (end)." },
+	{ "line_editing", CONF_BOOL, CONF_LISTENER, L(line_editing), .def = "yes",
+	    .doc = "Whether backspaces and telnet commands in command lines are understood." },
+	{ "bare_lf", CONF_CHOICE, CONF_LISTENER, L(bare_lf), .choices = "session reject auto",
+	    .def = "auto",
+	    .doc = "Whether a session may end its lines in a bare LF. auto: session at ports 465, "
+		   "587, 143, 110, 993 and 995 and in a lab that imitates another system, else "
+		   "reject." },
+	{ "relay_ip", CONF_TEXT, CONF_LISTENER, L(relay_ip), .def = "", .good = conf_good_cidrs,
+	    .doc = "Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
+		   "Letters from them are completed (see add_missing_headers). This version "
+		   "delivers only here, so they cannot send elsewhere yet." },
+	{ "relay_sender", CONF_TEXT, CONF_LISTENER | CONF_LATER, L(relay_sender), .def = "",
+	    .doc = "Senders who may send to anywhere. Anybody can claim to be one of them." },
+	{ "ipmm", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(ipmm), .choices = YES_NO_DIALECT,
+	    .def = "dialect",
+	    .doc = "Whether the mail merge commands XMRG, XDFN and XPRT are known." },
+	{ "quit_silent", CONF_CHOICE, CONF_LISTENER, L(quit_silent), .choices = YES_NO_DIALECT,
+	    .def = "dialect", .doc = "Whether QUIT closes without an answer." },
+	{ "vrfy", CONF_BOOL, CONF_LISTENER, L(vrfy), .def = "no",
+	    .doc = "Whether VRFY tells who has a mailbox here; else it says 252 to everything." },
+	{ "expn", CONF_BOOL, CONF_LISTENER, L(expn), .def = "no",
+	    .doc = "Whether EXPN lists the members of an alias." },
+	{ "add_missing_headers", CONF_CHOICE, CONF_LISTENER, L(add_missing_headers),
+	    .choices = "never auto", .def = "auto",
+	    .doc = "Whether Date, Message-ID and From are added to a letter from our own clients "
+		   "or without any header." },
+	{ "two_from", CONF_BOOL, CONF_LISTENER, L(two_from), .def = "no",
+	    .doc = "Whether a letter with more than one From field is taken." },
+	{ "counter", CONF_NUMBER, CONF_LISTENER | CONF_LAB, L(counter), 0, MAX_COUNT, .def = "0",
+	    .doc = "Where dialects that number their letters begin." },
+	{ "errno", CONF_NUMBER, CONF_LISTENER | CONF_LAB, L(err_no), 0, 4095, .def = "0",
+	    .doc = "The number that the reply to a failed system call shows." },
+	{ "service.disabled", CONF_TEXT, CONF_LISTENER, L(service_disabled), .def = "",
+	    .doc =
+		"A reason: the listener answers every connection 421 with it. Empty: in service." },
+	{ "limit.conns_listener", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	    L(limit_conns_listener), 0, MAX_COUNT, .def = "off",
+	    .doc = "Connections at the same time to one listener." },
+	{ "limit.msgs_per_session", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	    L(limit_msgs_per_session), 0, MAX_COUNT, .def = "off",
+	    .doc = "Letters in one session." },
+	{ "limit.rcpts_per_msg", CONF_NUMBER, CONF_LISTENER, L(limit_rcpts_per_msg), 0, RCPT_MAX,
+	    .def = "1000", .doc = "Recipients of one letter." },
+	{ "limit.rcpts_per_hour", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	    L(limit_rcpts_per_hour), 0, MAX_COUNT, .def = "off",
+	    .doc = "Recipients that one address may name in an hour." },
+	{ "limit.header_lines", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_header_lines), 0,
+	    MAX_COUNT, .def = "10000", .doc = "Lines of a letter's header." },
+	{ "limit.header_bytes", CONF_SIZE, CONF_LISTENER, L(limit_header_bytes), 0, 64u << 20,
+	    .def = "1M", .doc = "Octets of a letter's header." },
+	{ "limit.inject_seconds", CONF_SECONDS, CONF_LISTENER | CONF_CAN_OFF,
+	    L(limit_inject_seconds), 0, MAX_SECONDS, .def = "off",
+	    .doc = "Time within which a session has to deliver a letter." },
+	{ "limit.conn_seconds", CONF_SECONDS, CONF_LISTENER | CONF_CAN_OFF, L(limit_conn_seconds),
+	    0, MAX_SECONDS, .def = "off", .doc = "Time that a connection may last." },
+	{ "limit.idle_seconds", CONF_SECONDS, CONF_LISTENER, L(limit_idle_seconds), 1, MAX_SECONDS,
+	    .def = "5m",
+	    .doc = "Time to wait for the next command. RFC 5321 4.5.3.2 asks for five minutes." },
+	{ "limit.data_seconds", CONF_SECONDS, CONF_LISTENER, L(limit_data_seconds), 1, MAX_SECONDS,
+	    .def = "10m", .doc = "Time to wait for the next octets of a letter." },
+	{ "limit.data_rate", CONF_SIZE, CONF_LISTENER, L(limit_data_rate), 0, 1u << 30,
+	    .def = "500",
+	    .doc = "Octets a second that a letter must bring at least once the time of "
+		   "limit.data_seconds is over." },
+	{ "limit.bad_commands", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_bad_commands), 0,
+	    MAX_COUNT, .def = "4",
+	    .doc = "Unknown commands that are tolerated; the next one ends the session." },
+	{ "limit.command_line", CONF_SIZE, CONF_LISTENER, L(limit_command_line), 512, 64u << 10,
+	    .def = "4096", .doc = "Octets of a command line." },
+	{ "limit.hops", CONF_NUMBER, CONF_LISTENER, L(limit_hops), 0, 10000, .def = "100",
+	    .doc = "Received fields above which a letter counts as looping." },
+	{ "limit.tls", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF | CONF_LATER, L(limit_tls), 0,
+	    MAX_COUNT, .def = "off", .doc = "TLS sessions at the same time." },
+	{ NULL },
+};
+
+const struct conf_key *
+conf_key_find(struct str name)
+{
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if (str_eq(str_of(k->name), name))
+			return k;
+	return NULL;
+}
+
+/* Names that are no rows of the table. */
+static const char *const others_global[] = { "listen", "domains", "alias", "dialect_dir", "reply",
+	NULL };
+static const char *const others_listener[] = { "reply", NULL };
+
+const char *
+conf_key_nearest(struct str name, bool listener)
+{
+	struct suggest s;
+	suggest_init(&s, name);
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if ((k->flags & CONF_LISTENER) ? listener || !(k->flags & CONF_PLACE) : !listener)
+			suggest_offer(&s, k->name);
+	for (const char *const *o = listener ? others_listener : others_global; *o; o++)
+		suggest_offer(&s, *o);
+	return suggest_best(&s);
+}
