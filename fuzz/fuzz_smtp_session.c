@@ -1,0 +1,195 @@
+/*
+ * The SMTP session: octet 0 chooses the configuration, the rest is what a peer sends. It is
+ * played three times, whole, octet by octet and in uneven pieces; replies and letters must be
+ * the same, every line of the replies must be a reply line, and no letter may hold what its
+ * verdict forbids.
+ */
+#include "dialect/dialect.h"
+#include "smtp/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REFUSED_TAIL "input waits behind the refusal"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct play {
+	struct smtp_session s;
+	struct smtp_clock clock;
+	struct buf in, out, letters, body, history;
+};
+
+static struct smtp_wording *wording;
+
+static struct smtp_conf
+conf_of(uint8_t bits)
+{
+	return (struct smtp_conf){
+		.wording = wording,
+		.host = STR("mx.example.com"),
+		.max_size = bits & 1 ? 40 : 100000,
+		.ehlo = true,
+		.require_helo = bits & 2,
+		.line_editing = bits & 4,
+		.bare_lf = bits & 8 ? BARE_LF_SESSION : BARE_LF_REJECT,
+		.dot_space_end = bits & 16,
+		.vrfy = bits & 32,
+		.expn = bits & 32,
+		.helo_check = bits & 64 ? HELO_SYNTAX : HELO_LENIENT,
+		.angle_brackets_required = bits & 128,
+		.bad_commands = 20,
+		.command_line = bits & 1 ? 30 : 512,
+		.msgs_per_session = SMTP_LIMIT_OFF,
+		.rcpts_per_msg = 5,
+		.hops = 3,
+		.header_lines = 20,
+		.header_bytes = 2000,
+		.conn_seconds = SMTP_LIMIT_OFF,
+		.inject_seconds = SMTP_LIMIT_OFF,
+		.idle_seconds = 300,
+		.data_seconds = 600,
+		.data_rate = 500,
+	};
+}
+
+static void
+check_binary(const struct play *p)
+{
+	const struct smtp_txn *t = p->s.txn;
+	struct str body = buf_str(&p->body);
+	check(t && t->n_rcpt > 0 && t->n_rcpt <= p->s.conf->rcpts_per_msg);
+	check(body.len == t->scan.size && body.len <= p->s.conf->max_size);
+	if (t->body == BODY_BINARYMIME)
+		return;
+	for (size_t i = 0; i < body.len; i++) {
+		check(body.p[i] != '\0');
+		check(body.p[i] != '\n' || (i > 0 && body.p[i - 1] == '\r'));
+		check(body.p[i] != '\r' || i + 1 == body.len || body.p[i + 1] == '\n');
+	}
+}
+
+static void
+answer(struct play *p)
+{
+	struct smtp_session *s = &p->s;
+	struct smtp_answer a = { .situation = SMTP_NONE, .qid = STR("Q") };
+	if (s->ask == SMTP_ASK_RCPT && s->rcpt_asked->addr.local.len &&
+	    s->rcpt_asked->addr.local.p[0] == 'n')
+		a.situation = SMTP_RCPT_UNKNOWN;
+	if (s->ask == SMTP_ASK_DATA && s->txn->n_rcpt == 2)
+		a.situation = SMTP_DATA_TEMPERR;
+	if (s->ask == SMTP_ASK_EXPN)
+		a.lines[a.n_lines++] = s->arg;
+	if (s->ask == SMTP_ASK_COMMIT) {
+		check_binary(p);
+		buf_puts(&p->letters, buf_str(&p->body));
+		buf_putz(&p->letters, "--\n");
+		buf_reset(&p->body);
+	}
+	check(smtp_session_answer(s, s->ask_no, &a, &p->clock, &p->out));
+}
+
+static bool
+feed(struct play *p, struct str piece)
+{
+	buf_puts(&p->in, piece);
+	for (;;) {
+		char *block = p->in.len ? xmemdup(p->in.p, p->in.len) : NULL;
+		struct str rest = { block, p->in.len };
+		enum smtp_step step = smtp_session_step(&p->s, &rest, &p->clock, &p->out);
+		if (step == SMTP_BODY)
+			buf_puts(&p->body, p->s.chunk);
+		buf_drop(&p->in, p->in.len - rest.len);
+		free(block);
+		if (step == SMTP_ASK)
+			answer(p);
+		if (step == SMTP_DROP)
+			buf_reset(&p->body);
+		check(step != SMTP_UPGRADE);
+		check(step != SMTP_MORE || p->in.len == 0);
+		if (step == SMTP_MORE || step == SMTP_END)
+			return step == SMTP_MORE;
+	}
+}
+
+static void
+play(struct play *p, const struct smtp_conf *conf, struct str in, size_t step)
+{
+	const struct smtp_peer peer = { "192.0.2.7", "client.example.net" };
+	*p = (struct play){ .clock = { 1000, 1253881668, 0 } };
+	buf_init(&p->in, 1u << 22);
+	buf_init(&p->out, 1u << 24);
+	buf_init(&p->letters, 1u << 24);
+	buf_init(&p->body, 1u << 22);
+	buf_init(&p->history, 1u << 24);
+	smtp_session_init(&p->s, conf, &peer, &p->clock);
+	p->s.history = &p->history;
+	smtp_session_greet(&p->s, SMTP_NONE, &p->clock, &p->out);
+	size_t n = step;
+	do {
+		struct str piece = str_first(in, n);
+		in = str_skip(in, n);
+		n = step == 7 ? n % 13 + 1 : step;
+		if (!feed(p, piece))
+			break;
+	} while (in.len);
+	(void)smtp_session_deadline(&p->s);
+	smtp_session_done(&p->s);
+}
+
+static void
+play_done(struct play *p)
+{
+	buf_done(&p->in);
+	buf_done(&p->out);
+	buf_done(&p->letters);
+	buf_done(&p->body);
+	buf_done(&p->history);
+}
+
+static void
+check_replies(struct str out)
+{
+	while (out.len) {
+		size_t nl = str_find_str(out, STR("\r\n"));
+		check(nl < out.len && nl >= 4 && nl <= SMTP_REPLY_LINE_MAX);
+		check(out.p[0] >= '2' && out.p[0] <= '5' && (out.p[3] == ' ' || out.p[3] == '-'));
+		for (size_t i = 0; i < nl; i++)
+			check((unsigned char)out.p[i] >= ' ' && out.p[i] != 0x7f);
+		out = str_skip(out, nl + 2);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const size_t steps[] = { 1, 7 };
+	if (size == 0 || size > 8192)
+		return 0;
+	if (!wording) {
+		struct buf err = BUF_INIT(65536);
+		wording = dialect_load(STR("rfc"), dialect_find_builtin, NULL, &err);
+		check(wording);
+		buf_done(&err);
+	}
+	struct smtp_conf conf = conf_of(data[0]);
+	struct str in = str_n(data + 1, size - 1);
+	struct play whole, split;
+	play(&whole, &conf, in, in.len ? in.len : 1);
+	check_replies(buf_str(&whole.out));
+	/* R-PIPE makes a refused DATA depend on what waits behind it: there, only safety counts. */
+	bool same = str_find_str(buf_str(&whole.history), STR(REFUSED_TAIL)) == whole.history.len;
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		play(&split, &conf, in, steps[i]);
+		check_replies(buf_str(&split.out));
+		if (same &&
+		    str_find_str(buf_str(&split.history), STR(REFUSED_TAIL)) == split.history.len) {
+			check(str_eq(buf_str(&whole.out), buf_str(&split.out)));
+			check(str_eq(buf_str(&whole.letters), buf_str(&split.letters)));
+		}
+		play_done(&split);
+	}
+	play_done(&whole);
+	return 0;
+}

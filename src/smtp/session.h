@@ -1,0 +1,196 @@
+/*
+ * session: the server's side of one SMTP conversation (RFC 5321), without I/O.
+ *
+ * A plain struct: no descriptor, no loop, no callback, no clock but the one passed in. The host
+ * feeds octets and the session appends replies to `out`, until it needs something only the host
+ * can give. smtp_session_step() returns why it stopped:
+ *
+ *   SMTP_MORE    all input is eaten; feed more when it comes
+ *   SMTP_ASK     one question is open (session->ask, session->ask_no). No input is eaten until
+ *                smtp_session_answer() brings the answer with that number
+ *   SMTP_BODY    session->chunk holds octets of the letter as they are to be stored, borrowed
+ *                from the input: take them, then step again
+ *   SMTP_DROP    the letter under way will not be committed: forget what was taken (the reply is
+ *                in out, or comes at the end of the body); then step again. The transaction is
+ *                still there, so that the host can let go of txn->host_data. It comes once a
+ *                body was begun or host_data is set, at the latest before SMTP_END; not after
+ *                an answer to SMTP_ASK_COMMIT, with which the host has taken its letter back
+ *   SMTP_UPGRADE start TLS now (after out is flushed). Input behind it: close
+ *   SMTP_END     flush out and close
+ *
+ * After smtp_session_answer(), smtp_session_timeout() and smtp_session_shutdown() step again at
+ * once, even without input: what waits behind a refused DATA is noticed there (R-PIPE).
+ *
+ * Replies to one call can be many times longer than its input (HELP, EHLO): the ceiling of
+ * `out` is the host's guard against peers that never read; out->failed means: close.
+ *
+ * R-rules (docs/rules.md) live here: line ends, telnet bytes, editing, dot, state, pipelining.
+ * Limits come in struct smtp_conf; everything a peer can size has its cap there or below. An
+ * idle session costs the struct (<= 2 KiB) plus nothing: line buffer and transaction attach at
+ * the first octet and go back when they are empty.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/str.h"
+#include "mail/address.h"
+#include "mail/scan.h"
+#include "smtp/reply.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SMTP_LIMIT_OFF UINT64_MAX
+
+enum smtp_helo_check { HELO_LENIENT, HELO_SYNTAX, HELO_FQDN, HELO_DNS };
+enum smtp_bare_lf { BARE_LF_REJECT, BARE_LF_SESSION };
+
+/* What the configuration says to one listener's sessions. Read-only, shared, outlives them. */
+struct smtp_conf {
+	const struct smtp_wording *wording;
+	struct str host, ehlo_host, hub_host; /* ehlo_host, hub_host: host when not set */
+	uint64_t max_size;
+	bool ehlo;                  /* no: EHLO gets 500 */
+	bool require_helo;
+	bool helo_arg_optional;
+	enum smtp_helo_check helo_check;
+	bool angle_brackets_required;
+	bool dot_space_end;         /* dot_space=end */
+	bool line_editing;
+	enum smtp_bare_lf bare_lf;
+	bool quit_silent;
+	bool vrfy, expn;
+	bool add_missing_headers;   /* R-MSG-2; the host does it, the session only carries it */
+	bool two_from_ok;           /* R-FROM off */
+	bool starttls;              /* works here (not in this version) */
+	bool auth;
+	struct str mechs;           /* advertised */
+	struct str disabled;        /* service.disabled: reason, or empty */
+	uint64_t bad_commands, command_line, msgs_per_session, rcpts_per_msg, hops;
+	uint64_t header_lines, header_bytes;
+	uint64_t conn_seconds, inject_seconds; /* SMTP_LIMIT_OFF: no limit */
+	uint64_t idle_seconds, data_seconds, data_rate; /* data_rate: octets a second at least */
+	uint64_t err_no;            /* lab: ${errno} */
+};
+
+/* Who is at the other end. Copied by smtp_session_init (text fields up to their arrays). */
+struct smtp_peer {
+	char ip[46];        /* text; what the server shall believe (client_ip in lab) */
+	char name[256];     /* verified reverse name, or "unknown" */
+};
+
+enum smtp_ask {
+	SMTP_ASK_NONE,
+	SMTP_ASK_MAIL,   /* may a letter come in now? txn->from is set: SMTP_NONE or a refusal */
+	SMTP_ASK_RCPT,   /* where does session->rcpt_asked go? SMTP_NONE: accepted (rcpt.ok) */
+	SMTP_ASK_DATA,   /* a body begins: SMTP_NONE (354) or a refusal; qid may come already */
+	SMTP_ASK_COMMIT, /* the letter is whole and within limits: make it durable */
+	SMTP_ASK_VRFY,   /* vrfy=yes: session->arg; answer VRFY_OK/VRFY_UNKNOWN/... with vars */
+	SMTP_ASK_EXPN,
+};
+
+enum smtp_body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
+enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
+
+/* A recipient that was accepted. Lives in the transaction's arena. */
+struct smtp_rcpt {
+	struct list node;
+	struct addr addr;       /* views into the arena */
+	struct str as_given;    /* the argument as the client wrote it, parameters not included */
+	unsigned notify;        /* 0: not given */
+	struct str notify_text; /* as given */
+	struct str orcpt;       /* as given (checked xtext), or empty */
+	void *host_data;        /* the host's, e.g. what route said; in the arena or NULL */
+};
+
+/* One letter under way: made at MAIL, destroyed by one function on every exit path. */
+struct smtp_txn {
+	struct arena arena;     /* cap: SMTP_TXN_MAX */
+	struct addr from;
+	struct str from_as_given;
+	uint64_t declared_size; /* SIZE=, or 0 */
+	enum smtp_body_type body;
+	bool smtputf8;
+	struct str ret;         /* "FULL", "HDRS" or empty */
+	struct str envid;       /* as given (checked xtext), or empty */
+	struct list rcpts;      /* struct smtp_rcpt */
+	uint64_t n_rcpt;        /* accepted */
+	uint64_t n_rcpt_tried;
+	struct scan scan;       /* what came so far */
+	bool too_big;
+	bool bdat;              /* chunks, not DATA */
+	int64_t started;        /* now at MAIL */
+	int64_t data_started;
+	void *host_data;        /* the host's; it clears it before the transaction ends */
+};
+#define SMTP_TXN_MAX (8u << 20)
+
+enum smtp_phase { /* changed only by one setter, which notes it in the history */
+	PHASE_GREETING, PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_BDAT_SKIP, PHASE_CLOSED
+};
+
+struct smtp_session {
+	const struct smtp_conf *conf;
+	struct smtp_peer peer;
+	enum smtp_phase phase;
+	enum smtp_ask ask;
+	uint32_t ask_no;
+	struct str chunk;          /* with SMTP_BODY */
+	struct str arg;            /* with ASK_VRFY, ASK_EXPN */
+	struct smtp_rcpt *rcpt_asked;
+	struct smtp_txn *txn;      /* NULL outside a transaction */
+	bool esmtp, hello;         /* EHLO was said; EHLO or HELO was said */
+	char helo[SMTP_VAR_MAX + 1];
+	uint64_t messages;         /* MAIL commands accepted */
+	uint64_t delivered;        /* letters committed */
+	uint64_t bad;              /* unknown commands */
+	uint64_t refused;          /* replies of 4xx and 5xx so far */
+	int64_t opened, last_input, last_inject;
+	struct buf *history;       /* the host's, or NULL: "c:" and "s:" lines with times, secrets
+	                            * masked; the session appends and stops when it is full */
+	/* private: smtp/session_priv.h explains */
+	struct smtp_private *priv; /* attached while there is input or a letter; NULL when idle */
+	int eol;                   /* undecided, CRLF session, LF session */
+	unsigned flags;
+};
+
+enum smtp_step { SMTP_MORE, SMTP_ASK, SMTP_BODY, SMTP_DROP, SMTP_UPGRADE, SMTP_END };
+
+/* An answer. situation SMTP_NONE: yes, go on with the normal reply; SMTP_SHUTDOWN and the
+ * other 421s also end the session. Variables the reply needs beyond what the session knows. */
+struct smtp_answer {
+	enum smtp_situation situation;
+	struct str qid, uuid, counter, counter8, rand7; /* for data.ok */
+	struct str reason, to, fullname;
+	struct str lines[100];     /* EXPN: members, one a line */
+	size_t n_lines;
+};
+
+/* now: monotonic ms. wall: Unix seconds and zone minutes for dates in replies. */
+struct smtp_clock {
+	int64_t now;
+	int64_t wall;
+	int zone;
+};
+
+void smtp_session_init(struct smtp_session *s, const struct smtp_conf *conf,
+    const struct smtp_peer *peer, const struct smtp_clock *clock);
+void smtp_session_done(struct smtp_session *s);
+/* First words: refuse SMTP_NONE greets, another situation (CONN_LIMIT_...) is said and ends it. */
+void smtp_session_greet(struct smtp_session *s, enum smtp_situation refuse,
+    const struct smtp_clock *clock, struct buf *out);
+enum smtp_step smtp_session_step(struct smtp_session *s, struct str *in,
+    const struct smtp_clock *clock, struct buf *out);
+/* False when no question with that number is open (a stale answer: dropped). */
+bool smtp_session_answer(struct smtp_session *s, uint32_t ask_no, const struct smtp_answer *a,
+    const struct smtp_clock *clock, struct buf *out);
+/* When smtp_session_timeout() must be called if nothing happens until then (monotonic ms). */
+int64_t smtp_session_deadline(const struct smtp_session *s);
+/* Says the right 421 if a deadline has passed; true: the session has ended. */
+bool smtp_session_timeout(struct smtp_session *s, const struct smtp_clock *clock, struct buf *out);
+/* The server stops: 421 as soon as no letter is between its last octet and its answer. */
+void smtp_session_shutdown(struct smtp_session *s, const struct smtp_clock *clock, struct buf *out);
+/* "SMTP", "ESMTP", "UTF8SMTP", ... for Received (RFC 3848, RFC 6531 4.3). */
+struct str smtp_session_with(const struct smtp_session *s);

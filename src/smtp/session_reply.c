@@ -1,0 +1,280 @@
+#include "smtp/session_priv.h"
+
+#include "base/date.h"
+#include "base/utf8.h"
+
+#include <stdio.h>
+
+#define SMTP_VERBS "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
+
+static bool
+is_plain(struct str text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.p[i] < ' ' || text.p[i] > '~' || text.p[i] == '\\')
+			return false;
+	return true;
+}
+
+/* "+12ms ", by hand: there is one for every line of every conversation. */
+static void
+put_time(struct buf *h, int64_t ms)
+{
+	char text[32];
+	size_t at = sizeof(text) - 3;
+	memcpy(text + at, "ms ", 3);
+	uint64_t v = ms > 0 ? (uint64_t)ms : 0;
+	do
+		text[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	text[--at] = '+';
+	buf_put(h, text + at, sizeof(text) - at);
+}
+
+void
+smtp_note(struct smtp_turn *t, const char *mark, struct str text)
+{
+	struct buf *h = t->s->history;
+	if (!h || h->failed)
+		return;
+	size_t len = h->len;
+	put_time(h, t->clock->now - t->s->opened);
+	buf_putz(h, mark);
+	if (is_plain(text))
+		buf_puts(h, text);
+	else
+		utf8_escape(h, text);
+	buf_putc(h, '\n');
+	if (h->failed)
+		buf_trunc(h, len);
+}
+
+void
+smtp_notef(struct smtp_turn *t, const char *fmt, ...)
+{
+	char text[256];
+	if (!t->s->history)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	int n = vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	check(n >= 0);
+	smtp_note(t, "# ", str_n(text, MIN((size_t)n, sizeof(text) - 1)));
+}
+
+/* Texts a reply may name that are not lying ready as text. */
+struct scratch {
+	char max_size[24], max_rcpt[24], nmsgs[24], err_no[24], limits[64];
+	char host[256];
+	char date[64];
+};
+
+static struct str
+number(char *dst, size_t n, uint64_t v)
+{
+	int len = snprintf(dst, n, "%llu", (unsigned long long)v);
+	return str_n(dst, MIN((size_t)len, n - 1));
+}
+
+static struct str
+upper(char *dst, size_t n, struct str s)
+{
+	s = str_first(s, n);
+	for (size_t i = 0; i < s.len; i++)
+		dst[i] = s.p[i] >= 'a' && s.p[i] <= 'z' ? (char)(s.p[i] - 0x20) : s.p[i];
+	return str_n(dst, s.len);
+}
+
+static struct str
+date_text(char *dst, size_t n, const struct smtp_clock *clock)
+{
+	struct buf b = BUF_INIT(n);
+	date_rfc5322(&b, clock->wall, clock->zone);
+	struct str s = str_first(buf_str(&b), n);
+	if (s.len)
+		memcpy(dst, s.p, s.len);
+	buf_done(&b);
+	return str_n(dst, s.len);
+}
+
+/* RFC 9422 4: a value is 1 to 999999; a limit that is none of these is not told. */
+static bool
+limit_tellable(uint64_t v)
+{
+	return v >= 1 && v <= 999999;
+}
+
+static struct str
+limits_text(char *dst, size_t n, const struct smtp_conf *conf)
+{
+	size_t len = 0;
+	if (limit_tellable(conf->msgs_per_session))
+		len += (size_t)snprintf(dst, n, "MAILMAX=%u ", (unsigned)conf->msgs_per_session);
+	if (limit_tellable(conf->rcpts_per_msg))
+		len += (size_t)snprintf(dst + len, n - len, "RCPTMAX=%u ",
+		    (unsigned)conf->rcpts_per_msg);
+	return str_n(dst, len ? len - 1 : 0);
+}
+
+static struct str
+either(struct str a, struct str b)
+{
+	return a.len ? a : b;
+}
+
+/* What has to be made: only for a text that may name it. */
+static void
+vars_made(const struct smtp_turn *t, struct str *v, struct scratch *x)
+{
+	const struct smtp_conf *conf = t->s->conf;
+	v[SMTP_VAR_HOST] = upper(x->host, sizeof(x->host), conf->host);
+	v[SMTP_VAR_errno] = number(x->err_no, sizeof(x->err_no), conf->err_no);
+	v[SMTP_VAR_max_size] = number(x->max_size, sizeof(x->max_size),
+	    conf->max_size == SMTP_LIMIT_OFF ? 0 : conf->max_size);
+	v[SMTP_VAR_max_rcpt] = number(x->max_rcpt, sizeof(x->max_rcpt), conf->rcpts_per_msg);
+	v[SMTP_VAR_limits] = limits_text(x->limits, sizeof(x->limits), conf);
+	v[SMTP_VAR_nmsgs] = number(x->nmsgs, sizeof(x->nmsgs), t->s->messages);
+	v[SMTP_VAR_date] = date_text(x->date, sizeof(x->date), t->clock);
+	v[SMTP_VAR_date_rfc5322] = v[SMTP_VAR_date];
+}
+
+static bool
+names_made(struct str text)
+{
+	static const struct str names[] = { { "{HOST", 5 }, { "{errno", 6 }, { "{max_", 5 },
+		{ "{limits", 7 }, { "{nmsgs", 6 }, { "{date", 5 } };
+	for (size_t at; (at = str_find(text, '$')) < text.len;) {
+		text = str_skip(text, at + 1);
+		for (size_t i = 0; i < ARRAY_LEN(names); i++)
+			if (str_starts(text, names[i]))
+				return true;
+	}
+	return false;
+}
+
+static void
+vars_session(const struct smtp_turn *t, struct str *v)
+{
+	const struct smtp_session *s = t->s;
+	const struct smtp_conf *conf = s->conf;
+	v[SMTP_VAR_host] = conf->host;
+	v[SMTP_VAR_ehlo_host] = either(conf->ehlo_host, conf->host);
+	v[SMTP_VAR_hub_host] = either(conf->hub_host, conf->host);
+	v[SMTP_VAR_client_ip] = str_of(s->peer.ip);
+	v[SMTP_VAR_client_name] = str_of(s->peer.name);
+	v[SMTP_VAR_helo] = str_of(s->helo);
+	v[SMTP_VAR_reason] = conf->disabled;
+	v[SMTP_VAR_mechs] = conf->mechs;
+	v[SMTP_VAR_sp] = STR(" ");
+	v[SMTP_VAR_verbs] = STR(SMTP_VERBS);
+	if (s->txn) {
+		v[SMTP_VAR_from] = s->txn->from.whole;
+		v[SMTP_VAR_from_as_given] = s->txn->from_as_given;
+		v[SMTP_VAR_from_domain] = s->txn->from.domain;
+	}
+}
+
+/* text: the template, or STR_NULL for all that an EHLO list may name. */
+static void
+vars_fill(const struct smtp_turn *t, struct str text, struct smtp_vars *vars, struct scratch *x,
+    const struct smtp_vars *extra)
+{
+	*vars = (struct smtp_vars){ 0 };
+	vars_session(t, vars->v);
+	if (!text.p || names_made(text))
+		vars_made(t, vars->v, x);
+	for (size_t i = 0; extra && i < SMTP_VAR_COUNT; i++)
+		if (extra->v[i].p)
+			vars->v[i] = extra->v[i];
+}
+
+void
+smtp_note_replies(struct smtp_turn *t, size_t from)
+{
+	if (!t->s->history || t->out->failed)
+		return;
+	struct str text = str_skip(buf_str(t->out), from);
+	while (text.len)
+		smtp_note(t, "s: ", str_rtrim(str_cut(&text, '\n')));
+}
+
+static void
+account(struct smtp_turn *t, enum smtp_situation s)
+{
+	int code = smtp_reply_code(t->s->conf->wording, s);
+	if (code >= 400)
+		t->s->refused++;
+	if (smtp_situation_closes(s) || code == 421)
+		smtp_close(t);
+}
+
+void
+smtp_reply(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *extra)
+{
+	const struct smtp_wording *w = t->s->conf->wording;
+	size_t from = t->out->len;
+	if (str_find(w->reply[s], '$') == w->reply[s].len) {
+		smtp_reply_put(t->out, w, s, NULL);
+	} else {
+		struct smtp_vars vars;
+		struct scratch x;
+		vars_fill(t, w->reply[s], &vars, &x, extra);
+		smtp_reply_put(t->out, w, s, &vars);
+	}
+	smtp_note_replies(t, from);
+	account(t, s);
+}
+
+void
+smtp_reply_arg(struct smtp_turn *t, enum smtp_situation s, struct str arg)
+{
+	struct smtp_vars extra = { .v = { [SMTP_VAR_arg] = arg } };
+	smtp_reply(t, s, &extra);
+}
+
+struct smtp_vars
+smtp_answer_vars(const struct smtp_answer *a)
+{
+	return (struct smtp_vars){ .v = {
+				       [SMTP_VAR_qid] = a->qid,
+				       [SMTP_VAR_uuid] = a->uuid,
+				       [SMTP_VAR_counter] = a->counter,
+				       [SMTP_VAR_counter8] = a->counter8,
+				       [SMTP_VAR_rand7] = a->rand7,
+				       [SMTP_VAR_reason] = a->reason,
+				       [SMTP_VAR_to] = a->to,
+				       [SMTP_VAR_fullname] = a->fullname,
+				   } };
+}
+
+void
+smtp_reply_answer(struct smtp_turn *t, enum smtp_situation s, const struct smtp_answer *a)
+{
+	struct smtp_vars extra = smtp_answer_vars(a);
+	smtp_reply(t, s, &extra);
+}
+
+void
+smtp_reply_hello(struct smtp_turn *t)
+{
+	const struct smtp_conf *conf = t->s->conf;
+	size_t from = t->out->len;
+	const bool cond[SMTP_COND_COUNT] = {
+		[SMTP_COND_starttls] = conf->starttls,
+		[SMTP_COND_auth] = conf->auth,
+		[SMTP_COND_vrfy] = conf->vrfy,
+		[SMTP_COND_expn] = conf->expn,
+		[SMTP_COND_size] = conf->max_size != SMTP_LIMIT_OFF,
+		[SMTP_COND_dsn] = true,
+		[SMTP_COND_chunking] = true,
+		[SMTP_COND_smtputf8] = true,
+		[SMTP_COND_limits] =
+		    limit_tellable(conf->msgs_per_session) || limit_tellable(conf->rcpts_per_msg),
+	};
+	struct smtp_vars vars;
+	struct scratch x;
+	vars_fill(t, STR_NULL, &vars, &x, NULL);
+	smtp_ehlo_put(t->out, conf->wording, &vars, cond);
+	smtp_note_replies(t, from);
+}

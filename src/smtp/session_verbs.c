@@ -1,0 +1,322 @@
+#include "smtp/session_priv.h"
+
+enum state { OUTSIDE, INSIDE, CHUNKS, STATES }; /* no transaction, one, BDAT has begun in it */
+#define HIDDEN "****"
+
+enum { NO_ARGUMENT = 1u << 0, NEEDS_HELLO = 1u << 1 };
+
+struct verb {
+	const char *name;
+	const char *syntax; /* for HELP */
+	void (*run)(struct smtp_turn *t, struct str arg);
+	enum smtp_situation say; /* without run: the whole answer */
+	unsigned flags;
+	enum smtp_situation no_hello;      /* said when HELO is required and has not come */
+	enum smtp_situation wrong[STATES]; /* said in this state; 0: the verb is allowed there */
+};
+
+static const struct verb *verb_find(struct str name);
+
+static bool
+is_domain(struct str arg, bool dot)
+{
+	return addr_domain(arg, ADDR_SMTPUTF8) == ADDR_OK && (!dot || str_find(arg, '.') < arg.len);
+}
+
+static bool
+is_literal(struct str arg)
+{
+	struct buf mailbox = BUF_INIT(SMTP_VAR_MAX + 8);
+	struct addr addr;
+	buf_putz(&mailbox, "x@");
+	buf_puts(&mailbox, arg);
+	bool ok =
+	    !mailbox.failed && addr_mailbox(buf_str(&mailbox), 0, &addr) == ADDR_OK && addr.literal;
+	buf_done(&mailbox);
+	return ok;
+}
+
+/* RFC 5321 4.1.4: no mail is refused because the name does not resolve; so HELO_DNS, without
+ * a resolver at hand, is what HELO_FQDN is. */
+static bool
+helo_ok(enum smtp_helo_check check, struct str arg)
+{
+	if (check == HELO_LENIENT)
+		return true;
+	return is_domain(arg, check != HELO_SYNTAX) || is_literal(arg);
+}
+
+static void
+hello(struct smtp_turn *t, struct str arg, bool esmtp)
+{
+	struct smtp_session *s = t->s;
+	if (arg.len == 0 && (esmtp || !s->conf->helo_arg_optional)) {
+		smtp_reply(t, esmtp ? SMTP_EHLO_NOARG : SMTP_HELO_NOARG, NULL);
+		return;
+	}
+	if (arg.len && !helo_ok(s->conf->helo_check, arg)) {
+		smtp_reply_arg(t, esmtp ? SMTP_EHLO_BADARG : SMTP_HELO_BADARG, arg);
+		return;
+	}
+	smtp_txn_end(t);
+	str_copy(s->helo, sizeof(s->helo), str_first(arg, sizeof(s->helo) - 1));
+	s->esmtp = esmtp;
+	s->hello = true;
+	if (esmtp)
+		smtp_reply_hello(t);
+	else
+		smtp_reply(t, SMTP_HELO_OK, NULL);
+}
+
+static void
+run_helo(struct smtp_turn *t, struct str arg)
+{
+	hello(t, arg, false);
+}
+
+static void
+run_ehlo(struct smtp_turn *t, struct str arg)
+{
+	if (t->s->conf->ehlo)
+		hello(t, arg, true);
+	else
+		smtp_unknown(t, SMTP_EHLO_DISABLED, STR("EHLO"), arg, STR("EHLO"));
+}
+
+static void
+run_rset(struct smtp_turn *t, struct str arg)
+{
+	smtp_txn_end(t);
+	smtp_reply(t, SMTP_RSET_OK, NULL);
+}
+
+static void
+run_noop(struct smtp_turn *t, struct str arg)
+{
+	smtp_reply(t, SMTP_NOOP_OK, NULL);
+}
+
+static void
+run_quit(struct smtp_turn *t, struct str arg)
+{
+	if (t->s->conf->quit_silent)
+		smtp_close(t);
+	else
+		smtp_reply(t, SMTP_QUIT_OK, NULL);
+}
+
+static void
+run_help(struct smtp_turn *t, struct str arg)
+{
+	if (arg.len == 0) {
+		smtp_reply(t, SMTP_HELP_OK, NULL);
+		return;
+	}
+	const struct verb *v = verb_find(arg);
+	if (v && v->run)
+		smtp_reply_arg(t, SMTP_HELP_TOPIC, str_of(v->syntax));
+	else
+		smtp_reply_arg(t, SMTP_HELP_UNKNOWN, arg);
+}
+
+/* RFC 6531 3.7.4.2: VRFY and EXPN may end in SMTPUTF8. */
+static struct str
+without_smtputf8(struct str arg)
+{
+	if (!str_iends(arg, STR(" SMTPUTF8")))
+		return arg;
+	return str_rtrim(str_first(arg, arg.len - sizeof("SMTPUTF8")));
+}
+
+static void
+ask_words(struct smtp_turn *t, struct str arg, enum smtp_ask what)
+{
+	/* The question outlives the input; the line buffer is empty as long as it is open. */
+	struct smtp_private *p = smtp_priv(t->s);
+	buf_reset(&p->line);
+	buf_puts(&p->line, arg);
+	t->s->arg = buf_str(&p->line);
+	smtp_ask(t, what);
+}
+
+static void
+run_vrfy(struct smtp_turn *t, struct str arg)
+{
+	struct smtp_vars extra = { .v = { [SMTP_VAR_arg] = arg, [SMTP_VAR_to] = arg } };
+	if (arg.len == 0)
+		smtp_reply(t, SMTP_VRFY_NOARG, NULL);
+	else if (!t->s->conf->vrfy)
+		smtp_reply(t, SMTP_VRFY_CANNOT, &extra);
+	else
+		ask_words(t, without_smtputf8(arg), SMTP_ASK_VRFY);
+}
+
+static void
+run_expn(struct smtp_turn *t, struct str arg)
+{
+	if (!t->s->conf->expn)
+		smtp_reply(t, SMTP_EXPN_DISABLED, NULL);
+	else if (arg.len == 0)
+		smtp_reply(t, SMTP_EXPN_NOARG, NULL);
+	else
+		ask_words(t, without_smtputf8(arg), SMTP_ASK_EXPN);
+}
+
+static void
+expn_members(struct smtp_turn *t, const struct smtp_answer *a)
+{
+	size_t from = t->out->len;
+	size_t n = MIN(a->n_lines, ARRAY_LEN(a->lines));
+	for (size_t i = 0; i < n; i++) {
+		struct smtp_vars vars = { .v = { [SMTP_VAR_to] = a->lines[i] } };
+		smtp_reply_part(t->out, t->s->conf->wording, SMTP_EXPN_OK, &vars, i + 1 < n);
+	}
+	smtp_note_replies(t, from);
+}
+
+void
+smtp_answer_words(struct smtp_turn *t, const struct smtp_answer *a)
+{
+	struct smtp_session *s = t->s;
+	struct smtp_private *p = smtp_priv(s);
+	struct smtp_vars extra = smtp_answer_vars(a);
+	extra.v[SMTP_VAR_arg] = s->arg;
+	enum smtp_situation say = a->situation;
+	if (say == SMTP_NONE)
+		say = a->n_lines ? SMTP_EXPN_OK : SMTP_VRFY_CANNOT;
+	if (say == SMTP_EXPN_OK && a->n_lines)
+		expn_members(t, a);
+	else
+		smtp_reply(t, say, &extra);
+	s->arg = STR_NULL;
+	buf_done(&p->line);
+}
+
+static void
+run_etrn(struct smtp_turn *t, struct str arg)
+{
+	smtp_reply_arg(t, arg.len ? SMTP_ETRN_DENIED : SMTP_ETRN_SYNTAX, arg);
+}
+
+static const struct verb verbs[] = {
+	{ "EHLO", "EHLO domain", run_ehlo },
+	{ "HELO", "HELO domain", run_helo },
+	{ "MAIL", "MAIL FROM:<address> [SIZE=n] [BODY=type] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id]",
+	    smtp_mail, .flags = NEEDS_HELLO, .no_hello = SMTP_MAIL_NOHELO,
+	    .wrong = { [INSIDE] = SMTP_MAIL_NESTED, [CHUNKS] = SMTP_MAIL_NESTED } },
+	{ "RCPT", "RCPT TO:<address> [NOTIFY=when] [ORCPT=type;address]", smtp_rcpt,
+	    .wrong = { [OUTSIDE] = SMTP_RCPT_NOMAIL, [CHUNKS] = SMTP_BDAT_OPEN } },
+	{ "DATA", "DATA", smtp_data },
+	{ "BDAT", "BDAT size [LAST]", smtp_bdat },
+	{ "RSET", "RSET", run_rset, .flags = NO_ARGUMENT },
+	{ "NOOP", "NOOP [text]", run_noop },
+	{ "VRFY", "VRFY address", run_vrfy },
+	{ "EXPN", "EXPN list", run_expn },
+	{ "HELP", "HELP [command]", run_help },
+	{ "QUIT", "QUIT", run_quit, .flags = NO_ARGUMENT },
+	{ "ETRN", "ETRN node", run_etrn, .flags = NEEDS_HELLO, .no_hello = SMTP_CMD_NOHELO },
+	{ "AUTH", .say = SMTP_AUTH_DISABLED },
+	{ "STARTTLS", .say = SMTP_STARTTLS_NOTSUPPORTED },
+	{ "TURN", .say = SMTP_TURN_DENIED },
+	{ "ATRN", .say = SMTP_ATRN_NEEDAUTH },
+	{ "SEND", .say = SMTP_CMD_UNIMPL }, /* RFC 821; RFC 5321 F.6 */
+	{ "SOML", .say = SMTP_CMD_UNIMPL },
+	{ "SAML", .say = SMTP_CMD_UNIMPL },
+};
+
+static const struct verb *
+verb_find(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (str_ieq(name, str_of(verbs[i].name)))
+			return &verbs[i];
+	return NULL;
+}
+
+void
+smtp_unknown(struct smtp_turn *t, enum smtp_situation say, struct str verb, struct str arg,
+    struct str line)
+{
+	struct smtp_session *s = t->s;
+	struct smtp_vars extra = { .v = {
+				       [SMTP_VAR_verb] = verb,
+				       [SMTP_VAR_arg] = arg,
+				       [SMTP_VAR_cmd] = line,
+				   } };
+	if (++s->bad > s->conf->bad_commands)
+		say = SMTP_BADCMD_LIMIT;
+	smtp_reply(t, say, &extra);
+}
+
+/* What the history shows of a line: never a secret. AUTH is refused here, and the peer may go
+ * on all the same with what it would have said next. */
+void
+smtp_note_line(struct smtp_turn *t, struct str line)
+{
+	struct str rest = line = str_trim(line);
+	struct str word = str_word(&rest);
+	if (str_ieq(word, STR("AUTH"))) {
+		str_word(&rest);
+		smtp_note(t, str_trim(rest).len ? "c (the secret left out): " : "c: ",
+		    str_first(line, line.len - rest.len));
+		t->s->flags |= F_AFTER_AUTH;
+	} else if ((t->s->flags & F_AFTER_AUTH) && !verb_find(word)) {
+		smtp_note(t, "c: ", STR(HIDDEN));
+	} else {
+		smtp_note(t, "c: ", line);
+	}
+}
+
+static enum state
+state_of(const struct smtp_session *s)
+{
+	if (!s->txn)
+		return OUTSIDE;
+	return s->txn->bdat ? CHUNKS : INSIDE;
+}
+
+static enum smtp_situation
+objection(const struct smtp_session *s, const struct verb *v, struct str arg)
+{
+	if ((v->flags & NEEDS_HELLO) && s->conf->require_helo && !s->hello)
+		return v->no_hello;
+	if (v->wrong[state_of(s)])
+		return v->wrong[state_of(s)];
+	if ((v->flags & NO_ARGUMENT) && arg.len)
+		return SMTP_CMD_SYNTAX;
+	return SMTP_NONE;
+}
+
+void
+smtp_command(struct smtp_turn *t, struct str line)
+{
+	struct str arg = line = str_trim(line);
+	struct str word = str_word(&arg);
+	arg = str_ltrim(arg);
+	const struct verb *v = verb_find(word);
+	bool secret = t->s->flags & F_AFTER_AUTH;
+	smtp_note_line(t, line);
+	if (!v || v->say != SMTP_AUTH_DISABLED)
+		t->s->flags &= ~(unsigned)F_AFTER_AUTH;
+	if (!v && secret) {
+		smtp_unknown(t, SMTP_CMD_UNKNOWN, STR(HIDDEN), STR(HIDDEN), STR(HIDDEN));
+		return;
+	}
+	if (!v) {
+		smtp_unknown(t, SMTP_CMD_UNKNOWN, word, arg, line);
+		return;
+	}
+	enum smtp_situation no = objection(t->s, v, arg);
+	struct smtp_vars extra = { .v = {
+				       [SMTP_VAR_verb] = str_of(v->name),
+				       [SMTP_VAR_cmd] = line,
+				       [SMTP_VAR_arg] =
+					   no == SMTP_CMD_SYNTAX ? str_of(v->syntax) : arg,
+				   } };
+	if (no != SMTP_NONE)
+		smtp_reply(t, no, &extra);
+	else if (v->run)
+		v->run(t, arg);
+	else
+		smtp_reply(t, v->say, &extra);
+}

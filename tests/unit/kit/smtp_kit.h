@@ -1,0 +1,207 @@
+/*
+ * smtp_kit: a host in memory for the session's tests: it feeds octets in any pieces, answers
+ * questions by simple rules and keeps what came of it. Every step sees its input in a block of
+ * its own, so that a sanitizer notices an octet read too far.
+ */
+#pragma once
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "dialect/dialect.h"
+#include "smtp/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The rfc dialect under kit_conf(). */
+#define HI "EHLO c.example.org\r\n"
+#define HI_OK "250-|250-|250-|250-|250-|250-|250-|250-|250-|250-|250 HELP|"
+#define MAIL "MAIL FROM:<a@example.org>\r\n"
+#define RCPT "RCPT TO:<b@example.com>\r\n"
+#define TXN HI MAIL RCPT
+#define TXN_OK "220 |" HI_OK "250 2.1.0|250 2.1.5|"
+
+struct kit {
+	struct smtp_conf conf;
+	struct smtp_wording *wording;
+	struct smtp_session s;
+	struct smtp_clock clock;
+	struct buf in, out, history;
+	struct buf body;     /* of the letter under way */
+	struct buf letters;  /* every committed letter, each followed by "--\n" */
+	unsigned drops, commits, asked;
+	bool ended, hold;    /* hold: leave questions open */
+	enum smtp_situation say_mail, say_data, say_commit;
+	bool mark_host_data; /* set txn->host_data and see that it comes back in a drop */
+};
+
+static inline struct smtp_conf
+kit_conf(const struct smtp_wording *w)
+{
+	return (struct smtp_conf){
+		.wording = w, .host = STR("mx.example.com"), .max_size = 10000, .ehlo = true,
+		.require_helo = true, .line_editing = true, .bare_lf = BARE_LF_SESSION,
+		.bad_commands = 4, .command_line = 4096, .msgs_per_session = SMTP_LIMIT_OFF,
+		.rcpts_per_msg = 3, .hops = 3, .header_lines = 20, .header_bytes = 4000,
+		.conn_seconds = SMTP_LIMIT_OFF, .inject_seconds = SMTP_LIMIT_OFF,
+		.idle_seconds = 300, .data_seconds = 600, .data_rate = 500,
+	};
+}
+
+static inline struct smtp_wording *
+kit_wording(const char *name)
+{
+	struct buf err = BUF_INIT(1u << 16);
+	struct smtp_wording *w = dialect_load(str_of(name), dialect_find_builtin, NULL, &err);
+	if (!w)
+		fail_msg("%s", buf_cstr(&err));
+	buf_done(&err);
+	return w;
+}
+
+/* The wording stays the caller's. */
+static inline void
+kit_open(struct kit *k, const struct smtp_wording *w)
+{
+	*k = (struct kit){ .say_mail = SMTP_NONE, .say_data = SMTP_NONE, .say_commit = SMTP_NONE };
+	k->conf = kit_conf(w);
+	k->clock = (struct smtp_clock){ .now = 1000, .wall = 1253881668, .zone = 120 };
+	buf_init(&k->in, 1u << 24);
+	buf_init(&k->out, 1u << 24);
+	buf_init(&k->body, 1u << 24);
+	buf_init(&k->letters, 1u << 24);
+	buf_init(&k->history, 1u << 20);
+}
+
+static inline void
+kit_greet(struct kit *k)
+{
+	static const struct smtp_peer peer = { "192.0.2.7", "client.example.net" };
+	smtp_session_init(&k->s, &k->conf, &peer, &k->clock);
+	k->s.history = &k->history;
+	smtp_session_greet(&k->s, SMTP_NONE, &k->clock, &k->out);
+}
+
+static inline void
+kit_close(struct kit *k)
+{
+	if (k->s.txn)
+		k->s.txn->host_data = NULL;
+	smtp_session_done(&k->s);
+	buf_done(&k->in);
+	buf_done(&k->out);
+	buf_done(&k->body);
+	buf_done(&k->letters);
+	buf_done(&k->history);
+}
+
+static inline void
+kit_answer(struct kit *k)
+{
+	struct smtp_session *s = &k->s;
+	struct smtp_answer a = { .situation = SMTP_NONE, .qid = STR("QID1"), .counter = STR("1"),
+		.uuid = STR("uuid"), .counter8 = STR("00000001"), .rand7 = STR("abcdefg") };
+	k->asked++;
+	if (s->ask == SMTP_ASK_MAIL) {
+		a.situation = k->say_mail;
+		if (k->mark_host_data)
+			s->txn->host_data = k;
+	} else if (s->ask == SMTP_ASK_RCPT) {
+		if (str_eq(s->rcpt_asked->addr.local, STR("nobody")))
+			a.situation = SMTP_RCPT_UNKNOWN;
+		else if (str_eq(s->rcpt_asked->addr.local, STR("gone")))
+			a.situation = SMTP_SHUTDOWN;
+	} else if (s->ask == SMTP_ASK_DATA) {
+		a.situation = k->say_data;
+	} else if (s->ask == SMTP_ASK_COMMIT) {
+		a.situation = k->say_commit;
+		if (a.situation == SMTP_NONE) {
+			buf_puts(&k->letters, buf_str(&k->body));
+			buf_putz(&k->letters, "--\n");
+			k->commits++;
+		}
+		s->txn->host_data = NULL;
+		buf_reset(&k->body);
+	} else if (s->ask == SMTP_ASK_VRFY) {
+		a.situation = str_starts(s->arg, STR("joe")) ? SMTP_VRFY_OK : SMTP_VRFY_UNKNOWN;
+		a.fullname = STR("Joe");
+		a.to = STR("joe@example.com");
+	} else if (s->ask == SMTP_ASK_EXPN) {
+		a.lines[a.n_lines++] = STR("ann@example.com");
+		a.lines[a.n_lines++] = STR("bob@example.com");
+	}
+	assert_false(smtp_session_answer(s, s->ask_no + 1, &a, &k->clock, &k->out));
+	assert_true(smtp_session_answer(s, s->ask_no, &a, &k->clock, &k->out));
+}
+
+static inline enum smtp_step
+kit_step(struct kit *k)
+{
+	char *block = k->in.len ? xmemdup(k->in.p, k->in.len) : NULL;
+	struct str rest = { block, k->in.len };
+	enum smtp_step step = smtp_session_step(&k->s, &rest, &k->clock, &k->out);
+	if (step == SMTP_BODY)
+		buf_puts(&k->body, k->s.chunk);
+	buf_drop(&k->in, k->in.len - rest.len);
+	free(block);
+	return step;
+}
+
+static inline void
+kit_run(struct kit *k)
+{
+	while (!k->ended) {
+		enum smtp_step step = kit_step(k);
+		if (step == SMTP_MORE) {
+			assert_int_equal(k->in.len, 0);
+			return;
+		}
+		if (step == SMTP_ASK && k->hold)
+			return;
+		if (step == SMTP_ASK)
+			kit_answer(k);
+		if (step == SMTP_DROP) {
+			assert_non_null(k->s.txn);
+			k->s.txn->host_data = NULL;
+			buf_reset(&k->body);
+			k->drops++;
+		}
+		assert_int_not_equal(step, SMTP_UPGRADE);
+		k->ended = step == SMTP_END;
+	}
+}
+
+static inline void
+kit_push(struct kit *k, struct str piece)
+{
+	if (k->ended)
+		return;
+	buf_puts(&k->in, piece);
+	kit_run(k);
+}
+
+static inline void
+kit_say(struct kit *k, const char *text)
+{
+	kit_push(k, str_of(text));
+}
+
+/* Every reply line must begin with its part of want ("220 |250-mx"), and there is no other. */
+static inline void
+kit_expect_lines(const char *name, struct str out, const char *want)
+{
+	struct str w = str_of(want), o = out;
+	while (w.len || o.len) {
+		struct str prefix = str_cut(&w, '|');
+		struct str line = str_cut(&o, '\n');
+		if (!str_starts(line, prefix) || line.len == 0 || prefix.len == 0)
+			fail_msg("%s: want \"" STR_FMT "\" in\n" STR_FMT, name, STR_ARG(prefix),
+			    STR_ARG(out));
+	}
+}
