@@ -1,0 +1,134 @@
+/* The records' decoders: the first octet chooses one. What decodes is walked to its end, and
+ * where the encoding is unique it must come out again as it went in. */
+#include "base/check.h"
+#include "store/mailbox.h"
+#include "store/record.h"
+#include "store/segment.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static void
+same(struct buf *b, struct str in)
+{
+	check(!b->failed && str_eq(buf_str(b), in));
+	buf_done(b);
+}
+
+static void
+fuzz_batch(struct str in)
+{
+	struct batch_record r;
+	struct batch_op op;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	uint32_t n = 0;
+	if (!batch_record_get(in, &r))
+		return;
+	size_t at = batch_record_begin(&b, &r.dom, r.ver);
+	for (; batch_record_next(&r, &op); n++) {
+		if (op.del)
+			batch_record_del(&b, op.key);
+		else
+			batch_record_put(&b, op.key, op.value);
+	}
+	batch_record_end(&b, at, n);
+	check(n == r.n);
+	same(&b, in);
+}
+
+static void
+fuzz_intent(struct str in)
+{
+	struct intent i;
+	struct store_rcpt r;
+	uint32_t n = 0;
+	if (!intent_get(in, &i))
+		return;
+	while (intent_next(&i, &r))
+		n++;
+	check(n == i.n_rcpt);
+}
+
+static void
+fuzz_trace(struct str in)
+{
+	struct trace_payload t;
+	trace_payload_get(in, &t);
+}
+
+static void
+fuzz_blob(struct str in)
+{
+	struct blob_record r;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!blob_record_get(in, &r))
+		return;
+	blob_record_put(&b, &r);
+	same(&b, in);
+}
+
+static void
+fuzz_done(struct str in)
+{
+	uint64_t letter, time_ms;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!done_get(in, &letter, &time_ms))
+		return;
+	done_put(&b, letter, time_ms);
+	check(b.len == DONE_LEN);
+	same(&b, in);
+}
+
+static void
+fuzz_head(struct str in)
+{
+	struct mailbox_head h;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!mailbox_head_get(in, &h))
+		return;
+	mailbox_head_put(&b, &h);
+	same(&b, in);
+}
+
+static void
+fuzz_letter(struct str in)
+{
+	struct mailbox_letter l;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!mailbox_letter_get(in, &l))
+		return;
+	mailbox_letter_put(&b, &l);
+	same(&b, in);
+}
+
+static void
+fuzz_segment(struct str in)
+{
+	struct seg_head h;
+	unsigned char out[SEG_HEAD];
+	if (in.len < SEG_HEAD || seg_head_get((const unsigned char *)in.p, &h) < 0)
+		return;
+	seg_head_put(out, &h);
+	check(seg_head_get(out, &h) == 0);
+}
+
+static void (*const decoders[])(struct str in) = {
+	fuzz_batch,
+	fuzz_intent,
+	fuzz_trace,
+	fuzz_blob,
+	fuzz_done,
+	fuzz_head,
+	fuzz_letter,
+	fuzz_segment,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size > 0)
+		decoders[data[0] % ARRAY_LEN(decoders)](str_n(data + 1, size - 1));
+	return 0;
+}

@@ -1,0 +1,17 @@
+/* fsck: reads everything in a store's directory, changes nothing, and says what is wrong. */
+#pragma once
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+struct fsck_report {
+	uint64_t segments, frames, letters, mailboxes, records, bodies_checked, bytes;
+	uint64_t problems;
+	struct buf text; /* one line per problem; empty when there is none */
+};
+/* 0 when it could look (problems counts what it found), else -errno. Works beside a running
+ * server. progress may be NULL. */
+int fsck_run(const char *dir, struct fsck_report *ret,
+    void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg);
+void fsck_report_done(struct fsck_report *r);

@@ -1,0 +1,277 @@
+#include "store/index.h"
+
+#include "base/check.h"
+#include "base/wire.h"
+#include "store/record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define META_KEY "meta"
+#define META_LEN 28
+#define INDEX_FILE_MODE 0600
+#define MAP_LEAST (1ull << 30) /* a smaller map is not tried */
+
+int
+index_errno(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case MDB_NOTFOUND:
+		return -ENOENT;
+	case MDB_MAP_FULL:
+		return -ENOSPC;
+	case MDB_READERS_FULL:
+		return -EAGAIN;
+	default:
+		/* LMDB's own codes are negative, the system's positive. */
+		return rc < 0 ? -EBADMSG : -rc;
+	}
+}
+
+/* --- opening --- */
+
+static int
+env_open_at_size(MDB_env **ret, const char *dir, uint64_t map_bytes, bool read_only)
+{
+	MDB_env *env = NULL;
+	int rc = mdb_env_create(&env);
+	if (rc == 0 && map_bytes)
+		rc = mdb_env_set_mapsize(env, map_bytes);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(env, INDEX_READERS);
+	/* Random reads: the kernel's read-ahead would only push better pages out. */
+	if (rc == 0)
+		rc = mdb_env_open(env, dir,
+		    MDB_NOTLS | MDB_NORDAHEAD | (read_only ? MDB_RDONLY : 0), INDEX_FILE_MODE);
+	if (rc != 0) {
+		mdb_env_close(env);
+		/* A reader that would have to write the first pages: there are none. */
+		return rc == EBADF ? -EBADMSG : index_errno(rc);
+	}
+	*ret = env;
+	return 0;
+}
+
+/* Address space may be limited; the map only bounds how far the index can grow. */
+static int
+env_open(MDB_env **ret, const char *dir, uint64_t map_bytes, bool read_only)
+{
+	int r = env_open_at_size(ret, dir, map_bytes, read_only);
+	while (r == -ENOMEM && map_bytes > MAP_LEAST) {
+		map_bytes /= 4;
+		r = env_open_at_size(ret, dir, map_bytes, read_only);
+	}
+	return r;
+}
+
+static int
+read_meta(struct index *ix, struct index_meta *ret)
+{
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn);
+	if (rc != 0)
+		return index_errno(rc);
+	rc = mdb_dbi_open(txn, NULL, 0, &ix->dbi);
+	int r = rc != 0 ? index_errno(rc) : index_meta_get(ix, txn, ret);
+	mdb_txn_abort(txn);
+	if (r == -ENOENT)
+		return -EBADMSG;
+	return r == 0 && ret->format > INDEX_FORMAT ? -EPROTONOSUPPORT : r;
+}
+
+int
+index_open(struct index *ix, const char *dir, uint64_t map_bytes, bool read_only,
+    struct index_meta *ret)
+{
+	*ix = (struct index){ 0 };
+	struct stat st;
+	if (stat(dir, &st) < 0)
+		return -errno;
+	int r = env_open(&ix->env, dir, map_bytes, read_only);
+	if (r < 0)
+		return r == -ENOENT ? -EBADMSG : r;
+	int dead;
+	if (!read_only)
+		mdb_reader_check(ix->env, &dead);
+	r = read_meta(ix, ret);
+	if (r < 0)
+		index_close(ix);
+	return r;
+}
+
+void
+index_close(struct index *ix)
+{
+	if (ix->env)
+		mdb_env_close(ix->env);
+	ix->env = NULL;
+}
+
+int
+index_remove(int at)
+{
+	static const char *const names[] = { "index/data.mdb", "index/lock.mdb",
+		"index.new/data.mdb", "index.new/lock.mdb" };
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (unlinkat(at, names[i], 0) < 0 && errno != ENOENT && errno != ENOTDIR)
+			return -errno;
+	if (unlinkat(at, "index.new", AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return -errno;
+	if (unlinkat(at, "index", AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return -errno;
+	return fsync(at) < 0 ? -errno : 0;
+}
+
+static int
+create_in(int at, const char *path, uint64_t map_bytes, const struct index_meta *m)
+{
+	struct index ix = { 0 };
+	struct index_write w;
+	int r = env_open(&ix.env, path, map_bytes, false);
+	if (r < 0)
+		return r;
+	MDB_txn *txn;
+	int rc = mdb_txn_begin(ix.env, NULL, MDB_RDONLY, &txn);
+	if (rc == 0) {
+		rc = mdb_dbi_open(txn, NULL, 0, &ix.dbi);
+		mdb_txn_abort(txn);
+	}
+	r = rc != 0 ? index_errno(rc) : index_begin(&ix, &w);
+	if (r == 0)
+		r = index_commit(&w, m);
+	/* A fresh environment's meta pages are not synced by its first commit alone. */
+	if (r == 0)
+		r = index_errno(mdb_env_sync(ix.env, 1));
+	index_close(&ix);
+	int fd = openat(at, "index.new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0 && (fd < 0 || fsync(fd) < 0))
+		r = -errno;
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+int
+index_create(int at, const char *dir, uint64_t map_bytes, const struct index_meta *m)
+{
+	char *path = NULL;
+	if (mkdirat(at, "index.new", 0700) < 0 && errno != EEXIST)
+		return -errno;
+	if (asprintf(&path, "%s/index.new", dir) < 0)
+		return -ENOMEM;
+	int r = create_in(at, path, map_bytes, m);
+	free(path);
+	if (r == 0 && renameat(at, "index.new", at, "index") < 0)
+		r = -errno;
+	if (r == 0 && fsync(at) < 0)
+		r = -errno;
+	return r;
+}
+
+/* --- reading --- */
+
+static MDB_val
+val_of(struct str s)
+{
+	return (MDB_val){ s.len, (void *)(uintptr_t)s.p };
+}
+
+int
+index_meta_get(struct index *ix, MDB_txn *txn, struct index_meta *ret)
+{
+	MDB_val key = val_of(STR(META_KEY)), value;
+	int rc = mdb_get(txn, ix->dbi, &key, &value);
+	if (rc != 0)
+		return index_errno(rc);
+	struct index_meta m;
+	struct wire w = wire_of(str_n(value.mv_data, value.mv_size));
+	m.format = get_u32(&w);
+	struct str id = get_bytes(&w, STORE_ID_LEN);
+	m.applied = get_u64(&w);
+	if (w.bad)
+		return -EBADMSG;
+	memcpy(m.id, id.p, STORE_ID_LEN);
+	*ret = m;
+	return 0;
+}
+
+static struct str
+full_key(char out[16 + STORE_KEY_MAX], const struct store_dom *d, struct str key)
+{
+	memcpy(out, d->b, 16);
+	if (key.len)
+		memcpy(out + 16, key.p, key.len);
+	return str_n(out, 16 + key.len);
+}
+
+int
+index_get(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str key,
+    struct str *ret)
+{
+	char full[16 + STORE_KEY_MAX];
+	MDB_val k = val_of(full_key(full, d, key)), v;
+	int rc = mdb_get(txn, ix->dbi, &k, &v);
+	if (rc == 0)
+		*ret = str_n(v.mv_data, v.mv_size);
+	return index_errno(rc);
+}
+
+struct range {
+	struct str from, to; /* full keys, [from, to) */
+};
+
+static bool
+in_range(const struct range *r, MDB_val key)
+{
+	struct str k = str_n(key.mv_data, key.mv_size);
+	return str_cmp(k, r->from) >= 0 && str_cmp(k, r->to) < 0;
+}
+
+static int
+range_first(MDB_cursor *c, const struct range *r, bool reverse, MDB_val *k, MDB_val *v)
+{
+	*k = val_of(reverse ? r->to : r->from);
+	int rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
+	if (!reverse)
+		return rc;
+	return mdb_cursor_get(c, k, v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+}
+
+int
+index_scan(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,
+    struct str to, uint32_t limit, bool reverse, store_scan_fn *fn, void *arg)
+{
+	char low[16 + STORE_KEY_MAX], high[16 + STORE_KEY_MAX + 1];
+	struct range r = { full_key(low, d, from), full_key(high, d, to) };
+	if (!to.p) {
+		/* Above every key of the domain. */
+		memset(high + 16, 0xff, STORE_KEY_MAX + 1);
+		r.to.len = sizeof(high);
+	}
+	MDB_cursor *c;
+	int rc = mdb_cursor_open(txn, ix->dbi, &c);
+	if (rc != 0)
+		return index_errno(rc);
+	MDB_val k, v;
+	uint32_t n = 0;
+	rc = range_first(c, &r, reverse, &k, &v);
+	while (rc == 0 && in_range(&r, k)) {
+		/* Without the version, which stands under the empty key. */
+		if (k.mv_size > 16) {
+			if (!fn(arg, str_n((char *)k.mv_data + 16, k.mv_size - 16),
+				str_n(v.mv_data, v.mv_size)))
+				break;
+			if (++n == limit)
+				break;
+		}
+		rc = mdb_cursor_get(c, &k, &v, reverse ? MDB_PREV : MDB_NEXT);
+	}
+	mdb_cursor_close(c);
+	return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
+}

@@ -1,0 +1,322 @@
+/* mem: the whole store in a sorted array. Slow and simple on purpose: the other engines are
+ * compared with it. Requests are done at once; completions still wait for store_run(). */
+#include "store/resolve.h"
+#include "store/store_priv.h"
+
+#include "base/check.h"
+#include "base/crc32c.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct item {
+	char *key; /* domain and key */
+	size_t key_len;
+	char *value;
+	size_t value_len;
+};
+
+struct table {
+	struct item *items;
+	size_t n, cap;
+};
+
+struct mem {
+	struct table t;
+	char **bodies; /* by lsn - 1 */
+	size_t n_bodies;
+	struct buf out;
+	struct store_stats stats;
+};
+
+static struct str
+item_key(const struct item *i)
+{
+	return str_n(i->key, i->key_len);
+}
+
+/* The place of key, or where it belongs. */
+static size_t
+place(const struct table *t, struct str key, bool *ret_found)
+{
+	size_t lo = 0, hi = t->n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int c = str_cmp(item_key(&t->items[mid]), key);
+		if (c == 0) {
+			*ret_found = true;
+			return mid;
+		}
+		if (c < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	*ret_found = false;
+	return lo;
+}
+
+static void
+table_put(struct table *t, struct str key, struct str value)
+{
+	bool found;
+	size_t at = place(t, key, &found);
+	if (!found) {
+		if (t->n == t->cap) {
+			t->cap = t->cap ? t->cap * 2 : 64;
+			t->items = xrealloc(t->items, t->cap * sizeof(*t->items));
+		}
+		memmove(&t->items[at + 1], &t->items[at], (t->n - at) * sizeof(*t->items));
+		t->items[at] = (struct item){ .key = xmemdup(key.p, key.len), .key_len = key.len };
+		t->n++;
+	}
+	free(t->items[at].value);
+	t->items[at].value = value.len ? xmemdup(value.p, value.len) : xalloc(1);
+	t->items[at].value_len = value.len;
+}
+
+static void
+table_del(struct table *t, struct str key)
+{
+	bool found;
+	size_t at = place(t, key, &found);
+	if (!found)
+		return;
+	free(t->items[at].key);
+	free(t->items[at].value);
+	memmove(&t->items[at], &t->items[at + 1], (t->n - at - 1) * sizeof(*t->items));
+	t->n--;
+}
+
+static void
+table_done(struct table *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->items[i].key);
+		free(t->items[i].value);
+	}
+	free(t->items);
+	*t = (struct table){ 0 };
+}
+
+static struct str
+full_key(char out[16 + STORE_KEY_MAX], const struct store_dom *d, struct str key)
+{
+	memcpy(out, d->b, sizeof(d->b));
+	if (key.len)
+		memcpy(out + sizeof(d->b), key.p, key.len);
+	return str_n(out, sizeof(d->b) + key.len);
+}
+
+static int
+table_get(const struct table *t, const struct store_dom *d, struct str key, struct str *ret)
+{
+	char full[16 + STORE_KEY_MAX];
+	bool found;
+	size_t at = place(t, full_key(full, d, key), &found);
+	if (found)
+		*ret = str_n(t->items[at].value, t->items[at].value_len);
+	return found;
+}
+
+static int
+mem_view_get(void *arg, const struct store_dom *d, struct str key, struct str *ret)
+{
+	struct mem *m = arg;
+	return table_get(&m->t, d, key, ret);
+}
+
+/* Applies the BATCH payload at begin of m->out; the version goes under the empty key. */
+static void
+apply(struct store *s, struct mem *m, size_t begin, struct queue *posts)
+{
+	struct batch_record r;
+	struct batch_op op;
+	char full[16 + STORE_KEY_MAX];
+	unsigned char ver[8];
+	check(batch_record_get(str_n(m->out.p + begin, m->out.len - begin), &r));
+	while (batch_record_next(&r, &op)) {
+		struct str key = full_key(full, &r.dom, op.key);
+		if (op.del)
+			table_del(&m->t, key);
+		else
+			table_put(&m->t, key, op.value);
+	}
+	be64_put(ver, r.ver);
+	table_put(&m->t, full_key(full, &r.dom, STR("")), str_n(ver, sizeof(ver)));
+	m->stats.group_batches++;
+	if (store_has_watches(s))
+		queue_add(posts, event_new(&r.dom, r.ver));
+}
+
+static struct store_ref
+body_keep(struct mem *m, const struct letter *l)
+{
+	struct str head = letter_head(l);
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	buf_puts(&b, head);
+	buf_puts(&b, buf_str(&l->body->mem));
+	check(!b.failed);
+	m->bodies = xrealloc(m->bodies, (m->n_bodies + 1) * sizeof(*m->bodies));
+	m->bodies[m->n_bodies++] = b.p;
+	return (struct store_ref){ .lsn = m->n_bodies, .len = b.len, .crc = crc32c(0, b.p, b.len) };
+}
+
+static int
+accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *posts)
+{
+	struct view v = { mem_view_get, m };
+	struct str payload = letter_intent(l);
+	struct intent in;
+	struct store_rcpt rcpt;
+	if (resolve_accepted(&v, l->letter) == 1)
+		return 0;
+	struct store_ref ref = body_keep(m, l);
+	intent_set_ref(l->buf.p + l->head_len + l->trace_len, &ref);
+	check(intent_get(payload, &in));
+	while (intent_next(&in, &rcpt)) {
+		bool written;
+		buf_reset(&m->out);
+		int r = resolve_delivery(&in, &rcpt, &v, &m->out, &written);
+		if (r < 0)
+			return r;
+		if (written)
+			apply(s, m, 0, posts);
+	}
+	buf_reset(&m->out);
+	done_put(&m->out, l->letter, l->time_ms);
+	table_put(&m->t, str_n(m->out.p, 16 + DONE_KEY_LEN),
+	    str_n(m->out.p + 16 + DONE_KEY_LEN, DONE_VALUE_LEN));
+	m->stats.group_letters++;
+	return 0;
+}
+
+static void
+mem_submit(struct store *s, struct request *r)
+{
+	struct mem *m = s->impl;
+	struct view v = { mem_view_get, m };
+	struct queue posts;
+	queue_init(&posts);
+	buf_reset(&m->out);
+	if (r->kind == REQ_BATCH) {
+		r->res.rc = resolve_batch(r->batch, &v, &m->out, &r->res);
+		if (r->res.rc == 0)
+			apply(s, m, 0, &posts);
+	} else if (r->kind == REQ_ACCEPT && r->res.rc == 0) {
+		r->res.rc = accept_letter(s, m, r->letter, &posts);
+	} else if (r->kind == REQ_LOOK) {
+		resolve_version(&v, &r->dom, &r->res.ver);
+	}
+	m->stats.groups++;
+	m->stats.durable_lsn = m->stats.applied_lsn = m->stats.groups;
+	queue_add(&posts, r);
+	store_post(s, &posts);
+}
+
+/* --- snapshots: a copy of the domain --- */
+
+static int
+mem_snap_open(struct store_snap *sn, uint64_t *ret_ver)
+{
+	struct mem *m = sn->store->impl;
+	struct view v = { mem_view_get, m };
+	struct table *t = xalloc(sizeof(*t));
+	char full[16 + STORE_KEY_MAX];
+	struct str prefix = full_key(full, &sn->dom, STR(""));
+	bool found;
+	for (size_t i = place(&m->t, prefix, &found); i < m->t.n; i++) {
+		if (!str_starts(item_key(&m->t.items[i]), prefix))
+			break;
+		table_put(t, item_key(&m->t.items[i]),
+		    str_n(m->t.items[i].value, m->t.items[i].value_len));
+	}
+	sn->impl = t;
+	return resolve_version(&v, &sn->dom, ret_ver);
+}
+
+static void
+mem_snap_close(struct store_snap *sn)
+{
+	table_done(sn->impl);
+	free(sn->impl);
+}
+
+static int
+mem_get(struct store_snap *sn, struct str key, struct str *ret)
+{
+	return table_get(sn->impl, &sn->dom, key, ret) == 1 ? 0 : -ENOENT;
+}
+
+static int
+mem_scan(struct store_snap *sn, struct str from, struct str to, uint32_t limit, bool reverse,
+    store_scan_fn *fn, void *arg)
+{
+	const struct table *t = sn->impl;
+	char full[16 + STORE_KEY_MAX];
+	bool found;
+	size_t lo = place(t, full_key(full, &sn->dom, from), &found), hi = t->n;
+	if (to.p)
+		hi = place(t, full_key(full, &sn->dom, to), &found);
+	for (uint32_t n = 0; lo < hi && (limit == 0 || n < limit);) {
+		const struct item *i = &t->items[reverse ? --hi : lo++];
+		if (i->key_len == 16)
+			continue;
+		n++;
+		if (!fn(arg, str_skip(item_key(i), 16), str_n(i->value, i->value_len)))
+			break;
+	}
+	return 0;
+}
+
+/* --- the rest --- */
+
+static ssize_t
+mem_read(struct store *s, const struct store_ref *ref, uint64_t off, void *dst, size_t n)
+{
+	struct mem *m = s->impl;
+	if (ref->lsn == 0 || ref->lsn > m->n_bodies)
+		return -EBADMSG;
+	memcpy(dst, m->bodies[ref->lsn - 1] + off, n);
+	return (ssize_t)n;
+}
+
+static void
+mem_stats(struct store *s, struct store_stats *ret)
+{
+	*ret = ((struct mem *)s->impl)->stats;
+}
+
+static int
+mem_open(struct store *s, struct str where, struct buf *err)
+{
+	struct mem *m = xalloc(sizeof(*m));
+	m->out = BUF_INIT(64u << 20);
+	s->impl = m;
+	return 0;
+}
+
+static void
+mem_close(struct store *s)
+{
+	struct mem *m = s->impl;
+	table_done(&m->t);
+	for (size_t i = 0; i < m->n_bodies; i++)
+		free(m->bodies[i]);
+	free(m->bodies);
+	buf_done(&m->out);
+	free(m);
+}
+
+const struct engine engine_mem = {
+	.prefix = "mem:",
+	.open = mem_open,
+	.close = mem_close,
+	.submit = mem_submit,
+	.snap_open = mem_snap_open,
+	.snap_close = mem_snap_close,
+	.get = mem_get,
+	.scan = mem_scan,
+	.read = mem_read,
+	.stats = mem_stats,
+};

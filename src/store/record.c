@@ -1,0 +1,323 @@
+#include "store/record.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+enum { OP_PUT = 1, OP_DEL = 2 };
+
+/* --- references --- */
+
+void
+ref_put(struct buf *b, const struct store_ref *r)
+{
+	put_u64(b, r->lsn);
+	put_u64(b, r->blob);
+	put_u64(b, r->len);
+	put_u32(b, r->crc);
+}
+
+struct store_ref
+ref_get(struct wire *w)
+{
+	struct store_ref r = { 0 };
+	r.lsn = get_u64(w);
+	r.blob = get_u64(w);
+	r.len = get_u64(w);
+	r.crc = get_u32(w);
+	return r;
+}
+
+/* --- batches --- */
+
+size_t
+batch_record_begin(struct buf *b, const struct store_dom *d, uint64_t ver)
+{
+	size_t begin = b->len;
+	buf_put(b, d->b, sizeof(d->b));
+	put_u64(b, ver);
+	put_u32(b, 0);
+	return begin;
+}
+
+size_t
+batch_record_put_begin(struct buf *b, struct str key)
+{
+	put_u8(b, OP_PUT);
+	put_u16(b, (uint16_t)key.len);
+	buf_puts(b, key);
+	size_t at = b->len;
+	put_u32(b, 0);
+	return at;
+}
+
+void
+batch_record_put_end(struct buf *b, size_t at)
+{
+	if (!b->failed)
+		be32_put((unsigned char *)b->p + at, (uint32_t)(b->len - at - 4));
+}
+
+void
+batch_record_put(struct buf *b, struct str key, struct str value)
+{
+	size_t at = batch_record_put_begin(b, key);
+	buf_puts(b, value);
+	batch_record_put_end(b, at);
+}
+
+void
+batch_record_del(struct buf *b, struct str key)
+{
+	put_u8(b, OP_DEL);
+	put_u16(b, (uint16_t)key.len);
+	buf_puts(b, key);
+}
+
+void
+batch_record_end(struct buf *b, size_t begin, uint32_t n)
+{
+	if (!b->failed)
+		be32_put((unsigned char *)b->p + begin + 24, n);
+}
+
+static bool
+op_get(struct wire *w, struct batch_op *ret)
+{
+	uint8_t kind = get_u8(w);
+	uint16_t klen = get_u16(w);
+	struct batch_op op = { .del = kind == OP_DEL };
+	op.key = get_bytes(w, klen);
+	if (kind == OP_PUT)
+		op.value = get_str(w, STORE_VALUE_MAX);
+	if (w->bad || (kind != OP_PUT && kind != OP_DEL) || klen == 0 || klen > STORE_KEY_MAX)
+		return false;
+	*ret = op;
+	return true;
+}
+
+bool
+batch_record_get(struct str payload, struct batch_record *ret)
+{
+	struct wire w = wire_of(payload);
+	struct batch_record r = { 0 };
+	struct str d = get_bytes(&w, sizeof(r.dom.b));
+	r.ver = get_u64(&w);
+	r.n = get_u32(&w);
+	if (w.bad)
+		return false;
+	memcpy(r.dom.b, d.p, sizeof(r.dom.b));
+	r.ops = w;
+	struct batch_op op;
+	for (uint32_t i = 0; i < r.n; i++)
+		if (!op_get(&w, &op))
+			return false;
+	if (!wire_done(&w))
+		return false;
+	*ret = r;
+	return true;
+}
+
+bool
+batch_record_next(struct batch_record *r, struct batch_op *ret)
+{
+	return r->ops.left > 0 && op_get(&r->ops, ret);
+}
+
+/* --- intents --- */
+
+void
+intent_put(struct buf *b, const struct store_letter *l)
+{
+	put_u8(b, RECORD_VERSION);
+	put_u64(b, l->letter);
+	put_u64(b, l->time_ms);
+	ref_put(b, &(struct store_ref){ 0 });
+	put_u32(b, (uint32_t)l->trace.len);
+	put_u32(b, (uint32_t)l->header_len);
+	put_u8(b, l->insert_blank);
+	put_str(b, l->from);
+	put_str(b, l->envid);
+	put_str(b, l->ret);
+	put_u32(b, (uint32_t)l->n_rcpt);
+	for (size_t i = 0; i < l->n_rcpt; i++) {
+		put_u64(b, l->rcpt[i].account);
+		put_u32(b, l->rcpt[i].mailbox);
+		put_str(b, l->rcpt[i].rcpt);
+		put_str(b, l->rcpt[i].prefix);
+	}
+}
+
+void
+intent_set_ref(char *payload, const struct store_ref *r)
+{
+	unsigned char *p = (unsigned char *)payload + INTENT_REF_AT;
+	be64_put(p, r->lsn);
+	be64_put(p + 8, r->blob);
+	be64_put(p + 16, r->len);
+	be32_put(p + 24, r->crc);
+}
+
+static bool
+rcpt_get(struct wire *w, struct store_rcpt *ret)
+{
+	struct store_rcpt r = { 0 };
+	r.account = get_u64(w);
+	r.mailbox = get_u32(w);
+	r.rcpt = get_str(w, RECORD_RCPT_MAX);
+	r.prefix = get_str(w, RECORD_PREFIX_MAX);
+	if (w->bad)
+		return false;
+	*ret = r;
+	return true;
+}
+
+bool
+intent_get(struct str payload, struct intent *ret)
+{
+	struct wire w = wire_of(payload);
+	struct intent in = { 0 };
+	uint8_t version = get_u8(&w);
+	in.letter = get_u64(&w);
+	in.time_ms = get_u64(&w);
+	in.ref = ref_get(&w);
+	in.trace_len = get_u32(&w);
+	in.header_len = get_u32(&w);
+	in.insert_blank = get_bool(&w);
+	in.from = get_str(&w, RECORD_TEXT_MAX);
+	in.envid = get_str(&w, RECORD_TEXT_MAX);
+	in.ret = get_str(&w, RECORD_TEXT_MAX);
+	in.n_rcpt = get_u32(&w);
+	in.rcpts = w;
+	if (version != RECORD_VERSION || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
+		return false;
+	struct store_rcpt r;
+	for (uint32_t i = 0; i < in.n_rcpt; i++)
+		if (!rcpt_get(&w, &r))
+			return false;
+	if (!wire_done(&w))
+		return false;
+	*ret = in;
+	return true;
+}
+
+bool
+intent_next(struct intent *in, struct store_rcpt *ret)
+{
+	return in->rcpts.left > 0 && rcpt_get(&in->rcpts, ret);
+}
+
+/* --- done --- */
+
+void
+queue_key(char out[DONE_KEY_LEN], char kind, uint64_t letter)
+{
+	out[0] = kind;
+	out[1] = '|';
+	be64_put((unsigned char *)out + 2, letter);
+}
+
+void
+done_put(struct buf *b, uint64_t letter, uint64_t time_ms)
+{
+	struct store_dom d = store_dom_queue(0);
+	char key[DONE_KEY_LEN];
+	queue_key(key, 'a', letter);
+	buf_put(b, d.b, sizeof(d.b));
+	buf_put(b, key, sizeof(key));
+	put_u8(b, RECORD_VERSION);
+	put_u64(b, time_ms);
+}
+
+bool
+done_get(struct str payload, uint64_t *ret_letter, uint64_t *ret_time_ms)
+{
+	struct store_dom d = store_dom_queue(0);
+	struct wire w = wire_of(payload);
+	struct str dom = get_bytes(&w, sizeof(d.b));
+	struct str kind = get_bytes(&w, 2);
+	uint64_t letter = get_u64(&w);
+	uint8_t version = get_u8(&w);
+	uint64_t time_ms = get_u64(&w);
+	if (!wire_done(&w) || version != RECORD_VERSION || !str_eq(kind, STR("a|")) ||
+	    memcmp(dom.p, d.b, sizeof(d.b)) != 0)
+		return false;
+	*ret_letter = letter;
+	*ret_time_ms = time_ms;
+	return true;
+}
+
+/* --- blobs --- */
+
+void
+blob_record_put(struct buf *b, const struct blob_record *r)
+{
+	put_u8(b, RECORD_VERSION);
+	put_u64(b, r->number);
+	put_u64(b, r->len);
+	put_u32(b, r->crc);
+	put_str(b, r->trace);
+}
+
+bool
+blob_record_get(struct str payload, struct blob_record *ret)
+{
+	struct wire w = wire_of(payload);
+	struct blob_record r = { 0 };
+	uint8_t version = get_u8(&w);
+	r.number = get_u64(&w);
+	r.len = get_u64(&w);
+	r.crc = get_u32(&w);
+	r.trace = get_str(&w, RECORD_TEXT_MAX);
+	if (!wire_done(&w) || version != RECORD_VERSION || r.number == 0)
+		return false;
+	*ret = r;
+	return true;
+}
+
+/* --- trace --- */
+
+void
+trace_payload_put(struct buf *b, const struct store_letter *l)
+{
+	put_u8(b, RECORD_VERSION);
+	put_u64(b, l->letter);
+	put_u64(b, l->session);
+	put_u64(b, l->time_ms);
+	put_str(b, l->qid);
+	put_str(b, l->from);
+	put_str(b, l->envid);
+	put_str(b, l->ret);
+	size_t at = b->len;
+	put_u32(b, 0);
+	for (size_t i = 0; i < l->n_rcpt; i++) {
+		const struct store_rcpt *r = &l->rcpt[i];
+		buf_putf(b, "%llu %u ", (unsigned long long)r->account, r->mailbox);
+		buf_puts(b, r->rcpt);
+		buf_putc(b, '\n');
+	}
+	if (!b->failed)
+		be32_put((unsigned char *)b->p + at, (uint32_t)(b->len - at - 4));
+	put_str(b, l->history);
+}
+
+bool
+trace_payload_get(struct str payload, struct trace_payload *ret)
+{
+	struct wire w = wire_of(payload);
+	struct trace_payload t = { 0 };
+	uint8_t version = get_u8(&w);
+	t.letter = get_u64(&w);
+	t.session = get_u64(&w);
+	t.time_ms = get_u64(&w);
+	t.qid = get_str(&w, RECORD_TEXT_MAX);
+	t.from = get_str(&w, RECORD_TEXT_MAX);
+	t.envid = get_str(&w, RECORD_TEXT_MAX);
+	t.ret = get_str(&w, RECORD_TEXT_MAX);
+	t.rcpts = get_str(&w, payload.len);
+	t.history = get_str(&w, RECORD_HISTORY_MAX);
+	if (!wire_done(&w) || version != RECORD_VERSION)
+		return false;
+	*ret = t;
+	return true;
+}

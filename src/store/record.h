@@ -1,0 +1,94 @@
+/*
+ * record: what stands in the payloads of the log's frames. Pure: octets in, values out.
+ *
+ * Each record has put and get side by side; a get checks everything, down to the last
+ * recipient or operation, so that walking it afterwards cannot fail. Numbers are big-endian,
+ * strings have a 32-bit length in front. Views point into the payload. docs/format.md shows
+ * the layouts octet by octet.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/str.h"
+#include "base/wire.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define RECORD_VERSION 1
+#define RECORD_RCPT_MAX 4096            /* octets of one recipient */
+#define RECORD_PREFIX_MAX (64u << 10)   /* octets in front of one mailbox's copy */
+#define RECORD_TEXT_MAX (64u << 10)     /* reverse-path, envelope id, queue id, trace header */
+#define RECORD_HISTORY_MAX (1u << 20)
+#define RECORD_RCPTS_MAX 20000
+
+/* --- a reference to a body: lsn, blob, len, crc; 28 octets --- */
+#define RECORD_REF_LEN 28
+void ref_put(struct buf *b, const struct store_ref *r);
+struct store_ref ref_get(struct wire *w);
+
+/* --- BATCH: one domain's puts and deletes, as resolved --- */
+struct batch_record {
+	struct store_dom dom;
+	uint64_t ver;
+	uint32_t n;
+	struct wire ops; /* walk with batch_record_next */
+};
+struct batch_op {
+	bool del;
+	struct str key, value;
+};
+size_t batch_record_begin(struct buf *b, const struct store_dom *d, uint64_t ver);
+void batch_record_put(struct buf *b, struct str key, struct str value);
+void batch_record_del(struct buf *b, struct str key);
+/* A put whose value is appended by the caller in between. */
+size_t batch_record_put_begin(struct buf *b, struct str key);
+void batch_record_put_end(struct buf *b, size_t at);
+void batch_record_end(struct buf *b, size_t begin, uint32_t n);
+bool batch_record_get(struct str payload, struct batch_record *ret);
+bool batch_record_next(struct batch_record *r, struct batch_op *ret);
+
+/* --- INTENT: a letter and every mailbox it goes to --- */
+#define INTENT_REF_AT 17 /* where its reference stands: filled in when the body has its place */
+struct intent {
+	uint64_t letter, time_ms;
+	struct store_ref ref;
+	uint32_t trace_len, header_len;
+	bool insert_blank;
+	struct str from, envid, ret;
+	uint32_t n_rcpt;
+	struct wire rcpts; /* walk with intent_next */
+};
+/* Appends; the reference is zero until intent_set_ref(). */
+void intent_put(struct buf *b, const struct store_letter *l);
+void intent_set_ref(char *payload, const struct store_ref *r);
+bool intent_get(struct str payload, struct intent *ret);
+bool intent_next(struct intent *in, struct store_rcpt *ret);
+
+/* --- DONE: the letter is in every mailbox. The record is the marker itself: domain, key, value ---
+ */
+#define DONE_LEN 35
+#define DONE_KEY_LEN 10
+#define DONE_VALUE_LEN 9
+void done_put(struct buf *b, uint64_t letter, uint64_t time_ms);
+bool done_get(struct str payload, uint64_t *ret_letter, uint64_t *ret_time_ms);
+/* The marker's key in the queue's domain, "a|letter8"; "q|letter8" names an open intent. */
+void queue_key(char out[DONE_KEY_LEN], char kind, uint64_t letter);
+
+/* --- BLOB: a body in a file of its own, and the trace header that stands in front of it --- */
+struct blob_record {
+	uint64_t number, len; /* of the file */
+	uint32_t crc;         /* of its octets alone */
+	struct str trace;
+};
+void blob_record_put(struct buf *b, const struct blob_record *r);
+bool blob_record_get(struct str payload, struct blob_record *ret);
+
+/* --- TRACE: the letter's history --- */
+struct trace_payload {
+	uint64_t letter, session, time_ms;
+	struct str qid, from, envid, ret, rcpts, history;
+};
+void trace_payload_put(struct buf *b, const struct store_letter *l);
+bool trace_payload_get(struct str payload, struct trace_payload *ret);

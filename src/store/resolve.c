@@ -1,0 +1,281 @@
+#include "store/resolve.h"
+
+#include "base/check.h"
+#include "store/mailbox.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define BATCH_SUMS_MAX 64
+
+int
+resolve_version(const struct view *v, const struct store_dom *d, uint64_t *ret)
+{
+	struct str value;
+	int r = v->get(v->arg, d, STR(""), &value);
+	if (r < 0)
+		return r;
+	if (r == 1 && value.len != 8)
+		return -EBADMSG;
+	*ret = r == 1 ? be64_get((const unsigned char *)value.p) : 0;
+	return 0;
+}
+
+/* --- batches --- */
+
+static int
+expectations_hold(const struct store_batch *b, const struct view *v)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		const struct op *o = &b->ops[i];
+		if (o->kind != OP_EXPECT && o->kind != OP_ABSENT)
+			continue;
+		struct str value;
+		int r = v->get(v->arg, &b->dom, batch_key(b, o), &value);
+		if (r < 0)
+			return r;
+		if (o->kind == OP_ABSENT ? r == 1 : r == 0 || !str_eq(value, batch_value(b, o)))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+/* What store_add has written so far in this batch. */
+struct sum {
+	struct str key;
+	uint64_t value;
+};
+
+static int
+add_up(const struct store_batch *b, const struct view *v, struct buf *out, struct sum *sums,
+    size_t *n_sums, const struct op *o, struct store_res *res)
+{
+	struct str key = batch_key(b, o), was = STR_NULL;
+	int r = v->get(v->arg, &b->dom, key, &was);
+	if (r < 0)
+		return r;
+	if (r == 1 && was.len < 8)
+		return -EINVAL;
+	uint64_t value = r == 1 ? be64_get((const unsigned char *)was.p) : 0;
+	size_t i = 0;
+	while (i < *n_sums && !str_eq(sums[i].key, key))
+		i++;
+	if (i == BATCH_SUMS_MAX)
+		return -E2BIG;
+	if (i < *n_sums)
+		value = sums[i].value;
+	else
+		*n_sums += 1;
+	value += (uint64_t)o->delta;
+	sums[i] = (struct sum){ key, value };
+	if (o->slot >= 0)
+		res->slot[o->slot] = value;
+
+	/* `was` may stand in out, which moves when it grows. */
+	size_t len = r == 1 ? was.len : 8;
+	char *copy = xalloc(len);
+	if (r == 1)
+		memcpy(copy, was.p, len);
+	be64_put((unsigned char *)copy, value);
+	batch_record_put(out, key, str_n(copy, len));
+	free(copy);
+	return 0;
+}
+
+static void
+fill_slot(char *p, size_t n, unsigned slot, uint64_t value)
+{
+	unsigned char marker[8];
+	store_slot_marker(marker, slot);
+	size_t at = str_find_str(str_n(p, n), str_n(marker, sizeof(marker)));
+	if (at < n)
+		be64_put((unsigned char *)p + at, value);
+}
+
+static void
+put_with_slots(struct buf *out, struct str key, struct str value, uint32_t slots,
+    const struct store_res *res)
+{
+	size_t begin = out->len;
+	batch_record_put(out, key, value);
+	if (out->failed)
+		return;
+	for (unsigned i = 0; i < STORE_SLOTS; i++) {
+		if (!(slots >> i & 1))
+			continue;
+		fill_slot(out->p + begin + 3, key.len, i, res->slot[i]);
+		fill_slot(out->p + out->len - value.len, value.len, i, res->slot[i]);
+	}
+}
+
+int
+resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out,
+    struct store_res *res)
+{
+	size_t begin = out->len, n_sums = 0;
+	struct sum sums[BATCH_SUMS_MAX];
+	struct store_res done = { 0 };
+	uint64_t ver = 0;
+	int r = b->rc < 0 ? b->rc : resolve_version(v, &b->dom, &ver);
+	if (r == 0)
+		r = expectations_hold(b, v);
+	if (r < 0)
+		return r;
+	done.ver = ver + 1;
+	uint32_t n = 0;
+	batch_record_begin(out, &b->dom, done.ver);
+	for (size_t i = 0; i < b->n && r == 0; i++)
+		if (b->ops[i].kind == OP_ADD) {
+			r = add_up(b, v, out, sums, &n_sums, &b->ops[i], &done);
+			n++;
+		}
+	for (size_t i = 0; i < b->n && r == 0; i++) {
+		const struct op *o = &b->ops[i];
+		if (o->kind == OP_PUT)
+			put_with_slots(out, batch_key(b, o), batch_value(b, o), o->slots, &done);
+		else if (o->kind == OP_DEL)
+			batch_record_del(out, batch_key(b, o));
+		else
+			continue;
+		n++;
+	}
+	batch_record_end(out, begin, n);
+	if (r == 0 && out->failed)
+		r = -ENOMEM;
+	if (r == 0)
+		*res = done;
+	else if (!out->failed)
+		buf_trunc(out, begin);
+	return r;
+}
+
+/* --- letters --- */
+
+size_t
+dedup_key(char out[DEDUP_KEY_MAX], uint64_t letter, struct str rcpt)
+{
+	static const unsigned char hash_keys[2][16] = { "pennypost dedup", "dedup pennypost" };
+	enum { HEAD = 11, HASHES = 16, ROOM = DEDUP_KEY_MAX - HEAD };
+	out[0] = 'D', out[1] = '|';
+	be64_put((unsigned char *)out + 2, letter);
+	out[10] = '|';
+	if (rcpt.len <= ROOM) {
+		if (rcpt.len)
+			memcpy(out + HEAD, rcpt.p, rcpt.len);
+		return HEAD + rcpt.len;
+	}
+	memcpy(out + HEAD, rcpt.p, ROOM - HASHES);
+	unsigned char *hash = (unsigned char *)out + DEDUP_KEY_MAX - HASHES;
+	be64_put(hash, siphash(hash_keys[0], rcpt));
+	be64_put(hash + 8, siphash(hash_keys[1], rcpt));
+	return DEDUP_KEY_MAX;
+}
+
+size_t
+letter_key(char out[6], uint32_t uid)
+{
+	out[0] = 'R', out[1] = '|';
+	be32_put((unsigned char *)out + 2, uid);
+	return 6;
+}
+
+size_t
+change_key(char out[15], uint64_t modseq, uint32_t uid)
+{
+	out[0] = 'C', out[1] = '|';
+	be64_put((unsigned char *)out + 2, modseq);
+	out[10] = '|';
+	be32_put((unsigned char *)out + 11, uid);
+	return 15;
+}
+
+static int
+head_of(const struct view *v, const struct store_dom *d, uint64_t time_ms, struct mailbox_head *ret)
+{
+	struct str value;
+	int r = v->get(v->arg, d, HEAD_KEY, &value);
+	if (r < 0)
+		return r;
+	if (r == 1)
+		return mailbox_head_get(value, ret) ? 0 : -EBADMSG;
+	/* RFC 9051 2.3.1.1: never 0, and larger when the name comes back. */
+	uint64_t sec = time_ms / 1000;
+	*ret = (struct mailbox_head){ .uidvalidity = sec && sec <= UINT32_MAX ? (uint32_t)sec : 1,
+		.uidnext = 1 };
+	return 0;
+}
+
+static uint64_t
+letter_size(const struct intent *in, const struct store_rcpt *r)
+{
+	return r->prefix.len + in->ref.len + (in->insert_blank ? 2 : 0);
+}
+
+static void
+delivery_put(struct buf *out, const struct intent *in, const struct store_rcpt *r, struct str dedup,
+    struct mailbox_head *h)
+{
+	char key[15], value[4];
+	struct mailbox_letter l = { .uid = h->uidnext++,
+		.modseq = ++h->modseq,
+		.time_ms = in->time_ms,
+		.size = letter_size(in, r),
+		.letter = in->letter,
+		.ref = in->ref,
+		.trace_len = in->trace_len,
+		.header_len = in->header_len,
+		.insert_blank = in->insert_blank,
+		.prefix = r->prefix };
+	h->messages++;
+	h->bytes += l.size;
+
+	size_t at = batch_record_put_begin(out, str_n(key, letter_key(key, l.uid)));
+	mailbox_letter_put(out, &l);
+	batch_record_put_end(out, at);
+	batch_record_put(out, str_n(key, change_key(key, l.modseq, l.uid)), STR(""));
+	be32_put((unsigned char *)value, l.uid);
+	batch_record_put(out, dedup, str_n(value, sizeof(value)));
+	at = batch_record_put_begin(out, HEAD_KEY);
+	mailbox_head_put(out, h);
+	batch_record_put_end(out, at);
+}
+
+int
+resolve_delivery(const struct intent *in, const struct store_rcpt *rcpt, const struct view *v,
+    struct buf *out, bool *ret_written)
+{
+	struct store_dom d = store_dom_mailbox(rcpt->account, rcpt->mailbox);
+	char dedup[DEDUP_KEY_MAX];
+	struct str key = str_n(dedup, dedup_key(dedup, in->letter, rcpt->rcpt)), value;
+	struct mailbox_head h = { 0 };
+	uint64_t ver = 0;
+	int r = v->get(v->arg, &d, key, &value);
+	if (r != 0) {
+		*ret_written = false;
+		return r < 0 ? r : 0;
+	}
+	r = resolve_version(v, &d, &ver);
+	if (r == 0)
+		r = head_of(v, &d, in->time_ms, &h);
+	if (r == 0 && h.uidnext == UINT32_MAX)
+		r = -EOVERFLOW;
+	if (r < 0)
+		return r;
+	size_t begin = batch_record_begin(out, &d, ver + 1);
+	delivery_put(out, in, rcpt, key, &h);
+	batch_record_end(out, begin, 4);
+	if (out->failed)
+		return -ENOMEM;
+	*ret_written = true;
+	return 0;
+}
+
+int
+resolve_accepted(const struct view *v, uint64_t letter)
+{
+	struct store_dom d = store_dom_queue(0);
+	char key[DONE_KEY_LEN];
+	struct str value;
+	queue_key(key, 'a', letter);
+	return v->get(v->arg, &d, str_n(key, sizeof(key)), &value);
+}

@@ -1,0 +1,38 @@
+/*
+ * resolve: what a request comes to, given what the store holds now: expectations are checked,
+ * sums and numbers assigned, and the outcome written as a BATCH payload (record.h). The same for
+ * every engine; an engine only lends its view of the present.
+ */
+#pragma once
+
+#include "store/record.h"
+#include "store/store_priv.h"
+
+struct view {
+	/* 1 and the value, 0 when there is none, or -errno. The empty key is the domain's version.
+	 * The value lives until the engine writes again. */
+	int (*get)(void *arg, const struct store_dom *d, struct str key, struct str *ret);
+	void *arg;
+};
+
+/* The version of a domain, 0 when it has none; 0 or -errno. */
+int resolve_version(const struct view *v, const struct store_dom *d, uint64_t *ret);
+
+/* Order inside a batch: expectations, then sums, then puts and deletes, each in the order given.
+ * 0, or -EAGAIN, -E2BIG, -EINVAL, -ENOMEM and out as it was. */
+int resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out,
+    struct store_res *res);
+
+/* One mailbox's copy of a letter. Writes nothing when the mailbox has it already; then
+ * *ret_written is false. */
+int resolve_delivery(const struct intent *in, const struct store_rcpt *r, const struct view *v,
+    struct buf *out, bool *ret_written);
+
+/* 1: the letter was accepted before; 0 or -errno. */
+int resolve_accepted(const struct view *v, uint64_t letter);
+
+/* Keys of a mailbox's records. */
+#define DEDUP_KEY_MAX STORE_KEY_MAX
+size_t dedup_key(char out[DEDUP_KEY_MAX], uint64_t letter, struct str rcpt);
+size_t letter_key(char out[6], uint32_t uid);
+size_t change_key(char out[15], uint64_t modseq, uint32_t uid);

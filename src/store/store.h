@@ -1,0 +1,168 @@
+/*
+ * store: where mail is kept. One interface, several engines: "mem:" (the oracle of the tests),
+ * "emb:DIR" (segment log as the truth, LMDB as the index).
+ *
+ * The unit of atomicity, order, version and ownership is a domain. A batch names one domain; a
+ * committed batch raises that domain's version by one; a conflict writes nothing. Completions
+ * run on the caller's loop: poll store_fd() and call store_run(). rc in a completion: 0, -EAGAIN
+ * (an expectation failed: nothing was written), -ENOSPC, -E2BIG, -EIO (the store is poisoned: a
+ * sync failed; every later call fails and the process must end).
+ *
+ * rc 0 means: survives power loss. Level APPLIED means besides: seen by the next snapshot.
+ *
+ * Everything here is called from one thread, the caller's. Snapshots, bodies and watches end
+ * before the store is closed.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define STORE_KEY_MAX 256          /* octets of a key inside its domain */
+#define STORE_VALUE_MAX (256u << 10)
+#define STORE_BATCH_OPS_MAX 4096
+#define STORE_SLOTS 16
+/* A body up to this goes into the log, a larger one into a blob file. */
+#define STORE_INLINE_MAX (256u << 10)
+
+/* Kind octet ('G' 'A' 'B' 'Q' 'S') and ids, big-endian. */
+struct store_dom {
+	unsigned char b[16];
+};
+struct store_dom store_dom_directory(void);
+struct store_dom store_dom_account(uint64_t account);
+struct store_dom store_dom_mailbox(uint64_t account, uint32_t mailbox);
+struct store_dom store_dom_queue(uint32_t node);
+
+struct store;
+struct store_batch;
+struct store_snap;
+struct store_watch;
+struct store_body;
+
+struct store_options {
+	uint64_t segment_bytes;  /* 64 MiB */
+	uint32_t group_letters;  /* 256 */
+	uint64_t group_bytes;    /* 4 MiB */
+	uint64_t map_bytes;      /* LMDB map: 1 TiB; tests and sanitizers take less */
+	bool read_only;          /* a reader: only snapshots and reads */
+	bool create;             /* make it when it is not there */
+};
+#define STORE_OPTIONS_DEFAULT \
+	((struct store_options){ 64u << 20, 256, 4u << 20, 1ull << 40, false, true })
+
+struct store_res {
+	int rc;
+	uint64_t ver;              /* of the domain, after the batch */
+	uint64_t slot[STORE_SLOTS]; /* numbers assigned by store_add */
+};
+typedef void store_fn(void *arg, const struct store_res *res);
+
+/* 0 or -errno with one line in err that says what and what to do. */
+int store_open(struct store **ret, const char *uri, const struct store_options *o, struct buf *err);
+struct store *store_close(struct store *s); /* waits for what is under way; returns NULL */
+int store_fd(struct store *s);              /* readable: completions or events wait */
+void store_run(struct store *s);            /* runs them here */
+int store_wait(struct store *s);            /* blocks until nothing is under way (tests, tools) */
+
+/* --- batches --- */
+/* Inside a batch expectations come first, then sums, then puts and deletes, each in the order
+ * given. A mistake (a key too long, too many operations) is told by the completion. */
+enum store_level { STORE_DURABLE, STORE_APPLIED };
+struct store_batch *store_batch_new(struct store *s, const struct store_dom *d);
+struct store_batch *store_batch_free(struct store_batch *b); /* only if not committed */
+/* value p NULL: the key must be absent; else its value must be equal. */
+void store_expect(struct store_batch *b, struct str key, struct str value);
+/* Slots: bit n of slots set: the first "\xff\xff\xff\xff\xff\xff\xff" "\x0n" marker (8 octets)
+ * in key, and the first in value, become slot n's number, 8 octets big-endian. */
+void store_put(struct store_batch *b, struct str key, struct str value, uint32_t slots);
+void store_del(struct store_batch *b, struct str key);
+/* Adds delta to the big-endian u64 in the first 8 octets of key's value (absent: from 0, value
+ * of 8 octets); slot >= 0 receives the sum. */
+void store_add(struct store_batch *b, struct str key, int64_t delta, int slot);
+void store_slot_marker(unsigned char out[8], unsigned slot);
+/* Takes b over. fn may be NULL. */
+void store_commit(struct store_batch *b, enum store_level level, store_fn *fn, void *arg);
+
+/* --- letters --- */
+/* Where a body lies. On disk in records; see docs/format.md. */
+struct store_ref {
+	uint64_t lsn;     /* of its frame in the log, or 0 */
+	uint64_t blob;    /* number of its blob file, or 0 */
+	uint64_t len;     /* octets of trace header + body */
+	uint32_t crc;     /* CRC-32C of them */
+};
+/* A body under way: kept in memory up to STORE_INLINE_MAX, then streamed to a blob file. */
+struct store_body *store_body_new(struct store *s, uint64_t letter);
+int store_body_write(struct store_body *b, struct str octets); /* 0 or -errno */
+uint64_t store_body_size(const struct store_body *b);
+uint64_t store_body_memory(const struct store_body *b);
+int store_body_spill(struct store_body *b); /* move to a blob file now, to free memory */
+struct store_body *store_body_free(struct store_body *b); /* not accepted: forget it */
+
+struct store_rcpt {
+	uint64_t account;
+	uint32_t mailbox;
+	struct str prefix; /* Return-Path and Delivered-To lines, CRLF */
+	struct str rcpt;   /* dedup key with the letter id */
+};
+struct store_letter {
+	uint64_t letter;          /* id chosen by front; accepting an id again is idempotent */
+	uint64_t session;
+	uint64_t time_ms;
+	struct str qid;
+	struct str from, envid, ret; /* envelope, for the queue to come and for trace */
+	struct str trace;         /* Received and added fields; stored in front of the body */
+	uint64_t header_len;      /* octets of the body that are header */
+	bool insert_blank;
+	struct str history;       /* conversation, for `trace` */
+	const struct store_rcpt *rcpt;
+	size_t n_rcpt;
+};
+/* Takes body over. Everything is copied before the call returns. Order in the log: body, intent
+ * in Q naming all recipients, one batch per mailbox, done in Q. res->rc 0: in every mailbox. */
+void store_accept(struct store *s, struct store_body *body, const struct store_letter *l,
+    store_fn *fn, void *arg);
+/* After a restart: 1 accepted, 0 unknown, or -errno. Answered from everything durable. */
+int store_accepted(struct store *s, uint64_t letter);
+/* The highest letter id that was ever accepted (0: none), so that no clock makes one twice. */
+int store_last_letter(struct store *s, uint64_t *ret);
+
+/* --- reading --- */
+/* A snapshot shows one version of one domain, and every batch that was durable when it was
+ * asked for. In the writer's process it waits for the index itself (it blocks for a commit's
+ * time; -ENOSPC when the index has no room); a read-only store shows
+ * what is applied (its role asks the writer to sync first). Close within a second. */
+int store_snap_open(struct store *s, const struct store_dom *d, struct store_snap **ret,
+    uint64_t *ret_ver);
+struct store_snap *store_snap_close(struct store_snap *sn);
+/* 0, -ENOENT or -errno; the view lives until the snapshot closes. */
+int store_get(struct store_snap *sn, struct str key, struct str *ret);
+/* Calls fn for each key in [from, to) in order (to p NULL: to the end; limit 0: no limit;
+ * reverse: downwards); fn returns false to stop. */
+typedef bool store_scan_fn(void *arg, struct str key, struct str value);
+int store_scan(struct store_snap *sn, struct str from, struct str to, uint32_t limit, bool reverse,
+    store_scan_fn *fn, void *arg);
+/* Reads up to n octets of a body at off; the checksum is verified when the whole is read in
+ * one call, and by store_ref_check(). Octets read, or -errno (-EBADMSG: damaged). */
+ssize_t store_read(struct store *s, const struct store_ref *ref, uint64_t off, void *dst, size_t n);
+int store_ref_check(struct store *s, const struct store_ref *ref);
+/* Makes the index catch up with the log; fn runs when all that is durable now is applied. */
+void store_sync(struct store *s, store_fn *fn, void *arg);
+
+/* fn runs at least once after any commit in d with a version above since. */
+typedef void store_watch_fn(void *arg, const struct store_dom *d, uint64_t ver);
+struct store_watch *store_watch_new(struct store *s, const struct store_dom *d, uint64_t since,
+    store_watch_fn *fn, void *arg);
+struct store_watch *store_watch_free(struct store_watch *w);
+
+struct store_stats {
+	uint64_t groups, group_letters, group_batches, durable_lsn, applied_lsn, index_commits;
+	uint64_t segments, bytes_free, bodies_memory;
+	bool poisoned;
+};
+void store_stats(struct store *s, struct store_stats *ret);

@@ -1,0 +1,147 @@
+/*
+ * store_priv: what the engines share.
+ *
+ * The caller's thread makes requests and runs completions; everything public in store.h is
+ * called from that one thread. An engine takes requests in order (submit) and gives each back
+ * once with store_post(), from any thread. A request has one owner at any time: the engine
+ * between submit and post, the queue of completions after that.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "store/record.h"
+#include "store/store.h"
+#include "sys/thread.h"
+
+#define BATCH_BYTES_MAX (8u << 20)
+#define HEAD_KEY STR("H")
+
+/* --- batches, as the caller built them --- */
+enum op_kind { OP_EXPECT, OP_ABSENT, OP_PUT, OP_DEL, OP_ADD };
+struct op {
+	enum op_kind kind;
+	int slot;
+	uint32_t slots;
+	size_t key, key_len, value, value_len; /* places in the batch's octets */
+	int64_t delta;
+};
+struct store_batch {
+	struct store *store;
+	struct store_dom dom;
+	struct op *ops;
+	size_t n, cap;
+	struct buf octets;
+	int rc; /* sticky: -E2BIG or -EINVAL */
+};
+struct str batch_key(const struct store_batch *b, const struct op *o);
+struct str batch_value(const struct store_batch *b, const struct op *o);
+
+/* --- bodies --- */
+struct store_body {
+	struct store *store;
+	uint64_t letter, size;
+	struct buf mem;  /* while there is no blob file */
+	uint64_t blob;   /* its number, or 0 */
+	int fd;
+	uint32_t crc;    /* of the octets so far, once there is a blob */
+	int rc;          /* sticky */
+};
+
+/* A letter on its way: what store_accept() copied. */
+struct letter {
+	uint64_t letter, time_ms;
+	struct store_body *body;    /* NULL: the intent has its reference (recovery) */
+	struct buf buf; /* trace header, TRACE payload, INTENT payload, one after another */
+	size_t head_len, trace_len, intent_len;
+};
+struct str letter_head(const struct letter *l);
+struct str letter_trace(const struct letter *l);
+struct str letter_intent(const struct letter *l);
+struct letter *letter_free(struct letter *l);
+
+/* --- requests --- */
+enum req_kind {
+	REQ_BATCH,
+	REQ_ACCEPT,
+	REQ_REDO,  /* an intent that recovery found open */
+	REQ_LOOK,  /* the version of a domain, for a new watch */
+	REQ_SYNC,
+	REQ_EVENT, /* made by the engine: dom has reached res.ver */
+};
+struct request {
+	struct request *next;
+	enum req_kind kind;
+	enum store_level level;
+	store_fn *fn;
+	void *arg;
+	struct store_res res;
+	struct store_batch *batch;
+	struct letter *letter;
+	struct store_dom dom;
+	uint64_t lsn;
+	bool
+	    written; /* there is something of it in the log: nothing of a conflict or a repeat is */
+};
+struct request *request_new(enum req_kind kind, store_fn *fn, void *arg);
+struct request *request_free(struct request *r);
+
+struct queue {
+	struct request *head, **tail;
+};
+void queue_init(struct queue *q);
+void queue_add(struct queue *q, struct request *r);
+struct request *queue_take(struct queue *q); /* the first, or NULL */
+void queue_move(struct queue *to, struct queue *from);
+
+/* --- the store --- */
+struct engine {
+	const char *prefix;
+	int (*open)(struct store *s, struct str place, struct buf *err);
+	void (*close)(struct store *s);
+	void (*submit)(struct store *s, struct request *r);
+	int (*snap_open)(struct store_snap *sn, uint64_t *ret_ver);
+	void (*snap_close)(struct store_snap *sn);
+	int (*get)(struct store_snap *sn, struct str key, struct str *ret);
+	int (*scan)(struct store_snap *sn, struct str from, struct str to, uint32_t limit,
+	    bool reverse, store_scan_fn *fn, void *arg);
+	ssize_t (*read)(
+	    struct store *s, const struct store_ref *ref, uint64_t off, void *dst, size_t n);
+	/* NULL in an engine without files: bodies stay in memory. */
+	int (*blob_new)(struct store *s, uint64_t *ret_number, int *ret_fd);
+	void (*blob_drop)(struct store *s, uint64_t number);
+	void (*stats)(struct store *s, struct store_stats *ret);
+};
+extern const struct engine engine_emb, engine_mem;
+
+struct store {
+	const struct engine *engine;
+	void *impl;
+	struct store_options o;
+	int efd;
+	uint64_t under_way;     /* caller's thread: submitted, completion not yet run */
+	uint64_t bodies_memory; /* caller's thread */
+	struct mutex m;
+	struct cond c;
+	struct queue done;      /* under m */
+	struct map watches;     /* caller's thread: domain to struct watch_set */
+	uint32_t n_watches;     /* atomic: engines skip events while it is 0 */
+	bool running;           /* in store_run() */
+	bool watches_died;      /* freed meanwhile */
+};
+
+struct store_snap {
+	struct store *store;
+	struct store_dom dom;
+	void *impl;
+};
+
+void store_submit(struct store *s, struct request *r);
+void store_post(struct store *s, struct queue *q); /* takes all of q; any thread */
+bool store_has_watches(struct store *s);           /* any thread */
+struct request *event_new(const struct store_dom *d, uint64_t ver);
+
+void watch_init(struct store *s);
+void watch_done(struct store *s);
+void watch_event(struct store *s, const struct store_dom *d, uint64_t ver);
+void watch_reap(struct store *s);

@@ -1,0 +1,360 @@
+/* docs/format.md against what the store writes: its reader, run on a store made here; and the
+ * layouts octet by octet, by numbers that stand in the document. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/crc32c.h"
+#include "base/wire.h"
+#include "store/emb.h"
+#include "store/frame.h"
+#include "store/record.h"
+#include "store/segment.h"
+#include "store_kit.h"
+#include "sys/file.h"
+
+#include <errno.h>
+
+#define READER_LINES_MAX 40
+
+static int
+set_up(void **state)
+{
+	*state = kit_dir();
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	kit_dir_done(*state);
+	return 0;
+}
+
+/* The document beside this source, as the compiler was told where that is. */
+static bool
+document(struct buf *out)
+{
+	char path[4096];
+	struct str here = str_of(__FILE__);
+	struct str dir = str_first(here, str_rfind(here, '/'));
+	snprintf(path, sizeof(path), STR_FMT "/../../docs/format.md", STR_ARG(dir));
+	return file_read_all(path, 1u << 20, out) == 0;
+}
+
+static struct str
+reader_of(struct str text)
+{
+	struct str from = str_skip(text, str_find_str(text, STR("```python\n")));
+	assert_true(from.len > 10);
+	from = str_skip(from, 10);
+	return str_first(from, str_find_str(from, STR("```\n")));
+}
+
+static void
+run_reader(const char *script, const char *dir, const char *address, struct buf *out)
+{
+	char cmd[9000];
+	snprintf(cmd, sizeof(cmd), "python3 '%s' '%s' '%s'", script, dir, address);
+	FILE *f = popen(cmd, "r");
+	assert_non_null(f);
+	assert_int_equal(file_read_fd(fileno(f), 16u << 20, out), 0);
+	assert_int_equal(pclose(f), 0);
+}
+
+struct expected {
+	struct store *s;
+	struct buf *out;
+};
+
+static bool
+expect_letter(void *arg, const struct mailbox_letter *l)
+{
+	struct expected *x = arg;
+	char *p = xalloc(l->size);
+	assert_int_equal(mailbox_letter_read(x->s, l, 0, p, l->size), l->size);
+	buf_putf(x->out, "1 %u %llu\n", l->uid, (unsigned long long)l->size);
+	buf_put(x->out, p, l->size);
+	free(p);
+	return true;
+}
+
+static void
+the_reader_reads(void **state)
+{
+	const char *dir = *state;
+	struct buf text = BUF_INIT(1u << 20), got = BUF_INIT(16u << 20), want = BUF_INIT(16u << 20);
+	if (!document(&text) || system("python3 -c '' 2>/dev/null") != 0)
+		skip();
+	struct str reader = reader_of(buf_str(&text));
+	size_t lines = 0;
+	for (size_t i = 0; i < reader.len; i++)
+		lines += reader.p[i] == '\n';
+	assert_in_range(lines, 10, READER_LINES_MAX);
+	struct store *s = kit_open(dir);
+	char *script = kit_path(dir, "reader.py");
+	assert_int_equal(file_replace(script, reader, 0600), 0);
+	struct store_res r = { .rc = 1 };
+	account_create(s, STR("alice@example.com"), kit_take, &r);
+	store_wait(s);
+	uint64_t alice = r.slot[0];
+	for (uint64_t i = 1; i <= 300; i++)
+		kit_accept_async(s,
+		    (struct kit_letter){ .id = i,
+			.first = alice,
+			.count = 2,
+			.n = i * 37,
+			.blank = i % 3 == 0,
+			.spill = i % 20 == 0 },
+		    NULL, NULL);
+	store_wait(s);
+	struct store_dom d = store_dom_mailbox(alice, MAILBOX_INBOX);
+	struct store_batch *b = store_batch_new(s, &d);
+	store_del(b, STR("R|\0\0\0\7"));
+	assert_int_equal(kit_commit(s, b).rc, 0);
+	struct store_snap *sn;
+	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+	assert_int_equal(mailbox_each(sn, 1, expect_letter, &(struct expected){ s, &want }), 0);
+	store_snap_close(sn);
+	run_reader(script, dir, "alice@example.com", &got);
+	store_close(s);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.p, want.p, want.len);
+	free(script);
+	buf_done(&text);
+	buf_done(&got);
+	buf_done(&want);
+}
+
+/* --- layouts --- */
+
+static const unsigned char id[STORE_ID_LEN] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
+	16 };
+
+static void
+segment_header(void **state)
+{
+	unsigned char p[SEG_HEAD];
+	struct seg_head h = { .seq = 0x11, .size = 0x200000 }, got;
+	memcpy(h.id, id, sizeof(id));
+	seg_head_put(p, &h);
+	assert_memory_equal(p, "PENNYSEG\0\0\0\1\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
+	    32);
+	assert_memory_equal(p + 32, id, 16);
+	assert_int_equal(be32_get(p + 60), crc32c(0, p, 60));
+	assert_int_equal(seg_head_get(p, &got), 0);
+	assert_int_equal(got.seq, h.seq);
+	assert_int_equal(got.size, h.size);
+	for (size_t i = 0; i < SEG_HEAD; i++) {
+		p[i] ^= 0x10;
+		assert_true(seg_head_get(p, &got) < 0);
+		p[i] ^= 0x10;
+	}
+	h.seq = 0;
+	seg_head_put(p, &h);
+	assert_int_equal(seg_head_get(p, &got), -EBADMSG);
+	p[11] = SEG_FORMAT + 1;
+	be32_put(p + 60, crc32c(0, p, 60));
+	assert_int_equal(seg_head_get(p, &got), -EPROTONOSUPPORT);
+}
+
+static void
+frames(void **state)
+{
+	struct buf b = BUF_INIT(4096);
+	uint64_t base = lsn_of(3, 4096);
+	for (int i = 0; i < 3; i++) {
+		size_t at = frame_begin(&b);
+		buf_put(&b, "payload!!", 7 + (size_t)i);
+		frame_end(&b, at, FRAME_TRACE, 0x0102, base, id);
+	}
+	assert_int_equal(b.len, 48 + 48 + 56);
+	const unsigned char *p = (const unsigned char *)b.p + 48;
+	assert_memory_equal(p, "PPFR\1\3\0\0\0\0\0\x08", 12);
+	assert_int_equal(be32_get(p + 12), crc32c(0, "payload!", 8));
+	assert_int_equal(be64_get(p + 16), (uint64_t)3 << 32 | (4096 + 48));
+	assert_int_equal(be64_get(p + 24), 0x0102);
+	assert_int_equal(be32_get(p + 32), 4096);
+	assert_int_equal(be32_get(p + 36), crc32c(crc32c(0, id, 16), p, 36));
+
+	struct frame f;
+	struct str payload;
+	uint64_t off = 0;
+	for (int i = 0; i < 3; i++, off += frame_size(f.len)) {
+		assert_int_equal(frame_get(str_n(b.p + off, b.len - off), base + off, id, &f,
+				     &payload),
+		    FRAME_OK);
+		assert_int_equal(f.type, FRAME_TRACE);
+		assert_true(str_eq(payload, str_n("payload!!", 7 + (size_t)i)));
+		/* At another place it is not a frame, nor when the segment ends too early. */
+		assert_int_equal(frame_get(str_n(b.p + off, b.len - off), base + off + 8, id, &f,
+				     &payload),
+		    FRAME_BAD);
+		assert_int_equal(frame_get(str_n(b.p + off, 47), base + off, id, &f, &payload),
+		    FRAME_BAD);
+	}
+	assert_int_equal(off, b.len);
+	/* Every octet of header and payload counts. */
+	for (size_t i = 0; i < 48; i++) {
+		for (int bit = 0; bit < 8; bit++) {
+			b.p[i] ^= (char)(1 << bit);
+			bool padding = i == 47; /* seven octets of payload, one of zeros */
+			assert_int_equal(frame_get(buf_str(&b), base, id, &f, &payload),
+			    padding ? FRAME_OK : FRAME_BAD);
+			b.p[i] ^= (char)(1 << bit);
+		}
+	}
+	memset(b.p, 0, b.len);
+	assert_int_equal(frame_get(buf_str(&b), base, id, &f, &payload), FRAME_NONE);
+	buf_done(&b);
+}
+
+static void
+records_cut_short(void **state)
+{
+	struct store_rcpt rcpt[2] = { { 1, 2, STR("prefix"), STR("rcpt") },
+		{ 3, 4, STR(""), STR("other") } };
+	struct store_letter l = { .letter = 5,
+		.session = 6,
+		.time_ms = 7,
+		.qid = STR("qid"),
+		.from = STR("from"),
+		.envid = STR("envid"),
+		.ret = STR("HDRS"),
+		.trace = STR("T"),
+		.header_len = 3,
+		.insert_blank = true,
+		.history = STR("history"),
+		.rcpt = rcpt,
+		.n_rcpt = 2 };
+	struct store_ref ref = { 8, 9, 10, 11 };
+	struct buf b = BUF_INIT(4096);
+	struct intent in;
+	struct trace_payload t;
+	struct store_rcpt got;
+
+	intent_put(&b, &l);
+	intent_set_ref(b.p, &ref);
+	assert_true(intent_get(buf_str(&b), &in));
+	assert_int_equal(in.letter, 5);
+	assert_int_equal(in.time_ms, 7);
+	assert_memory_equal(&in.ref.lsn, &ref.lsn, 8);
+	assert_int_equal(in.ref.crc, 11);
+	assert_true(in.insert_blank && in.trace_len == 1 && in.header_len == 3);
+	assert_true(str_eq(in.from, STR("from")) && str_eq(in.envid, STR("envid")) &&
+		    str_eq(in.ret, STR("HDRS")));
+	assert_true(intent_next(&in, &got) && got.account == 1 && got.mailbox == 2);
+	assert_true(str_eq(got.rcpt, STR("rcpt")) && str_eq(got.prefix, STR("prefix")));
+	assert_true(intent_next(&in, &got) && got.account == 3 && str_eq(got.rcpt, STR("other")));
+	assert_false(intent_next(&in, &got));
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(intent_get(str_n(b.p, n), &in));
+	buf_putc(&b, 'x');
+	assert_false(intent_get(buf_str(&b), &in));
+
+	buf_reset(&b);
+	trace_payload_put(&b, &l);
+	assert_true(trace_payload_get(buf_str(&b), &t));
+	assert_true(t.letter == 5 && t.session == 6 && t.time_ms == 7 && str_eq(t.qid, STR("qid")));
+	assert_true(str_eq(t.rcpts, STR("1 2 rcpt\n3 4 other\n")) &&
+		    str_eq(t.history, STR("history")));
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(trace_payload_get(str_n(b.p, n), &t));
+
+	struct store_dom d = store_dom_mailbox(0x0102, 0x0304);
+	struct batch_record r;
+	struct batch_op op;
+	buf_reset(&b);
+	size_t at = batch_record_begin(&b, &d, 99);
+	batch_record_put(&b, STR("k"), STR("value"));
+	batch_record_del(&b, STR("gone"));
+	batch_record_end(&b, at, 2);
+	assert_memory_equal(b.p,
+	    "B\0\0\0\0\0\0\1\2\0\0\3\4\0\0\0\0\0\0\0\0\0\0\x63\0\0\0\2\1\0\1k\0\0\0\5value\2\0\4gon"
+	    "e",
+	    b.len);
+	assert_true(batch_record_get(buf_str(&b), &r) && r.ver == 99 && r.n == 2);
+	assert_true(batch_record_next(&r, &op) && !op.del && str_eq(op.value, STR("value")));
+	assert_true(batch_record_next(&r, &op) && op.del && str_eq(op.key, STR("gone")));
+	assert_false(batch_record_next(&r, &op));
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(batch_record_get(str_n(b.p, n), &r));
+	b.p[27] = 3;
+	assert_false(batch_record_get(buf_str(&b), &r));
+
+	uint64_t letter, time_ms;
+	buf_reset(&b);
+	done_put(&b, 5, 7);
+	assert_int_equal(b.len, DONE_LEN);
+	assert_true(done_get(buf_str(&b), &letter, &time_ms) && letter == 5 && time_ms == 7);
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(done_get(str_n(b.p, n), &letter, &time_ms));
+	buf_done(&b);
+}
+
+static void
+letter_records(void **state)
+{
+	struct mailbox_letter l = { .uid = 1,
+		.modseq = 2,
+		.time_ms = 3,
+		.size = 6 + 100 + 2,
+		.flags = 5,
+		.letter = 6,
+		.ref = { 7, 8, 100, 9 },
+		.trace_len = 40,
+		.header_len = 50,
+		.insert_blank = true,
+		.prefix = STR("prefix") },
+			      got;
+	struct buf b = BUF_INIT(4096);
+	mailbox_letter_put(&b, &l);
+	assert_int_equal(b.len, 82 + 6);
+	assert_int_equal(be64_get((unsigned char *)b.p + 41), 7);
+	assert_memory_equal(b.p + 82, "prefix", 6);
+	assert_true(mailbox_letter_get(buf_str(&b), &got));
+	assert_true(got.uid == 1 && got.modseq == 2 && got.time_ms == 3 && got.size == l.size &&
+		    got.flags == 5 && got.letter == 6 && got.ref.len == 100 &&
+		    got.trace_len == 40 && got.header_len == 50 && got.insert_blank);
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(mailbox_letter_get(str_n(b.p, n), &got));
+	/* Sizes that do not agree. */
+	static const size_t wrong[] = { 4, 28, 64, 72, 76 };
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		char was = b.p[wrong[i]];
+		b.p[wrong[i]] = wrong[i] == 4 ? 0 : 127;
+		assert_false(mailbox_letter_get(buf_str(&b), &got));
+		b.p[wrong[i]] = was;
+	}
+	buf_done(&b);
+}
+
+static void
+joined_checksums(void **state)
+{
+	char p[3000];
+	kit_fill(p, sizeof(p), 3);
+	static const size_t rows[][2] = { { 0, 0 }, { 0, 9 }, { 9, 0 }, { 1, 1 }, { 100, 2900 },
+		{ 2999, 1 } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		uint32_t a = crc32c(0, p, rows[i][0]), c = crc32c(0, p + rows[i][0], rows[i][1]);
+		assert_int_equal(crc32c_join(a, c, rows[i][1]),
+		    crc32c(0, p, rows[i][0] + rows[i][1]));
+	}
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_reader_reads, set_up, tear_down),
+		cmocka_unit_test(segment_header),
+		cmocka_unit_test(frames),
+		cmocka_unit_test(records_cut_short),
+		cmocka_unit_test(letter_records),
+		cmocka_unit_test(joined_checksums),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
