@@ -1,0 +1,254 @@
+/* The life of auth. */
+#include "roles/auth/auth.h"
+
+#include "conf/setup.h"
+#include "log/log.h"
+#include "roles/auth/auth_priv.h"
+#include "sys/random.h"
+#include "sys/sandbox.h"
+#include "sys/spawn.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ERR_MAX (64u << 10)
+
+/* From here on the descriptor is the caller's. */
+static int
+take_fd(struct ipc_frame *m)
+{
+	int fd = m->fd;
+	m->fd = -1;
+	return fd;
+}
+
+static bool
+on_setup(struct auth *au, struct ipc_frame *m)
+{
+	struct buf err = BUF_INIT(ERR_MAX);
+	struct msg_setup setup;
+	struct conf *c = setup_take(m, ROLE_AUTH, &setup, &err);
+	if (c) {
+		conf_free(au->conf);
+		au->conf = c;
+		log_set_level(setup_log_level(c));
+	} else {
+		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
+	}
+	buf_done(&err);
+	return c != NULL;
+}
+
+static bool
+on_ctl(struct auth *au, struct ipc_frame *m)
+{
+	if (m->fd < 0)
+		return false;
+	desk_take(au->desk, take_fd(m));
+	return true;
+}
+
+static bool
+on_status(struct auth *au, struct ipc_frame *m)
+{
+	struct msg_status s = { .layers = au->layers, .uid = (uint32_t)getuid() };
+	const struct {
+		enum status_key key;
+		uint64_t value;
+	} rows[] = {
+		{ STATUS_ACCOUNTS, passwd_count(&au->passwd) },
+		{ STATUS_LOGINS, au->n_logins },
+		{ STATUS_LOGINS_FAILED, au->n_failed },
+		{ STATUS_LOG_DROPPED, log_dropped() },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		s.value[rows[i].key] = rows[i].value;
+		s.have |= 1u << rows[i].key;
+	}
+	struct buf b = BUF_INIT(4096);
+	msg_status_put(&b, &s);
+	chan_send(au->parent, IPC_STATUS, m->id, buf_str(&b), -1);
+	buf_done(&b);
+	return true;
+}
+
+static bool
+on_log(struct auth *au, struct ipc_frame *m)
+{
+	int fd = take_fd(m);
+	log_redirect(fd);
+	close(fd);
+	return true;
+}
+
+static bool
+on_drain(struct auth *au, struct ipc_frame *m)
+{
+	uint32_t ms;
+	if (!msg_u32_get(m->body, &ms))
+		return false;
+	au->draining = true;
+	loop_timer_set(au->drain, ms, 0);
+	return true;
+}
+
+static const struct {
+	enum ipc_type type;
+	bool (*handle)(struct auth *au, struct ipc_frame *m); /* false: a breach */
+} from_parent[] = {
+	{ IPC_SETUP, on_setup },
+	{ IPC_CTL, on_ctl },
+	{ IPC_STATUS_ASK, on_status },
+	{ IPC_DRAIN, on_drain },
+	{ IPC_LOG, on_log },
+};
+
+static void
+parent_frame(void *arg, struct chan *c, const struct ipc_frame *frame)
+{
+	struct auth *au = arg;
+	struct ipc_frame m = *frame;
+	bool ok = false;
+	for (size_t i = 0; i < ARRAY_LEN(from_parent); i++)
+		if (from_parent[i].type == m.type)
+			ok = from_parent[i].handle(au, &m);
+	if (m.fd >= 0)
+		close(m.fd);
+	if (ok)
+		return;
+	LOG(LOG_ERROR, 0, "parent-breach", LOGN("type", m.type));
+	au->exit_status = 1;
+	loop_stop(au->loop);
+}
+
+static void
+parent_gone(void *arg, struct chan *c, const char *why)
+{
+	struct auth *au = arg;
+	if (why)
+		LOG(LOG_ERROR, 0, "parent-breach", LOGZ("why", why));
+	au->exit_status = why ? 1 : 0;
+	loop_stop(au->loop);
+}
+
+static const struct chan_handler parent_handler = { parent_frame, parent_gone, NULL };
+
+static void
+drain_over(void *arg)
+{
+	struct auth *au = arg;
+	if (au->draining)
+		loop_stop(au->loop);
+	au->draining = false;
+}
+
+static void
+on_turn(void *arg)
+{
+	struct auth *au = arg;
+	if (au->draining && desk_open(au->desk) == 0)
+		drain_over(au);
+}
+
+/* Without randomness salts (and later nonces) could be guessed; nothing would look wrong. */
+static bool
+random_works(struct buf *err)
+{
+	static const unsigned char zeros[32];
+	unsigned char a[32] = { 0 }, b[32] = { 0 };
+	random_bytes(a, sizeof(a));
+	random_bytes(b, sizeof(b));
+	if (memcmp(a, zeros, sizeof(a)) != 0 && memcmp(a, b, sizeof(a)) != 0)
+		return true;
+	buf_putf(err, "the system gives no randomness; passwords cannot be kept safely without it");
+	return false;
+}
+
+static bool
+open_all(struct auth *au, struct buf *err)
+{
+	char shown[CONF_TEXT_MAX + 32];
+	snprintf(shown, sizeof(shown), "%s/auth/passwd", au->conf->data_dir);
+	if (!random_works(err) || !passwd_load(&au->passwd, au->path, shown, err))
+		return false;
+	if (hash_make("the password of nobody", au->dummy))
+		return true;
+	buf_putf(err,
+	    "crypt(3) cannot make yescrypt hashes; install libxcrypt (Debian: libcrypt1)");
+	return false;
+}
+
+static void
+say_ready(struct auth *au)
+{
+	struct msg_ready m = { .layers = au->layers, .uid = (uint32_t)getuid() };
+	struct buf b = BUF_INIT(64);
+	msg_ready_put(&b, &m);
+	chan_send(au->parent, IPC_READY, 0, buf_str(&b), -1);
+	buf_done(&b);
+}
+
+static void
+run(struct auth *au)
+{
+	au->pool = pool_new(au->loop);
+	au->desk = desk_new(au->loop, ROLE_AUTH, auth_ops, au);
+	au->parent = chan_new(au->loop, SPAWN_FD, &parent_handler, au);
+	check(au->parent != NULL);
+	au->drain = loop_timer_new(au->loop, drain_over, au);
+	loop_on_turn(au->loop, on_turn, au);
+	say_ready(au);
+	loop_run(au->loop);
+	pool_free(au->pool);
+	auth_changes_done(au);
+	auth_listings_done(au);
+	desk_flush(au->desk);
+	desk_free(au->desk);
+	loop_timer_free(au->drain);
+	chan_free(au->parent);
+}
+
+int
+auth_main(void)
+{
+	static struct auth auth;
+	struct auth *au = &auth;
+	struct msg_setup setup;
+	struct buf err = BUF_INIT(ERR_MAX);
+	list_init(&au->changes);
+	list_init(&au->listings);
+	log_init("auth", STDERR_FILENO, LOG_INFO);
+	au->conf = setup_receive(SPAWN_FD, ROLE_AUTH, &setup, &err);
+	au->exit_status = 1;
+	if (au->conf) {
+		char dir[CONF_TEXT_MAX + 16];
+		snprintf(dir, sizeof(dir), "%s/auth", au->conf->data_dir);
+		struct sandbox box = {
+			.role = "auth",
+			.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS,
+			.dir = dir,
+			.chroot_empty = true,
+			.uid = setup.uid,
+			.gid = setup.gid,
+		};
+		log_set_level(setup_log_level(au->conf));
+		au->loop = loop_new();
+		au->layers = sandbox_apply(&box);
+		const char *root = sandbox_dir(&box, au->layers);
+		snprintf(au->path, sizeof(au->path), "%s/passwd",
+		    strcmp(root, "/") == 0 ? "" : root);
+		if (open_all(au, &err)) {
+			au->exit_status = 0;
+			run(au);
+		}
+		loop_free(au->loop);
+		conf_free(au->conf);
+		passwd_done(&au->passwd);
+	}
+	if (err.len)
+		LOG(LOG_ERROR, 0, "auth-failed", LOGF("error", str_trim(buf_str(&err))));
+	buf_done(&err);
+	return au->exit_status;
+}

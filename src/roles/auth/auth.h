@@ -1,0 +1,3 @@
+/* auth: accounts' password hashes; checks passwords on threads of its own. Channel: fd 3. */
+#pragma once
+int auth_main(void);

@@ -1,0 +1,69 @@
+#include "roles/auth/hash.h"
+
+#include "base/check.h"
+#include "sys/random.h"
+
+#include <crypt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SCHEME "$y$" /* yescrypt */
+#define SALT_BYTES 16
+
+_Static_assert(HASH_MAX >= CRYPT_OUTPUT_SIZE, "a hash fits");
+_Static_assert(HASH_PASSWORD_MAX <= CRYPT_MAX_PASSPHRASE_SIZE, "a password fits");
+
+bool
+hash_valid(const char *hash)
+{
+	for (const char *p = hash; *p; p++)
+		if (*p <= ' ' || *p >= 0x7f || *p == ':')
+			return false;
+	if (hash[0] == '!' || hash[0] == '*')
+		return true;
+	int rc = crypt_checksalt(hash);
+	return rc == CRYPT_SALT_OK || rc == CRYPT_SALT_METHOD_LEGACY || rc == CRYPT_SALT_TOO_CHEAP;
+}
+
+static bool
+run(const char *password, const char *setting, char out[HASH_MAX])
+{
+	struct crypt_data *data = xalloc(sizeof(*data));
+	const char *hash = crypt_rn(password, setting, data, sizeof(*data));
+	bool ok = hash && hash[0] != '*' && strlen(hash) < HASH_MAX;
+	if (ok)
+		memcpy(out, hash, strlen(hash) + 1);
+	explicit_bzero(data, sizeof(*data));
+	free(data);
+	return ok;
+}
+
+bool
+hash_make(const char *password, char out[HASH_MAX])
+{
+	char salt[SALT_BYTES], setting[CRYPT_GENSALT_OUTPUT_SIZE];
+	random_bytes(salt, sizeof(salt));
+	return crypt_gensalt_rn(SCHEME, 0, salt, sizeof(salt), setting, sizeof(setting)) &&
+	       run(password, setting, out);
+}
+
+static bool
+equal(const char a[HASH_MAX], const char b[HASH_MAX])
+{
+	unsigned char diff = 0;
+	for (size_t i = 0; i < HASH_MAX; i++)
+		diff |= (unsigned char)(a[i] ^ b[i]);
+	return diff == 0;
+}
+
+bool
+hash_check(const char *password, const char *hash)
+{
+	char want[HASH_MAX] = { 0 }, got[HASH_MAX] = { 0 };
+	check(strlen(hash) < HASH_MAX);
+	memcpy(want, hash, strlen(hash));
+	bool fits = run(password, hash, got) && equal(want, got);
+	explicit_bzero(want, sizeof(want));
+	explicit_bzero(got, sizeof(got));
+	return fits;
+}
