@@ -1,0 +1,123 @@
+/* alias.add and alias.remove. */
+#include "roles/store/change.h"
+
+#include "mail/address.h"
+#include "route/directory.h"
+
+#include <stdlib.h>
+
+static bool
+may_add(struct change *c, struct store_snap *sn)
+{
+	struct str name = str_of(c->name), domain = names_domain_of(name), value;
+	if (!names_is_local(c->role->conf, sn, domain))
+		writer_change_refuse(c, CTL_INVALID,
+		    "domain " STR_FMT " is not local; run `pennypost domain add " STR_FMT "` first",
+		    STR_ARG(domain), STR_ARG(domain));
+	else if (names_get(sn, 'u', name, &value) == 0)
+		writer_change_refuse(c, CTL_EXISTS,
+		    "%s is a user; an alias needs an address of its own", c->name);
+	else if (names_conf_alias(c->role->conf, c->name))
+		writer_change_refuse(c, CTL_EXISTS,
+		    "alias %s exists in the configuration; change it there", c->name);
+	else if (names_get(sn, 'a', name, &value) == 0)
+		writer_change_refuse(c, CTL_EXISTS,
+		    "alias %s exists; run `pennypost alias remove %s` first", c->name, c->name);
+	else
+		return true;
+	return false;
+}
+
+static void
+commit_add(struct change *c)
+{
+	struct buf record = BUF_INIT(STORE_VALUE_MAX);
+	names_alias_put(&record, str_of(c->members));
+	check(!record.failed);
+	writer_change_commit_record(c, 'a', buf_str(&record));
+	buf_done(&record);
+}
+
+static bool
+may_remove(struct change *c, struct store_snap *sn)
+{
+	struct str value;
+	if (names_get(sn, 'a', str_of(c->name), &value) == 0)
+		return true;
+	if (names_conf_alias(c->role->conf, c->name))
+		writer_change_refuse(c, CTL_REFUSED,
+		    "alias %s stands in the configuration; remove it there", c->name);
+	else
+		writer_change_refuse(c, CTL_NOT_FOUND, "there is no alias %s", c->name);
+	return false;
+}
+
+static void
+commit_remove(struct change *c)
+{
+	writer_change_commit_record(c, 'a', STR_NULL);
+}
+
+static const struct change_kind adding = { may_add, commit_add };
+static const struct change_kind removing = { may_remove, commit_remove };
+
+/* Reads members, one a line, into out in the same form. False after it has answered. */
+static bool
+read_members(struct desk_ask *a, struct str lines, struct buf *out)
+{
+	size_t n = 0;
+	while (lines.p) {
+		struct str line = str_trim(str_cut(&lines, '\n'));
+		struct addr member;
+		if (line.len == 0)
+			continue;
+		if (addr_mailbox(line, ADDR_SMTPUTF8, &member) != ADDR_OK || member.null) {
+			desk_done(a, CTL_INVALID,
+			    "member \"" STR_FMT "\" is no address; write local-part@domain",
+			    STR_ARG(str_first(line, 256)));
+			return false;
+		}
+		if (n++)
+			buf_putc(out, '\n');
+		buf_puts(out, line);
+	}
+	if (n > 0 && n <= ALIAS_MEMBERS_MAX && !out->failed)
+		return true;
+	if (n == 0)
+		desk_done(a, CTL_INVALID, "an alias needs at least one member");
+	else
+		desk_done(a, CTL_INVALID,
+		    "an alias may have %u members in %u KiB; put some of them into an alias of "
+		    "their own",
+		    ALIAS_MEMBERS_MAX, STORE_VALUE_MAX >> 10);
+	return false;
+}
+
+static bool
+read_name(struct desk_ask *a, struct str s, char name[NAME_MAX_FOLDED])
+{
+	if (names_alias(s, name, NAME_MAX_FOLDED))
+		return true;
+	desk_done(a, CTL_INVALID,
+	    "\"" STR_FMT "\" is no address; write local-part@domain, or @domain for a catch-all",
+	    STR_ARG(str_first(s, 256)));
+	return false;
+}
+
+void
+writer_op_alias_add(void *arg, struct desk_ask *a, const struct msg_ask *m)
+{
+	char name[NAME_MAX_FOLDED];
+	struct buf members = BUF_INIT(STORE_VALUE_MAX - 1); /* the version octet stands in front */
+	if (read_name(a, m->arg[0], name) && read_members(a, m->arg[1], &members))
+		writer_change_new(arg, a, &adding, name, str_dup(buf_str(&members)));
+	buf_done(&members);
+}
+
+void
+writer_op_alias_remove(void *arg, struct desk_ask *a, const struct msg_ask *m)
+{
+	char name[NAME_MAX_FOLDED];
+	if (read_name(a, m->arg[0], name))
+		writer_change_new(arg, a, &removing, name, NULL);
+}

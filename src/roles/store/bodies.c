@@ -1,0 +1,163 @@
+/*
+ * Bodies that arrive. Together, and with the letters that wait for the disk, they may hold
+ * conf.store_body_memory octets; above it the largest go to files of their own. "Largest" is kept
+ * cheap: bodies stand in lists by the power of two that their size falls into, and one of the top
+ * list goes.
+ */
+#include "roles/store/store_priv.h"
+
+#include "sys/clock.h"
+
+#include "log/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static struct list *
+size_list(struct store_role *r, uint64_t memory)
+{
+	unsigned class = memory ? 64u - (unsigned)__builtin_clzll(memory) : 0;
+	return &r->by_size[MIN(class, SIZE_CLASSES - 1u)];
+}
+
+static void
+set_memory(struct body *b, uint64_t memory)
+{
+	struct store_role *r = b->front->role;
+	struct list *to = size_list(r, memory);
+	r->body_memory += memory - b->memory;
+	if (memory == 0)
+		list_del(&b->node);
+	else if (list_empty(&b->node) || to != size_list(r, b->memory)) {
+		list_del(&b->node);
+		list_add_tail(to, &b->node);
+	}
+	b->memory = memory;
+}
+
+static void
+fail_body(struct body *b, int rc)
+{
+	char id[14];
+	id_format(id, b->id);
+	LOG(LOG_ERROR, 0, "body-failed", LOGZ("letter", id), LOGN("front", b->front->index),
+	    LOGZ("error", strerror(-rc)));
+	b->why = rc == -ENOSPC || rc == -EDQUOT ? ACCEPT_FULL : ACCEPT_FAILED;
+	b->store = store_body_free(b->store);
+	set_memory(b, 0);
+}
+
+static struct body *
+largest(struct store_role *r)
+{
+	for (size_t i = SIZE_CLASSES; i-- > 0;)
+		if (!list_empty(&r->by_size[i]))
+			return list_entry(r->by_size[i].next, struct body, node);
+	return NULL;
+}
+
+static void
+make_room(struct store_role *r, struct body *newest)
+{
+	while (r->body_memory > r->conf->store_body_memory) {
+		struct body *b = largest(r);
+		if (!b || b->memory < BODY_SPILL_LEAST) {
+			/* Many small ones, or many that wait: the one that came too much is
+			 * refused, unless it is in its file. */
+			if (newest->store && newest->memory)
+				fail_body(newest, -ENOMEM);
+			return;
+		}
+		int rc = store_body_spill(b->store);
+		if (rc < 0)
+			fail_body(b, rc);
+		else
+			set_memory(b, MIN(store_body_memory(b->store), b->memory / 2));
+	}
+}
+
+bool
+writer_body_open(struct front_peer *f, uint64_t id)
+{
+	/* Ids are times: one from far ahead would be the floor of every id to come. And each front
+	 * has its own: a letter under another's id would be taken for that one's, and stored for
+	 * it.
+	 */
+	if (map_get(&f->bodies, id_key(&id)) || ID_FRONT(id) != f->index ||
+	    (id >> 22) > (uint64_t)sys_wall_ms() + ID_AHEAD_MS)
+		return false;
+	if (f->n_bodies >= BODIES_PER_FRONT_MAX) {
+		if (!f->crowded)
+			LOG(LOG_WARN, 0, "front-crowded", LOGN("front", f->index),
+			    LOGN("bodies", f->n_bodies));
+		f->crowded = true;
+		return true; /* its accept will find nothing and be refused */
+	}
+	struct body *b = xalloc(sizeof(*b));
+	*b = (struct body){ .front = f, .id = id, .why = ACCEPT_FAILED };
+	list_init(&b->node);
+	b->store = store_body_new(f->role->store, id);
+	map_put(&f->bodies, id_key(&id), b);
+	f->n_bodies++;
+	return true;
+}
+
+/* Octets for a letter we do not know belong to one that a former life of ours lost. */
+void
+writer_body_data(struct front_peer *f, uint64_t id, struct str octets)
+{
+	struct body *b = writer_body_find(f, id);
+	if (!b || !b->store)
+		return;
+	int rc = store_body_write(b->store, octets);
+	if (rc < 0) {
+		fail_body(b, rc);
+		return;
+	}
+	set_memory(b, store_body_memory(b->store));
+	/* What is left of the disk belongs to letters that are complete. */
+	if (f->role->state.low && b->memory == 0)
+		fail_body(b, -ENOSPC);
+	else
+		make_room(f->role, b);
+}
+
+struct body *
+writer_body_find(struct front_peer *f, uint64_t id)
+{
+	return map_get(&f->bodies, id_key(&id));
+}
+
+struct store_body *
+writer_body_take(struct body *b)
+{
+	struct front_peer *f = b->front;
+	struct store_body *store = b->store;
+	set_memory(b, 0);
+	map_del(&f->bodies, id_key(&b->id));
+	f->n_bodies--;
+	f->crowded = f->crowded && f->n_bodies > BODIES_PER_FRONT_MAX / 2;
+	free(b);
+	return store;
+}
+
+void
+writer_body_drop(struct front_peer *f, uint64_t id)
+{
+	struct body *b = writer_body_find(f, id);
+	if (b)
+		store_body_free(writer_body_take(b));
+}
+
+void
+writer_bodies_drop_all(struct front_peer *f)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&f->bodies, &pos, &key, &v))
+		store_body_free(writer_body_take(v));
+	map_done(&f->bodies);
+	f->bodies = MAP_NULL;
+	check(f->n_bodies == 0);
+}

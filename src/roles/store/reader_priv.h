@@ -1,0 +1,93 @@
+/*
+ * Inside a reader: it shows what is in mailboxes and changes nothing.
+ *
+ * A job is one question of the command line. It first asks the writer to bring the index up to
+ * what is durable, so that every acknowledged letter is seen, opens the store if this writer is
+ * new, and then takes steps. A step opens
+ * what it needs, puts some rows and closes it again: no snapshot lives from step to step. When
+ * the asker does not read fast enough the job pauses until it does.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "conf/conf.h"
+#include "ipc/chan.h"
+#include "ipc/desk.h"
+#include "loop/loop.h"
+#include "store/mailbox.h"
+#include "store/store.h"
+
+#define JOB_ARGS_MAX 3
+
+struct reader {
+	struct loop *loop;
+	struct conf *conf;
+	struct store *store; /* NULL: not open yet, or it cannot be opened */
+	bool stale;          /* there was another writer since it was opened: open it again */
+	struct chan *parent;
+	struct chan *writer; /* NULL: away */
+	struct desk *desk;
+	struct list jobs;
+	uint64_t last_sync;
+	uint32_t layers;
+	const char *dir; /* as we may name it inside the sandbox */
+	bool draining;
+	struct loop_timer *drain;
+	int exit_status;
+};
+
+enum job_step {
+	JOB_MORE,
+	JOB_OVER, /* the step has called reader_job_end() */
+};
+
+struct job;
+struct job_kind {
+	enum job_step (*begin)(struct job *j); /* once, when the index is up to date */
+	enum job_step (*step)(struct job *j);
+	void (*done)(struct job *j); /* frees what begin and step made; may be NULL */
+};
+
+struct job_names; /* mailboxes of an account */
+struct job_batch; /* letters of a mailbox */
+
+struct job {
+	struct list node;
+	struct reader *reader;
+	struct desk_ask *ask;
+	const struct job_kind *kind;
+	struct loop_timer *timer; /* patience with the writer; then: the next turn */
+	bool waits;               /* for the writer */
+	uint64_t sync;            /* id of the ask, 0: not asked yet */
+	char *arg[JOB_ARGS_MAX];
+	size_t n_args;
+
+	/* of mailbox_ops.c */
+	uint64_t account;
+	uint32_t mailbox, next_uid;
+	struct job_names *names;
+	struct job_batch *batch;
+	uint64_t off; /* in the letter at hand */
+	uint32_t n_damaged, first_damaged;
+
+	/* of trace_op.c */
+	uint64_t seq; /* segment to look at next */
+	size_t n_hits;
+};
+
+/* reader.c: the store as the writer of this life has it; false with a line in err. A writer that
+ * has answered has recovered, so the index is whole, and it may have made another one. */
+bool reader_open_store(struct reader *r, struct buf *err);
+
+/* job.c */
+void reader_job_new(
+    struct reader *r, struct desk_ask *a, const struct msg_ask *m, const struct job_kind *kind);
+void reader_jobs_ask_writer(struct reader *r); /* the writer is (back) here */
+void reader_jobs_writer_away(struct reader *r);
+void reader_jobs_synced(struct reader *r, uint64_t id);
+void reader_jobs_done(struct reader *r); /* ends them unfinished */
+enum job_step reader_job_end(struct job *j, enum ctl_code code, const char *fmt, ...) PRINTF(3, 4);
+
+/* mailbox_ops.c, trace_op.c */
+extern const struct desk_op reader_ops[];
+void reader_op_trace(void *arg, struct desk_ask *a, const struct msg_ask *m);

@@ -1,0 +1,144 @@
+/*
+ * Inside the store role: the writer. One struct holds everything; each file is one idea:
+ * bodies.c (letters that arrive), accept.c (letters that are made durable), directory.c (who has
+ * a mailbox here, told to every front), change.c and its ops (what the command line changes),
+ * lists.c (what it asks), store_role.c (the life of the process).
+ *
+ * Everything runs on the loop's thread. Nothing here waits for a front: what is said to one is
+ * queued, and a front that does not read its answers loses its channel.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+#include "conf/conf.h"
+#include "ipc/chan.h"
+#include "ipc/desk.h"
+#include "ipc/msg.h"
+#include "loop/loop.h"
+#include "store/store.h"
+#include "sys/sandbox.h"
+
+#define BODIES_PER_FRONT_MAX 20000
+#define ID_AHEAD_MS 86400000u      /* a letter's id may be ahead of our clock by this */
+#define ID_FRONT(id) ((id) >> 12 & 0x3ff) /* the front that made it, see front_next_id() */
+#define BODY_SPILL_LEAST (4u << 10) /* smaller ones are not worth a file */
+#define SIZE_CLASSES 24
+#define SYNCS_PER_READER_MAX 1024
+#define STORE_READERS_MAX 64
+
+struct store_role;
+
+/* One front, as store sees it. */
+struct front_peer {
+	struct store_role *role;
+	struct chan *chan; /* NULL: not connected */
+	uint16_t index;
+	struct map bodies; /* letter id -> struct body */
+	size_t n_bodies;
+	bool crowded; /* said so in the log */
+};
+
+struct reader_peer {
+	struct store_role *role;
+	struct chan *chan; /* NULL: not connected */
+	uint16_t index;
+	uint64_t life; /* counts its channels, so that an answer never reaches the wrong one */
+	size_t n_syncs;
+};
+
+/* A letter that arrives. */
+struct body {
+	struct list node; /* role->by_size[size class of memory], while memory is held */
+	struct front_peer *front;
+	uint64_t id;
+	struct store_body *store; /* NULL: failed; `why` says how */
+	uint64_t memory;
+	enum accept_status why;
+};
+
+struct store_role {
+	struct loop *loop;
+	struct conf *conf;
+	struct store *store;
+	struct loop_io *watch;   /* of store_fd() */
+	struct loop_timer *tick; /* once a second */
+	struct chan *parent;
+	struct desk *desk;
+	struct front_peer front[FRONT_MAX];
+	struct reader_peer reader[STORE_READERS_MAX];
+	uint32_t layers;
+	const char *dir; /* as we may name it inside the sandbox */
+	int exit_status;
+
+	struct list by_size[SIZE_CLASSES];
+	uint64_t body_memory; /* octets of bodies that arrive or wait for the disk */
+	struct map accepts;   /* letter id -> struct accept */
+	size_t n_accepts;
+	uint64_t n_letters; /* made durable since the start */
+
+	int directory_fd; /* sealed; -1 before the first */
+	uint64_t directory_version, directory_reloads;
+	struct map accounts; /* account id -> anything: those in the directory */
+	uint64_t n_accounts;
+
+	struct list changes; /* the first is under way when `changing` */
+	struct loop_defer change_next;
+	bool changing;
+	struct list listings;
+	struct msg_store_state state;
+	uint64_t space_free;
+	bool draining;
+	struct loop_timer *drain;
+};
+
+static inline struct str
+id_key(const uint64_t *id)
+{
+	return str_n(id, sizeof(*id));
+}
+
+/* store_role.c: a sync has failed, or something as bad: nobody gets another answer. */
+_Noreturn void writer_die(const char *why);
+/* Checks a return code of the engine; -EIO ends the process. */
+void writer_check(int rc);
+
+/* peers.c */
+void writer_peers_init(struct store_role *r);
+void writer_peers_done(struct store_role *r);
+void writer_peers_flush(struct store_role *r);
+void writer_front_connect(struct front_peer *f, int fd); /* in place of the one before; takes fd */
+void writer_reader_connect(struct reader_peer *p, int fd);
+bool writer_fronts_connected(const struct store_role *r);
+void writer_front_state(struct front_peer *f); /* tells it IPC_STORE_STATE */
+/* Sends, unless the front has stopped reading; then its channel goes. */
+void writer_front_send(struct front_peer *f, uint16_t type, uint64_t id, struct str body, int fd);
+
+/* bodies.c: false is a breach. */
+bool writer_body_open(struct front_peer *f, uint64_t id);
+void writer_body_data(struct front_peer *f, uint64_t id, struct str octets);
+void writer_body_drop(struct front_peer *f, uint64_t id);
+struct body *writer_body_find(struct front_peer *f, uint64_t id);
+/* Forgets the entry and hands out its octets: NULL when it had failed. */
+struct store_body *writer_body_take(struct body *b);
+void writer_bodies_drop_all(struct front_peer *f);
+
+/* accept.c: false is a breach. */
+bool writer_accept_begin(struct front_peer *f, uint64_t id, struct str body);
+void writer_accept_ask(struct front_peer *f, uint64_t id);
+void writer_accept_retry(struct store_role *r); /* once a second */
+void writer_accept_front_gone(struct front_peer *f);
+void writer_accepts_done(struct store_role *r);
+
+/* directory.c */
+bool writer_directory_publish(struct store_role *r); /* false: cannot be built; logged */
+void writer_directory_send(struct front_peer *f);
+void writer_directory_done(struct store_role *r);
+
+/* lists.c */
+void writer_listings_done(struct store_role *r); /* ends them unfinished */
+
+/* change.c */
+void writer_changes_init(struct store_role *r);
+void writer_changes_done(struct store_role *r); /* ends them unfinished */
+extern const struct desk_op writer_ops[];

@@ -1,0 +1,386 @@
+/*
+ * The life of the writer: set up, opened inside its sandbox, told of fronts and readers by
+ * parent, and ended by parent, by a drain, or by a sync that failed.
+ */
+#include "roles/store/store_role.h"
+
+#include "conf/setup.h"
+#include "log/log.h"
+#include "roles/store/store_priv.h"
+#include "store/mailbox.h"
+#include "sys/file.h"
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TICK_MS 1000
+#define ERR_MAX (64u << 10)
+
+_Noreturn void
+writer_die(const char *why)
+{
+	LOG(LOG_ERROR, 0, "store-stops", LOGZ("why", why),
+	    LOGZ("then", "it is started again and recovers what is durable"));
+	_exit(1);
+}
+
+void
+writer_check(int rc)
+{
+	if (rc == -EIO)
+		writer_die("writing to the disk failed");
+}
+
+/* --- parent --- */
+
+/* From here on the descriptor is the caller's. */
+static int
+take_fd(struct ipc_frame *m)
+{
+	int fd = m->fd;
+	m->fd = -1;
+	return fd;
+}
+
+static bool
+on_setup(struct store_role *r, struct ipc_frame *m)
+{
+	struct buf err = BUF_INIT(ERR_MAX);
+	struct msg_setup setup;
+	struct conf *c = setup_take(m, ROLE_STORE, &setup, &err);
+	if (c) {
+		conf_free(r->conf);
+		r->conf = c;
+		log_set_level(setup_log_level(c));
+		r->directory_reloads++;
+		(void)writer_directory_publish(r);
+	} else {
+		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
+	}
+	buf_done(&err);
+	return c != NULL;
+}
+
+static bool
+on_peer(struct store_role *r, struct ipc_frame *m)
+{
+	struct msg_peer p;
+	if (m->fd < 0 || !msg_peer_get(m->body, &p))
+		return false;
+	if (p.role == ROLE_FRONT && p.index < FRONT_MAX) {
+		writer_front_connect(&r->front[p.index], take_fd(m));
+	} else if (p.role == ROLE_READER && p.index < STORE_READERS_MAX) {
+		writer_reader_connect(&r->reader[p.index], take_fd(m));
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool
+on_ctl(struct store_role *r, struct ipc_frame *m)
+{
+	if (m->fd < 0)
+		return false;
+	desk_take(r->desk, take_fd(m));
+	return true;
+}
+
+static bool
+on_status(struct store_role *r, struct ipc_frame *m)
+{
+	struct msg_status s = { .layers = r->layers, .uid = (uint32_t)getuid() };
+	struct store_stats st;
+	store_stats(r->store, &st);
+	const struct {
+		enum status_key key;
+		uint64_t value;
+	} rows[] = {
+		{ STATUS_LETTERS, r->n_letters },
+		{ STATUS_DIRECTORY, r->directory_version },
+		{ STATUS_GROUPS, st.groups },
+		{ STATUS_GROUP_LETTERS, st.group_letters },
+		{ STATUS_DURABLE_LSN, st.durable_lsn },
+		{ STATUS_APPLIED_LSN, st.applied_lsn },
+		{ STATUS_SEGMENTS, st.segments },
+		{ STATUS_SPACE_FREE, r->space_free },
+		{ STATUS_ACCOUNTS, r->n_accounts },
+		{ STATUS_BODY_MEMORY, r->body_memory },
+		{ STATUS_INDEX_COMMITS, st.index_commits },
+		{ STATUS_LOG_DROPPED, log_dropped() },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		s.value[rows[i].key] = rows[i].value;
+		s.have |= 1u << rows[i].key;
+	}
+	struct buf b = BUF_INIT(4096);
+	msg_status_put(&b, &s);
+	chan_send(r->parent, IPC_STATUS, m->id, buf_str(&b), -1);
+	buf_done(&b);
+	return true;
+}
+
+static bool
+on_log(struct store_role *r, struct ipc_frame *m)
+{
+	int fd = take_fd(m);
+	log_redirect(fd);
+	close(fd);
+	return true;
+}
+
+static bool
+on_drain(struct store_role *r, struct ipc_frame *m)
+{
+	uint32_t ms;
+	if (!msg_u32_get(m->body, &ms))
+		return false;
+	r->draining = true;
+	loop_timer_set(r->drain, ms, 0);
+	return true;
+}
+
+static const struct {
+	enum ipc_type type;
+	bool (*handle)(struct store_role *r, struct ipc_frame *m); /* false: a breach */
+} from_parent[] = {
+	{ IPC_SETUP, on_setup },
+	{ IPC_PEER, on_peer },
+	{ IPC_CTL, on_ctl },
+	{ IPC_STATUS_ASK, on_status },
+	{ IPC_DRAIN, on_drain },
+	{ IPC_LOG, on_log },
+};
+
+static void
+parent_frame(void *arg, struct chan *c, const struct ipc_frame *frame)
+{
+	struct store_role *r = arg;
+	struct ipc_frame m = *frame;
+	bool ok = false;
+	for (size_t i = 0; i < ARRAY_LEN(from_parent); i++)
+		if (from_parent[i].type == m.type)
+			ok = from_parent[i].handle(r, &m);
+	if (m.fd >= 0)
+		close(m.fd);
+	if (ok)
+		return;
+	LOG(LOG_ERROR, 0, "parent-breach", LOGN("type", m.type));
+	r->exit_status = 1;
+	loop_stop(r->loop);
+}
+
+static void
+parent_gone(void *arg, struct chan *c, const char *why)
+{
+	struct store_role *r = arg;
+	if (why)
+		LOG(LOG_ERROR, 0, "parent-breach", LOGZ("why", why));
+	r->exit_status = why ? 1 : 0;
+	loop_stop(r->loop);
+}
+
+static const struct chan_handler parent_handler = { parent_frame, parent_gone, NULL };
+
+/* --- the loop --- */
+
+static void
+drain_over(void *arg)
+{
+	struct store_role *r = arg;
+	if (r->draining)
+		loop_stop(r->loop);
+	r->draining = false;
+}
+
+/* Fronts may have letters on the way to us as long as they are there. */
+static void
+on_turn(void *arg)
+{
+	struct store_role *r = arg;
+	if (r->draining && !writer_fronts_connected(r) && r->n_accepts == 0 &&
+	    desk_open(r->desk) == 0)
+		drain_over(r);
+}
+
+static void
+on_store(void *arg, unsigned events)
+{
+	struct store_role *r = arg;
+	store_run(r->store);
+}
+
+static void
+look_at_space(struct store_role *r)
+{
+	r->space_free = dir_space_free(r->dir);
+	bool low = r->conf->limit_disk_low != CONF_OFF && r->space_free < r->conf->limit_disk_low;
+	if (low == r->state.low)
+		return;
+	LOG(low ? LOG_ERROR : LOG_INFO, 0, low ? "disk-low" : "disk-enough",
+	    LOGN("free", r->space_free), LOGN("least", r->conf->limit_disk_low));
+	r->state.low = low;
+	for (size_t i = 0; i < FRONT_MAX; i++)
+		writer_front_state(&r->front[i]);
+}
+
+static void
+on_tick(void *arg)
+{
+	struct store_role *r = arg;
+	struct store_stats st;
+	store_stats(r->store, &st);
+	if (st.poisoned)
+		writer_check(-EIO);
+	look_at_space(r);
+	writer_accept_retry(r);
+}
+
+/* --- start and end --- */
+
+static void
+init(struct store_role *r)
+{
+	*r = (struct store_role){ .directory_fd = -1 };
+	for (size_t i = 0; i < SIZE_CLASSES; i++)
+		list_init(&r->by_size[i]);
+	list_init(&r->listings);
+	writer_changes_init(r);
+	writer_peers_init(r);
+}
+
+/* Opened inside the sandbox, so that everything in the directory is ours from the first file on. */
+static bool
+open_store(struct store_role *r, struct buf *err)
+{
+	struct store_options o = STORE_OPTIONS_DEFAULT;
+	char uri[CONF_TEXT_MAX + 16];
+	o.segment_bytes = r->conf->store_segment_bytes;
+	o.group_letters = (uint32_t)MIN(r->conf->store_group_letters, UINT32_MAX);
+	o.group_bytes = r->conf->store_group_bytes;
+	snprintf(uri, sizeof(uri), "emb:%s", r->dir);
+	if (store_open(&r->store, uri, &o, err) < 0)
+		return false;
+	r->watch = loop_io_new(r->loop, store_fd(r->store), on_store, r);
+	if (!r->watch) {
+		buf_putf(err, "the store cannot be watched: %s", strerror(errno));
+		return false;
+	}
+	loop_io_want(r->watch, LOOP_READ);
+	int rc = store_last_letter(r->store, &r->state.last_letter);
+	if (rc < 0) {
+		buf_putf(err, "the last letter's id cannot be read: %s", strerror(-rc));
+		return false;
+	}
+	return writer_directory_publish(r);
+}
+
+/* Removals that the end of a former life of ours interrupted. */
+static void
+on_swept(void *arg, const struct store_res *res)
+{
+	writer_check(res->rc);
+	if (res->rc < 0)
+		LOG(LOG_WARN, 0, "sweep-failed", LOGZ("error", strerror(-res->rc)),
+		    LOGZ("then", "mail of removed users takes room until the next start"));
+}
+
+static void
+say_ready(struct store_role *r)
+{
+	struct msg_ready m = { .layers = r->layers, .uid = (uint32_t)getuid() };
+	struct buf b = BUF_INIT(64);
+	msg_ready_put(&b, &m);
+	chan_send(r->parent, IPC_READY, 0, buf_str(&b), -1);
+	buf_done(&b);
+}
+
+static void
+run(struct store_role *r)
+{
+	r->desk = desk_new(r->loop, ROLE_STORE, writer_ops, r);
+	r->parent = chan_new(r->loop, SPAWN_FD, &parent_handler, r);
+	check(r->parent != NULL);
+	r->drain = loop_timer_new(r->loop, drain_over, r);
+	r->tick = loop_timer_new(r->loop, on_tick, r);
+	loop_timer_set(r->tick, TICK_MS, TICK_MS);
+	loop_on_turn(r->loop, on_turn, r);
+	look_at_space(r);
+	account_sweep(r->store, on_swept, r);
+	say_ready(r);
+	loop_run(r->loop);
+}
+
+/* What was asked of the engine becomes durable, and who is still there is told. */
+static void
+settle(struct store_role *r)
+{
+	if (store_wait(r->store) < 0)
+		writer_die("what was under way did not become durable");
+	store_run(r->store);
+	writer_changes_done(r);
+	writer_listings_done(r);
+	writer_peers_flush(r);
+	desk_flush(r->desk);
+}
+
+static void
+finish(struct store_role *r)
+{
+	writer_peers_done(r);
+	desk_free(r->desk);
+	writer_accepts_done(r);
+	writer_directory_done(r);
+	loop_timer_free(r->drain);
+	loop_timer_free(r->tick);
+	loop_io_free(r->watch);
+	if (r->store)
+		store_close(r->store);
+	chan_free(r->parent);
+	loop_free(r->loop);
+	conf_free(r->conf);
+}
+
+int
+store_main(void)
+{
+	static struct store_role role;
+	struct store_role *r = &role;
+	struct msg_setup setup;
+	struct buf err = BUF_INIT(ERR_MAX);
+	init(r);
+	log_init("store", STDERR_FILENO, LOG_INFO);
+	r->conf = setup_receive(SPAWN_FD, ROLE_STORE, &setup, &err);
+	if (r->conf) {
+		char dir[CONF_TEXT_MAX + 16];
+		snprintf(dir, sizeof(dir), "%s/store", r->conf->data_dir);
+		struct sandbox box = {
+			.role = "store",
+			.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD,
+			.dir = dir,
+			.chroot_empty = true,
+			.uid = setup.uid,
+			.gid = setup.gid,
+		};
+		log_set_level(setup_log_level(r->conf));
+		r->loop = loop_new();
+		r->layers = sandbox_apply(&box);
+		r->dir = sandbox_dir(&box, r->layers);
+		if (open_store(r, &err)) {
+			run(r);
+			settle(r);
+		} else {
+			r->exit_status = 1;
+		}
+		finish(r);
+	} else {
+		r->exit_status = 1;
+	}
+	if (err.len)
+		LOG(LOG_ERROR, 0, "store-failed", LOGF("error", str_trim(buf_str(&err))));
+	buf_done(&err);
+	return r->exit_status;
+}
