@@ -1,0 +1,193 @@
+/* answer: what the session cannot know and front does: may a letter come, who has a mailbox. */
+#include "roles/front/front_priv.h"
+
+/* No directory, no store: the question waits for them (conn_sweep ends that). */
+static bool
+park(struct conn *c)
+{
+	if (list_empty(&c->parked)) {
+		c->parked_at = c->front->clock.now;
+		list_add_tail(&c->front->parked, &c->parked);
+	}
+	return false;
+}
+
+/* A long session without a letter: what led to this one is what matters. */
+static void
+shorten_history(struct conn *c)
+{
+	struct buf *h = &c->history;
+	h->failed = false; /* one long line may not silence it for good */
+	if (h->len < HISTORY_MAX / 2)
+		return;
+	size_t keep_from = h->len - HISTORY_MAX / 4;
+	keep_from += str_find(str_skip(buf_str(h), keep_from), '\n');
+	buf_drop(h, MIN(keep_from + 1, h->len));
+	conn_note(c, "the conversation before this was left out");
+	c->reported_at = h->len;
+}
+
+static bool
+answer_mail(struct conn *c, struct smtp_answer *a)
+{
+	const struct front *f = c->front;
+	const struct conf *conf = c->settings->conf;
+	const struct msg_store_state *s = &f->store_state;
+	if (!f->store || f->directory.block.len == 0)
+		return park(c);
+	c->mailboxes = 0;
+	shorten_history(c);
+	if (s->queue_messages >= conf->limit_queue_messages ||
+	    s->queue_bytes >= conf->limit_queue_bytes)
+		a->situation = SMTP_MAIL_QUEUEFULL;
+	else if (s->low)
+		a->situation = SMTP_MAIL_LOWRES;
+	return true;
+}
+
+static const enum smtp_situation refusal_for[ROUTE_COUNT] = {
+	[ROUTE_LOCAL] = SMTP_NONE,
+	[ROUTE_REMOTE] = SMTP_RCPT_RELAY,
+	[ROUTE_UNKNOWN] = SMTP_RCPT_UNKNOWN,
+	[ROUTE_LOOP] = SMTP_RCPT_LOOP,
+	[ROUTE_TOO_MANY] = SMTP_RCPT_TOOMANY,
+};
+
+/* Keeps the mailboxes with the recipient; a member elsewhere cannot be served yet, and a letter
+ * that reaches only some of a list is worse than a refusal. */
+static enum smtp_situation
+keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r)
+{
+	if (r->n_target > RCPT_MAX - c->mailboxes)
+		return SMTP_RCPT_TOOMANY;
+	struct rcpt_route *keep =
+	    arena_alloc(&c->session.txn->arena, sizeof(*keep) + r->n_target * sizeof(uint64_t));
+	if (!keep)
+		return SMTP_RCPT_TOOMANY;
+	for (size_t i = 0; i < r->n_target; i++) {
+		if (r->target[i].remote) {
+			LOG(LOG_WARN, c->id, "alias-leads-away", LOGF("rcpt", rcpt->addr.whole),
+			    LOGF("member", r->target[i].address));
+			return SMTP_RCPT_RELAY;
+		}
+		keep->account[keep->n++] = r->target[i].account;
+	}
+	c->mailboxes += r->n_target;
+	rcpt->host_data = keep;
+	if (r->n_target == 1)
+		conn_note(c, STR_FMT ": mailbox of " STR_FMT, STR_ARG(rcpt->addr.whole),
+		    STR_ARG(r->target[0].address));
+	else
+		conn_note(c, STR_FMT ": %zu mailboxes", STR_ARG(rcpt->addr.whole), r->n_target);
+	return SMTP_NONE;
+}
+
+/* limit.rcpts_per_hour counts per peer prefix, over all fronts. */
+static bool
+over_rate(struct conn *c)
+{
+	struct front *f = c->front;
+	uint64_t limit = c->settings->conf->listeners[c->listener].limit_rcpts_per_hour;
+	if (limit == CONF_OFF)
+		return false;
+	return rate_count(f->rates, FRONT_MAX, &c->key, f->clock.wall) >= limit;
+}
+
+static bool
+answer_rcpt(struct conn *c, struct smtp_answer *a)
+{
+	struct smtp_rcpt *rcpt = c->session.rcpt_asked;
+	if (over_rate(c)) {
+		a->situation = SMTP_RCPT_RATE;
+		return true;
+	}
+	struct route_result r = { 0 };
+	route_resolve(&c->front->directory, &rcpt->addr, &r);
+	a->situation = r.verdict == ROUTE_LOCAL ? keep_route(c, rcpt, &r) : refusal_for[r.verdict];
+	route_result_done(&r);
+	if (a->situation == SMTP_NONE && c->front->rate)
+		rate_add(c->front->rate, &c->key, c->front->clock.wall);
+	return true;
+}
+
+static bool
+answer_data(struct conn *c, struct smtp_answer *a)
+{
+	if (!letter_begin(c))
+		return park(c);
+	return true;
+}
+
+/* The address of a VRFY or EXPN argument, loosely: with or without brackets. */
+static bool
+find_there(struct conn *c, struct route_result *r)
+{
+	struct str arg = str_trim(c->session.arg);
+	struct addr addr;
+	if (addr_path(&arg, ADDR_LOOSE | ADDR_SMTPUTF8 | ADDR_BARE_POSTMASTER, &addr) != ADDR_OK)
+		return false;
+	route_resolve(&c->front->directory, &addr, r);
+	return r->verdict == ROUTE_LOCAL;
+}
+
+static bool
+answer_vrfy(struct conn *c, struct smtp_answer *a)
+{
+	struct route_result r = { 0 };
+	static char canonical[ADDR_PATH_MAX + 1];
+	if (find_there(c, &r)) {
+		(void)str_copy(canonical, sizeof(canonical), r.fullname);
+		a->situation = SMTP_VRFY_OK;
+		a->to = str_of(canonical);
+	} else {
+		a->situation = SMTP_VRFY_UNKNOWN;
+	}
+	route_result_done(&r);
+	return true;
+}
+
+static bool
+answer_expn(struct conn *c, struct smtp_answer *a)
+{
+	struct route_result r = { 0 };
+	if (!find_there(c, &r)) {
+		a->situation = SMTP_VRFY_UNKNOWN;
+	} else {
+		/* Members are views into the directory, which stays until the next one comes. */
+		a->situation = SMTP_EXPN_OK;
+		for (size_t i = 0; i < r.n_target && a->n_lines < ARRAY_LEN(a->lines); i++)
+			a->lines[a->n_lines++] = r.target[i].address;
+	}
+	route_result_done(&r);
+	return true;
+}
+
+typedef bool answer_fn(struct conn *c, struct smtp_answer *a);
+static answer_fn *const answers[] = {
+	[SMTP_ASK_MAIL] = answer_mail,
+	[SMTP_ASK_RCPT] = answer_rcpt,
+	[SMTP_ASK_DATA] = answer_data,
+	[SMTP_ASK_COMMIT] = letter_commit,
+	[SMTP_ASK_VRFY] = answer_vrfy,
+	[SMTP_ASK_EXPN] = answer_expn,
+};
+
+bool
+answer_question(struct conn *c, struct smtp_answer *a)
+{
+	enum smtp_ask ask = c->session.ask;
+	check(ask > SMTP_ASK_NONE && ask < ARRAY_LEN(answers));
+	return answers[ask](c, a);
+}
+
+void
+answer_parked(struct front *f)
+{
+	list_each(n, &f->parked)
+	{
+		struct conn *c = list_entry(n, struct conn, parked);
+		struct smtp_answer a = { .situation = SMTP_NONE };
+		if (answer_question(c, &a))
+			conn_answer(c, &a);
+	}
+}

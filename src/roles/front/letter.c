@@ -1,0 +1,350 @@
+/*
+ * letter: from the first octet of a body to store's answer.
+ *
+ * Octets go to store as they arrive; ACCEPT asks for the sync; ACCEPTED carries the truth. When
+ * store dies in between, what was only sent is lost with it (the client hears 451 and keeps its
+ * copy), and what was asked is asked again of the next store, which knows.
+ */
+#include "roles/front/front_priv.h"
+
+#include "mail/received.h"
+#include "sys/clock.h"
+#include "sys/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ANSWER_MS 600000 /* RFC 5321 4.5.3.2.6: no client waits longer for its answer */
+#define TRACE_MAX (64u << 10)
+
+static struct str
+key_of(const uint64_t *id)
+{
+	return str_n(id, sizeof(*id));
+}
+
+static struct letter *
+letter_free(struct front *f, struct letter *l)
+{
+	map_del(&f->letters, key_of(&l->id));
+	if (l->conn)
+		l->conn->letter = NULL;
+	free(l);
+	return NULL;
+}
+
+static void
+name_letter(struct conn *c, struct letter *l)
+{
+	struct front *f = c->front;
+	const struct conf_listener *cl = &c->settings->conf->listeners[c->listener];
+	/* Small numbers are for the lab, where a dialect shows one; elsewhere the id is the number.
+	 */
+	l->facts = (struct qid_facts){
+		.letter = l->id, .pid = (uint32_t)getpid(), .host = c->session.conf->host
+	};
+	l->facts.counter =
+	    c->settings->conf->lab ? cl->counter + f->counter++ * f->count + f->index : l->id;
+	random_bytes(l->facts.random, sizeof(l->facts.random));
+	struct buf b = BUF_INIT(sizeof(l->qid) - 1);
+	qid_format(&b, c->session.conf->wording->quirks.qid_style, &l->facts);
+	(void)str_copy(l->qid, sizeof(l->qid), buf_str(&b));
+	buf_done(&b);
+}
+
+bool
+letter_begin(struct conn *c)
+{
+	struct front *f = c->front;
+	if (!f->store)
+		return false;
+	struct letter *l = xalloc(sizeof(*l));
+	*l = (struct letter){ .id = front_next_id(f), .conn = c, .state = LETTER_OPEN };
+	c->letter = l;
+	map_put(&f->letters, key_of(&l->id), l);
+	chan_send(f->store, IPC_BODY_OPEN, l->id, STR_NULL, -1);
+	return true;
+}
+
+void
+letter_body(struct conn *c, struct str octets)
+{
+	struct letter *l = c->letter;
+	check(l != NULL);
+	l->size += octets.len;
+	if (l->state != LETTER_OPEN || octets.len == 0)
+		return;
+	chan_send(c->front->store, IPC_BODY_DATA, l->id, octets, -1);
+}
+
+bool
+letter_must_wait(const struct conn *c)
+{
+	return c->letter && c->letter->state == LETTER_OPEN &&
+	       chan_pending(c->front->store) > IPC_HIGH_WATER;
+}
+
+void
+letter_drop(struct conn *c)
+{
+	struct front *f = c->front;
+	struct letter *l = c->letter;
+	if (!l)
+		return;
+	c->letter = NULL;
+	l->conn = NULL;
+	if (l->state == LETTER_ASKED)
+		return; /* store's answer still comes, and is forgotten then */
+	if (l->state == LETTER_OPEN && f->store)
+		chan_send(f->store, IPC_BODY_DROP, l->id, STR_NULL, -1);
+	letter_free(f, l);
+}
+
+static void
+put_rcpts(struct conn *c, struct buf *b, uint32_t *n)
+{
+	list_each(node, &c->session.txn->rcpts)
+	{
+		struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
+		const struct rcpt_route *route = r->host_data;
+		for (size_t i = 0; i < route->n; i++, (*n)++) {
+			struct msg_rcpt m = { route->account[i], r->addr.whole, r->notify_text,
+				r->orcpt };
+			msg_rcpt_put(b, &m);
+		}
+	}
+}
+
+/* Received, and the fields that R-MSG-2 asks for. */
+static void
+put_trace(struct conn *c, struct letter *l, struct buf *b)
+{
+	const struct smtp_session *s = &c->session;
+	const struct smtp_txn *t = s->txn;
+	char sid[14];
+	id_format(sid, c->id);
+	const struct smtp_rcpt *only =
+	    t->n_rcpt == 1 ? list_entry(t->rcpts.next, struct smtp_rcpt, node) : NULL;
+	struct received r = {
+		.helo = str_of(s->helo),
+		.peer_ip = str_of(s->peer.ip),
+		.by = s->conf->host,
+		.peer_name = strcmp(s->peer.name, "unknown") == 0 ? STR_NULL : str_of(s->peer.name),
+		.with = smtp_session_with(s),
+		.id = str_of(l->qid),
+		.session = str_n(sid, 13),
+		.rcpt = only ? only->addr.whole : STR_NULL,
+		.sec = c->front->clock.wall,
+		.zone = c->front->clock.zone,
+	};
+	received_put(b, &r);
+	if (!s->conf->add_missing_headers || (t->scan.fields > 0 && !c->relay))
+		return;
+	struct added a = {
+		.have_from = t->scan.count[SCAN_FROM] > 0,
+		.have_date = t->scan.count[SCAN_DATE] > 0,
+		.have_message_id = t->scan.count[SCAN_MESSAGE_ID] > 0,
+		.have_dest =
+		    t->scan.count[SCAN_TO] + t->scan.count[SCAN_CC] + t->scan.count[SCAN_BCC] > 0,
+		.from = t->from.whole,
+		.host = s->conf->host,
+		.id = r.session,
+		.sec = r.sec,
+		.zone = r.zone,
+	};
+	char lid[14];
+	id_format(lid, l->id);
+	a.id = str_n(lid, 13);
+	added_put(b, &a);
+}
+
+static void
+send_accept(struct conn *c, struct letter *l)
+{
+	const struct smtp_txn *t = c->session.txn;
+	struct buf rcpts = BUF_INIT(IPC_BODY_MAX), trace = BUF_INIT(TRACE_MAX),
+		   body = BUF_INIT(IPC_BODY_MAX);
+	struct msg_accept m = {
+		.session = c->id,
+		.time_ms = (uint64_t)sys_wall_ms(),
+		.size = l->size,
+		.header_len = (uint32_t)t->scan.header_len,
+		.insert_blank = t->scan.insert_blank,
+		.qid = str_of(l->qid),
+		.from = t->from.whole,
+		.envid = t->envid,
+		.ret = t->ret,
+	};
+	put_rcpts(c, &rcpts, &m.n_rcpt);
+	put_trace(c, l, &trace);
+	conn_note(c, "letter of %llu octets for %u mailbox%s goes to the store",
+	    (unsigned long long)l->size, m.n_rcpt, m.n_rcpt == 1 ? "" : "es");
+	m.rcpts = buf_str(&rcpts);
+	m.trace = buf_str(&trace);
+	m.history = buf_str(&c->history);
+	msg_accept_put(&body, &m);
+	if (rcpts.failed || trace.failed || body.failed) {
+		/* More than one message can carry; limits keep this far away. */
+		chan_send(c->front->store, IPC_BODY_DROP, l->id, STR_NULL, -1);
+		l->state = LETTER_LOST;
+	} else {
+		chan_send(c->front->store, IPC_ACCEPT, l->id, buf_str(&body), -1);
+		l->state = LETTER_ASKED;
+		l->asked_at = c->front->clock.now;
+		l->rcpts = m.n_rcpt;
+	}
+	buf_done(&rcpts);
+	buf_done(&trace);
+	buf_done(&body);
+}
+
+bool
+letter_commit(struct conn *c, struct smtp_answer *a)
+{
+	struct letter *l = c->letter;
+	check(l != NULL);
+	if (l->state == LETTER_OPEN) {
+		name_letter(c, l);
+		l->ask_no = c->session.ask_no;
+		send_accept(c, l);
+	}
+	if (l->state == LETTER_ASKED)
+		return false;
+	a->situation = SMTP_DATA_TEMPERR;
+	c->letter = letter_free(c->front, l);
+	return true;
+}
+
+static const enum smtp_situation answer_for[ACCEPT_COUNT] = {
+	[ACCEPT_OK] = SMTP_NONE,
+	[ACCEPT_FAILED] = SMTP_DATA_TEMPERR,
+	[ACCEPT_FULL] = SMTP_MAIL_LOWRES,
+	[ACCEPT_UNKNOWN] = SMTP_DATA_TEMPERR,
+};
+
+/* The recipients as the client named them, as many as a line may hold. */
+static void
+put_names(const struct smtp_txn *t, struct buf *b)
+{
+	list_each(node, &t->rcpts)
+	{
+		struct str name = list_entry(node, struct smtp_rcpt, node)->addr.whole;
+		if (b->len + name.len + 5 > b->max) {
+			buf_putz(b, ",...");
+			return;
+		}
+		if (b->len)
+			buf_putc(b, ',');
+		buf_puts(b, name);
+	}
+}
+
+static void
+log_letter(const struct conn *c, const struct letter *l, enum accept_status status)
+{
+	char id[14];
+	id_format(id, l->id);
+	const struct smtp_txn *t = c->session.txn;
+	struct buf names = BUF_INIT(1024);
+	if (t)
+		put_names(t, &names);
+	LOG(status == ACCEPT_OK ? LOG_INFO : LOG_ERROR, c->id,
+	    status == ACCEPT_OK ? "accepted" : "not-stored", LOGZ("letter", id),
+	    LOGZ("qid", l->qid), LOGF("from", t ? t->from.whole : STR_NULL),
+	    LOGF("to", buf_str(&names)), LOGN("mailboxes", l->rcpts), LOGN("size", l->size),
+	    LOGZ("peer", c->ip));
+	buf_done(&names);
+}
+
+/* What data.ok may show: the same facts as at the letter's naming. */
+static void
+tell(struct conn *c, struct letter *l, enum accept_status status)
+{
+	struct front *f = c->front;
+	char qid[sizeof(l->qid)], counter[24], counter8[12], rand7[8];
+	struct buf uuid = BUF_INIT(64);
+	log_letter(c, l, status);
+	memcpy(qid, l->qid, sizeof(qid));
+	qid_format(&uuid, QID_EXCHANGE, &l->facts);
+	snprintf(counter, sizeof(counter), "%llu", (unsigned long long)l->facts.counter);
+	snprintf(counter8, sizeof(counter8), "%08x", (unsigned)l->facts.counter);
+	qid_rand7(rand7, &l->facts);
+	struct smtp_answer a = {
+		.situation = answer_for[status],
+		.qid = str_of(qid),
+		.uuid = buf_str(&uuid),
+		.counter = str_of(counter),
+		.counter8 = str_of(counter8),
+		.rand7 = str_of(rand7),
+	};
+	if (status == ACCEPT_OK) {
+		/* The history went with the letter; its answer must not begin the next one's. */
+		f->n_letters++;
+		buf_reset(&c->history);
+		c->reported_at = 0;
+		c->session.history = NULL;
+	}
+	if (f->draining)
+		smtp_session_shutdown(&c->session, &f->clock,
+		    &c->stream.out); /* behind the answer */
+	c->letter = letter_free(f, l);
+	conn_answer(c, &a);
+	buf_done(&uuid);
+	if (!c->dead && c->stream.eof)
+		conn_kill(c, "peer closed");
+}
+
+void
+letter_answered(struct front *f, uint64_t id, enum accept_status status)
+{
+	struct letter *l = map_get(&f->letters, key_of(&id));
+	if (!l || l->state != LETTER_ASKED)
+		return; /* stale: dropped long ago */
+	if (!l->conn || l->conn->session.ask != SMTP_ASK_COMMIT ||
+	    l->conn->session.ask_no != l->ask_no) {
+		letter_free(f, l);
+		return;
+	}
+	tell(l->conn, l, status);
+}
+
+void
+letter_store_gone(struct front *f)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&f->letters, &pos, &key, &v)) {
+		struct letter *l = v;
+		if (l->state == LETTER_OPEN)
+			l->state = LETTER_LOST;
+	}
+}
+
+void
+letter_store_back(struct front *f)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&f->letters, &pos, &key, &v)) {
+		const struct letter *l = v;
+		if (l->state == LETTER_ASKED)
+			chan_send(f->store, IPC_ACCEPT_ASK, l->id, STR_NULL, -1);
+	}
+}
+
+void
+letter_sweep(struct front *f)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&f->letters, &pos, &key, &v)) {
+		struct letter *l = v;
+		/* The map may grow under this walk; whoever is missed has its turn in the next. */
+		if (l->state == LETTER_ASKED && f->clock.now - l->asked_at > ANSWER_MS)
+			letter_answered(f, l->id, ACCEPT_FAILED);
+	}
+}
