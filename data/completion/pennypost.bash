@@ -1,0 +1,32 @@
+# bash completion for pennypost(1); made by `pennypost completion bash`
+_pennypost() {
+	local words cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+	case $prev in
+	--config|--file) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	--dir|--to) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	--format) COMPREPLY=($(compgen -W "mbox maildir" -- "$cur")); return ;;
+	esac
+	if [ "$COMP_CWORD" -eq 1 ]; then
+		words="lab serve config status reload user domain alias mailbox trace fsck run completion help --help --version"
+	else
+		case ${COMP_WORDS[1]} in
+		lab) words="--dir --port-base --hostname --domain --user --dialect --set --dns --help" ;;
+		serve) words="--config --set --help" ;;
+		config) words="check show keys --all --mdoc --json --config --help" ;;
+		status) words="--json --config --dir --help" ;;
+		reload) words="--config --dir --help" ;;
+		user) words="add passwd list remove --password-fd --password-stdin --yes --json --config --dir --help" ;;
+		domain) words="add list remove --json --config --dir --help" ;;
+		alias) words="add list remove --file --json --config --dir --help" ;;
+		mailbox) words="list show read export --mailbox --format --to --json --config --dir --help" ;;
+		trace) words="--json --config --dir --help" ;;
+		fsck) words="--json --config --dir --help" ;;
+		run) words="--to --jobs --timeout --verbose --keep --list --json --help" ;;
+		completion) words="bash zsh fish --help" ;;
+		help) words="lab serve config status reload user domain alias mailbox trace fsck run completion help --help" ;;
+		esac
+	fi
+	COMPREPLY=($(compgen -W "$words" -- "$cur"))
+	[ ${#COMPREPLY[@]} -eq 0 ] && COMPREPLY=($(compgen -f -- "$cur"))
+}
+complete -F _pennypost pennypost

@@ -1,0 +1,160 @@
+#include "ctl/ctl_priv.h"
+
+#include "base/check.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static const char *
+path_of(const struct ctl_call *call)
+{
+	if (call->words.n)
+		return call->words.v[0];
+	return call->config ? call->config : CONF_PATH_DEFAULT;
+}
+
+static json_t *
+json_of_lines(struct str lines)
+{
+	return out_json_cell(OUT_LINES, lines);
+}
+
+static int
+check_file(struct ctl_call *call)
+{
+	struct buf err = BUF_INIT(64u << 20), warnings = BUF_INIT(64u << 20);
+	struct conf *c = target_load(path_of(call), &err, &warnings);
+	if (call->json) {
+		out_json(json_pack("{s:o, s:b, s:o, s:o}", "file",
+		    out_json_text(str_of(path_of(call))), "ok", c != NULL, "errors",
+		    json_of_lines(buf_str(&err)), "warnings", json_of_lines(buf_str(&warnings))));
+	} else {
+		fwrite(err.p ? err.p : "", 1, err.len, stdout);
+		for (struct str rest = buf_str(&warnings); rest.len;) {
+			struct str line = str_cut(&rest, '\n');
+			printf("%s: warning: " STR_FMT "\n", path_of(call), STR_ARG(line));
+		}
+		if (c)
+			printf("%s: ok\n", path_of(call));
+	}
+	int status = c ? EXIT_DONE : EXIT_REFUSED;
+	conf_free(c);
+	buf_done(&err);
+	buf_done(&warnings);
+	return status;
+}
+
+/* --- show --- */
+
+static json_t *
+json_keys(const void *base, bool of_listener)
+{
+	json_t *o = json_object();
+	struct conf_pair pair;
+	for (size_t i = 0; conf_key_at(i, &pair); i++) {
+		struct buf v = BUF_INIT(CONF_TEXT_MAX + 1);
+		if (pair.of_listener != of_listener)
+			continue;
+		conf_key_text(pair.name, base, &v);
+		json_object_set_new(o, pair.name, out_json_text(buf_str(&v)));
+		buf_done(&v);
+	}
+	return o;
+}
+
+static json_t *
+json_strings(char *const *v, size_t n)
+{
+	json_t *a = json_array();
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(a, out_json_text(str_of(v[i])));
+	return a;
+}
+
+static json_t *
+json_conf(const struct conf *c)
+{
+	json_t *root = json_keys(c, false), *listen = json_array(), *alias = json_array();
+	for (size_t i = 0; i < c->n_listeners; i++)
+		json_array_append_new(listen, json_keys(&c->listeners[i], true));
+	for (size_t i = 0; i < c->n_aliases; i++)
+		json_array_append_new(alias,
+		    json_pack("{s:o, s:o}", "address", out_json_text(str_of(c->aliases[i].address)),
+			"members", json_strings(c->aliases[i].members, c->aliases[i].n_members)));
+	json_object_set_new(root, "domains", json_strings(c->domains, c->n_domains));
+	json_object_set_new(root, "alias", alias);
+	json_object_set_new(root, "listen", listen);
+	return root;
+}
+
+static int
+show(struct ctl_call *call)
+{
+	struct buf err = BUF_INIT(64u << 20), warnings = BUF_INIT(64u << 20),
+		   text = BUF_INIT(64u << 20);
+	struct conf *c = target_load(path_of(call), &err, &warnings);
+	complain_lines(buf_str(&err));
+	if (c && call->json) {
+		out_json(json_conf(c));
+	} else if (c) {
+		conf_show(c, call->all, &text);
+		fwrite(text.p ? text.p : "", 1, text.len, stdout);
+	}
+	int status = c ? EXIT_DONE : EXIT_REFUSED;
+	conf_free(c);
+	buf_done(&err);
+	buf_done(&warnings);
+	buf_done(&text);
+	return status;
+}
+
+/* --- keys --- */
+
+static int
+keys(struct ctl_call *call)
+{
+	struct buf text = BUF_INIT(16u << 20);
+	if (call->json) {
+		json_t *a = json_array();
+		struct conf_pair pair;
+		for (size_t i = 0; conf_key_at(i, &pair); i++)
+			json_array_append_new(a, json_pack("{s:s, s:s}", "name", pair.name, "scope",
+						     pair.of_listener ? "listener" : "server"));
+		out_json(a);
+	} else if (call->mdoc) {
+		conf_describe_mdoc(&text);
+	} else {
+		conf_describe_text(&text);
+	}
+	fwrite(text.p ? text.p : "", 1, text.len, stdout);
+	buf_done(&text);
+	return EXIT_DONE;
+}
+
+static const struct ctl_sub subs[] = {
+	{ "check", 0, 1, SUB_NO_SERVER, check_file },
+	{ "show", 0, 1, SUB_NO_SERVER | SUB_ALL, show },
+	{ "keys", 0, 0, SUB_NO_SERVER | SUB_MDOC, keys },
+};
+
+static int
+run(int argc, char **argv)
+{
+	return ctl_subs_run(ctl_cmd_find("config"), subs, ARRAY_LEN(subs), argc, argv);
+}
+
+const struct ctl_cmd cmd_config = {
+	.name = "config",
+	.summary = "Check a configuration file, show what it says, list the keys",
+	.usage = "check [FILE] [--json]\nshow [FILE] [--all] [--json]\nkeys [--mdoc | --json]",
+	.help = "check tells every mistake at once, with its place and what to write instead.\n"
+		"show prints the configuration as the server understands it, as a file again.\n"
+		"FILE is /etc/pennypost/pennypost.conf when it is not named.\n\n"
+		"  --all          show keys that have their default, too\n"
+		"  --mdoc         the keys as they stand in pennypost.conf(5)\n"
+		"  --json         print JSON\n"
+		"  --config FILE  the same as FILE\n\n"
+		"Exit status: 0 the file is good, 2 it has mistakes.\n",
+	.words = "check show keys --all --mdoc --json --config",
+	.run = run,
+};

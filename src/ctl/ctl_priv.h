@@ -1,0 +1,170 @@
+/*
+ * ctl_priv: what the commands share: exit statuses, options, the server, and output.
+ *
+ * A command that asks is a table of struct ctl_sub; ctl_subs_run() parses, finds the server (or
+ * starts one of its own for maintenance when none runs), calls the sub-command and cleans up.
+ */
+#pragma once
+
+#include "base/buf.h"
+#include "conf/conf.h"
+#include "ctl/ctl.h"
+#include "ipc/msg.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define EXIT_DONE 0
+#define EXIT_REFUSED 2 /* the server said no, or there is no such thing */
+#define EXIT_REACH 3   /* no server to ask, and none could be started */
+#define EXIT_IO 4      /* a local file or the output */
+
+#define CONF_PATH_DEFAULT "/etc/pennypost/pennypost.conf"
+
+extern const struct ctl_cmd *const ctl_cmds[]; /* ends with NULL */
+const struct ctl_cmd *ctl_cmd_find(const char *name);
+void ctl_cmd_help(const struct ctl_cmd *cmd, FILE *to);
+
+/* "pennypost: ..." with an end of line, on standard error. */
+void complain(const char *fmt, ...) PRINTF(1, 2);
+void complain_lines(struct str lines);
+int usage_error(const struct ctl_cmd *cmd, const char *fmt, ...) PRINTF(2, 3); /* EXIT_USAGE */
+
+/* --- options.c: --name VALUE, --name=VALUE, --flag, --, words anywhere --- */
+struct ctl_words {
+	const char **v;
+	size_t n;
+};
+enum ctl_opt_kind { OPT_FLAG, OPT_VALUE, OPT_LIST };
+struct ctl_opt {
+	const char *name; /* "--json"; NULL ends the table */
+	enum ctl_opt_kind kind;
+	void *to; /* bool *, const char **, struct ctl_words * */
+};
+/* False after a message. Views into argv; free ret->v and lists' v with free(). */
+bool ctl_parse(const struct ctl_cmd *cmd, int argc, char **argv, const struct ctl_opt *opts,
+    struct ctl_words *ret);
+
+/* --- target.c: which server --- */
+/* The configuration that --config or --dir or the defaults lead to; NULL after a message. */
+struct conf *target_conf(const char *config, const char *dir);
+char *target_lab_dir(void); /* default directory of a lab, malloc()ed */
+/* Everything `config check` checks; lines in err and warnings. */
+bool target_check(struct conf *c, struct buf *err, struct buf *warnings);
+struct conf *target_load(
+    const char *path, struct buf *err, struct buf *warnings); /* loaded and checked, or NULL */
+
+/* --- server.c: asking --- */
+struct server {
+	struct conf *conf; /* owned */
+	int sock[ROLE_COUNT];
+	pid_t helper; /* the parent we started for maintenance, or 0 */
+	pid_t only;   /* nobody but this parent is asked; 0: whoever serves the directory */
+	uint64_t next_id;
+	struct buf frame;
+	bool quiet;         /* say nothing; the text is in `said` */
+	enum ctl_code code; /* of the last answer */
+	struct buf said;
+};
+typedef void server_row_fn(void *arg, const struct msg_row *row);
+void server_init(struct server *s, struct conf *c); /* takes c over; connects when it is asked */
+/* The same, and looks whether a server answers. Exit status; not EXIT_DONE: a message was printed.
+ */
+int server_open(struct server *s, struct conf *c, bool may_start);
+/* Exit status. `text` of a good answer, if there is one, is printed to standard error. */
+int server_ask(struct server *s, const char *op, const struct str *args, size_t n,
+    server_row_fn *fn, void *arg);
+void server_close(struct server *s);
+struct str row_field(const struct msg_row *row, size_t i); /* empty when there is no such field */
+uint64_t row_number(const struct msg_row *row, size_t i);
+/* True when every role of the running server is ready and every front knows the directory. */
+bool server_ready(struct server *s, int *ret_status);
+
+/* --- sub.c: commands with sub-commands --- */
+enum { /* options beyond --config, --dir, --json */
+	SUB_MAILBOX = 1u << 0,
+	SUB_FORMAT = 1u << 1,
+	SUB_TO = 1u << 2,
+	SUB_FILE = 1u << 3,
+	SUB_PASSWORD = 1u << 4,
+	SUB_YES = 1u << 5,
+	SUB_MDOC = 1u << 6,
+	SUB_ALL = 1u << 7,
+	SUB_NO_SERVER = 1u << 8, /* does its work without asking */
+	SUB_NO_START = 1u << 9,  /* makes sense only with a running server */
+};
+struct ctl_call {
+	const struct ctl_cmd *cmd;
+	const char *config, *dir, *mailbox, *format, *to, *file, *password_fd;
+	bool json, password_stdin, yes, mdoc, all;
+	struct ctl_words words; /* behind the sub-command */
+	struct server server;
+};
+struct ctl_sub {
+	const char *name;
+	size_t min, max; /* words */
+	unsigned opts;
+	int (*run)(struct ctl_call *call);
+};
+int ctl_subs_run(
+    const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv);
+/* The same for a command without sub-commands. */
+int ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char **argv);
+
+/* --- out.c: tables for people, JSON for programs --- */
+enum out_kind {
+	OUT_TEXT,
+	OUT_NUMBER,
+	OUT_TIME /* ms */,
+	OUT_LINES /* JSON: array */,
+	OUT_HIDDEN /* JSON only */
+};
+struct out_column {
+	const char *title; /* and, in lower case with _, the JSON name */
+	enum out_kind kind;
+};
+struct out_list {
+	const struct out_column *columns; /* one per field of the row */
+	size_t n_columns;
+	bool json;
+	json_t *array;
+	struct out_cell {
+		char *text;
+	} * cells;
+	size_t n_cells, cap;
+};
+void out_list_begin(struct out_list *o, const struct out_column *columns, size_t n, bool json);
+void out_list_row(void *o, const struct msg_row *row); /* a server_row_fn */
+void out_list_end(struct out_list *o, bool print);
+json_t *out_json_text(struct str s); /* what is no UTF-8 becomes U+FFFD */
+json_t *out_json_number(struct str digits);
+json_t *out_json_cell(enum out_kind kind, struct str v);
+void out_json(json_t *root);                   /* prints and releases */
+void out_size(struct buf *b, uint64_t octets); /* "52.4 MB" */
+bool out_color(FILE *f);                       /* a terminal, and NO_COLOR is not set */
+
+/* --- password.c --- */
+/* From the descriptor, or asked twice at the terminal. Exit status; wipe with buf_wipe(). */
+int password_get(const struct ctl_call *call, const char *address, struct buf *ret);
+void password_make(char out[24]); /* "tolub-rimak-dosif" */
+
+/* --- mbox.c: one letter after another as mboxrd, in pieces of any size --- */
+struct mbox {
+	FILE *to;
+	bool plain;  /* Maildir: no From_ lines, no quoting, only line ends */
+	size_t from; /* octets of "From " seen and held back at the start of a line */
+	bool in_line, cr;
+};
+void mbox_letter_begin(struct mbox *m, struct str return_path, uint64_t time_ms);
+void mbox_feed(struct mbox *m, struct str chunk);
+void mbox_letter_end(struct mbox *m);
+/* The name of a letter's file in a Maildir. */
+void maildir_name(
+    struct buf *out, uint64_t time_ms, uint64_t uid, pid_t pid, const char *host, uint64_t size);
+
+int mailbox_export(struct ctl_call *call);
+
+/* --- completion.c --- */
+bool completion_put(struct buf *out, const char *shell); /* false: no such shell */

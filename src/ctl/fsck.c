@@ -1,0 +1,113 @@
+#include "ctl/ctl_priv.h"
+
+#include "store/fsck.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_PROBLEMS 2
+#define EXIT_NO_LOOK 3
+
+static void
+progress(void *arg, uint64_t done, uint64_t all)
+{
+	unsigned *last = arg, percent = all ? (unsigned)(done / (all / 100 + 1)) : 100;
+	if (percent == *last)
+		return;
+	*last = percent;
+	fprintf(stderr, "\r%u %%", percent > 100 ? 100 : percent);
+}
+
+static void
+print_json(const struct fsck_report *r)
+{
+	json_t *lines = json_array(), *root;
+	for (struct str rest = buf_str(&r->text); rest.len;) {
+		struct str line = str_cut(&rest, '\n');
+		if (line.len)
+			json_array_append_new(lines, out_json_text(line));
+	}
+	root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "segments",
+	    (json_int_t)r->segments, "frames", (json_int_t)r->frames, "letters",
+	    (json_int_t)r->letters, "mailboxes", (json_int_t)r->mailboxes, "records",
+	    (json_int_t)r->records, "bodies_checked", (json_int_t)r->bodies_checked, "bytes",
+	    (json_int_t)r->bytes, "problems", (json_int_t)r->problems, "lines", lines);
+	out_json(root);
+}
+
+static void
+print_text(const struct fsck_report *r)
+{
+	struct buf size = BUF_INIT(64);
+	out_size(&size, r->bytes);
+	if (r->text.len)
+		fwrite(r->text.p, 1, r->text.len, stdout);
+	if (r->problems)
+		printf("%" PRIu64 " problems. ", r->problems);
+	printf("Read %s: %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " letters, %" PRIu64
+	       " bodies, %" PRIu64 " mailboxes, %" PRIu64 " records.\n",
+	    buf_cstr(&size), r->segments, r->frames, r->letters, r->bodies_checked, r->mailboxes,
+	    r->records);
+	buf_done(&size);
+}
+
+static int
+look(struct ctl_call *call, const char *dir)
+{
+	struct fsck_report r = { 0 };
+	unsigned last = 101;
+	bool terminal = isatty(STDERR_FILENO) && !call->json;
+	int rc = fsck_run(dir, &r, terminal ? progress : NULL, &last);
+	if (terminal && last <= 100)
+		fputs("\r     \r", stderr);
+	if (rc < 0)
+		complain("%s: cannot be checked: %s; %s", dir, strerror(-rc),
+		    rc == -ENOENT ? "name the server with --config FILE or --dir DIR"
+				  : "look as the user who started the server, or as root");
+	else if (call->json)
+		print_json(&r);
+	else
+		print_text(&r);
+	int status = rc < 0 ? EXIT_NO_LOOK : r.problems ? EXIT_PROBLEMS : EXIT_DONE;
+	fsck_report_done(&r);
+	return status;
+}
+
+static int
+fsck(struct ctl_call *call)
+{
+	struct conf *c = target_conf(call->config, call->dir);
+	struct buf dir = BUF_INIT(8192);
+	int status = EXIT_NO_LOOK;
+	if (c) {
+		buf_putf(&dir, "%s/store", c->data_dir);
+		if (buf_cstr(&dir) && !dir.failed)
+			status = look(call, dir.p);
+	}
+	buf_done(&dir);
+	conf_free(c);
+	return status;
+}
+
+static int
+run(int argc, char **argv)
+{
+	static const struct ctl_sub sub = { "", 0, 0, SUB_NO_SERVER, fsck };
+	return ctl_sub_run(ctl_cmd_find("fsck"), &sub, argc, argv);
+}
+
+const struct ctl_cmd cmd_fsck = {
+	.name = "fsck",
+	.summary = "Check everything in the store, and change nothing",
+	.usage = "[--json]",
+	.help = "Reads every record and every letter and checks them against their checksums and\n"
+		"against each other. Works beside a running server.\n\n"
+		"  --json         print JSON\n"
+		"  --config FILE  the server that FILE configures\n"
+		"  --dir DIR      the server in DIR\n\n"
+		"Exit status: 0 clean, 2 problems were found, 3 it could not look.\n",
+	.words = "--json --config --dir",
+	.run = run,
+};

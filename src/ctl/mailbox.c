@@ -1,0 +1,153 @@
+#include "ctl/ctl_priv.h"
+
+#include "base/check.h"
+#include "base/num.h"
+#include "base/utf8.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static int
+ask_list(struct ctl_call *call, const char *op, const struct str *args, size_t n,
+    const struct out_column *columns, size_t n_columns)
+{
+	struct out_list o;
+	out_list_begin(&o, columns, n_columns, call->json);
+	int status = server_ask(&call->server, op, args, n, out_list_row, &o);
+	out_list_end(&o, status == EXIT_DONE);
+	return status;
+}
+
+static int
+list(struct ctl_call *call)
+{
+	static const struct out_column columns[] = {
+		{ "Name", OUT_TEXT },
+		{ "Messages", OUT_NUMBER },
+		{ "Bytes", OUT_NUMBER },
+		{ "UIDNext", OUT_NUMBER },
+		{ "UIDValidity", OUT_NUMBER },
+		{ "Modseq", OUT_NUMBER },
+	};
+	struct str args[] = { str_of(call->words.v[0]) };
+	return ask_list(call, "mailbox.list", args, 1, columns, ARRAY_LEN(columns));
+}
+
+static struct str
+name_of(const struct ctl_call *call)
+{
+	return str_of(call->mailbox ? call->mailbox : "INBOX");
+}
+
+static int
+show(struct ctl_call *call)
+{
+	static const struct out_column columns[] = {
+		{ "UID", OUT_NUMBER },
+		{ "Time", OUT_TIME },
+		{ "Size", OUT_NUMBER },
+		{ "Letter", OUT_TEXT },
+		{ "Return path", OUT_TEXT },
+		{ "From", OUT_TEXT },
+		{ "Subject", OUT_TEXT },
+	};
+	struct str args[] = { str_of(call->words.v[0]), name_of(call) };
+	return ask_list(call, "mailbox.show", args, 2, columns, ARRAY_LEN(columns));
+}
+
+/* --- read --- */
+
+#define LETTER_MAX ((size_t)1 << 30)
+
+struct reading {
+	bool json, terminal;
+	struct buf text; /* JSON: all of it */
+};
+
+/* A letter may not steer the terminal it is read at; a file gets it as it is. */
+static void
+put_safely(struct str chunk)
+{
+	while (chunk.len) {
+		size_t n = str_find_any(chunk, "\r\n\t");
+		struct buf b = BUF_INIT(LETTER_MAX * 4);
+		utf8_escape(&b, str_first(chunk, n));
+		fwrite(b.p ? b.p : "", 1, b.len, stdout);
+		buf_done(&b);
+		if (n < chunk.len && chunk.p[n] != '\r')
+			putchar(chunk.p[n]);
+		chunk = str_skip(chunk, n + 1);
+	}
+}
+
+static void
+reading_row(void *arg, const struct msg_row *row)
+{
+	struct reading *r = arg;
+	struct str chunk = row_field(row, 0);
+	if (r->json || r->terminal)
+		buf_puts(&r->text, chunk);
+	else
+		fwrite(chunk.p ? chunk.p : "", 1, chunk.len, stdout);
+}
+
+static int
+read_letter(struct ctl_call *call)
+{
+	struct reading r = { call->json, isatty(STDOUT_FILENO) != 0, BUF_INIT(LETTER_MAX) };
+	uint64_t uid;
+	if (!num_u64(str_of(call->words.v[1]), UINT32_MAX, &uid) || uid == 0)
+		return usage_error(call->cmd,
+		    "read: \"%s\" is no UID; `pennypost mailbox show %s` lists them",
+		    call->words.v[1], call->words.v[0]);
+	struct str args[] = { str_of(call->words.v[0]), name_of(call), str_of(call->words.v[1]) };
+	int status = server_ask(&call->server, "mailbox.read", args, 3, reading_row, &r);
+	if (r.text.failed) {
+		complain("the letter is too large for this; use `pennypost mailbox export`");
+		status = EXIT_IO;
+	}
+	if (status == EXIT_DONE && r.json) {
+		json_t *o = json_object();
+		json_object_set_new(o, "uid", json_integer((json_int_t)uid));
+		json_object_set_new(o, "text", out_json_text(buf_str(&r.text)));
+		out_json(o);
+	} else if (status == EXIT_DONE) {
+		put_safely(buf_str(&r.text));
+	}
+	buf_done(&r.text);
+	return status;
+}
+
+static const struct ctl_sub subs[] = {
+	{ "list", 1, 1, 0, list },
+	{ "show", 1, 1, SUB_MAILBOX, show },
+	{ "read", 2, 2, SUB_MAILBOX, read_letter },
+	{ "export", 1, 1, SUB_MAILBOX | SUB_FORMAT | SUB_TO, mailbox_export },
+};
+
+static int
+run(int argc, char **argv)
+{
+	return ctl_subs_run(ctl_cmd_find("mailbox"), subs, ARRAY_LEN(subs), argc, argv);
+}
+
+const struct ctl_cmd cmd_mailbox = {
+	.name = "mailbox",
+	.summary = "List mailboxes, show what is in them, read and export letters",
+	.usage = "list ADDRESS [--json]\n"
+		 "show ADDRESS [--mailbox NAME] [--json]\n"
+		 "read ADDRESS UID [--mailbox NAME] [--json]\n"
+		 "export ADDRESS [--mailbox NAME] [--format mbox]\n"
+		 "export ADDRESS [--mailbox NAME] --format maildir --to DIRECTORY",
+	.help = "Works beside a running server, and without one.\n\n"
+		"  --mailbox NAME    another mailbox than INBOX\n"
+		"  --format mbox     export to standard output, as mboxrd (the default)\n"
+		"  --format maildir  export into a Maildir, which is made if it is not there\n"
+		"  --to DIRECTORY    where that Maildir is\n"
+		"  --json            print JSON\n"
+		"  --config FILE     the server that FILE configures\n"
+		"  --dir DIR         the server in DIR\n\n"
+		"Example: pennypost mailbox export ann@example.org > ann.mbox\n",
+	.words = "list show read export --mailbox --format --to --json --config --dir",
+	.run = run,
+};

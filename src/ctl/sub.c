@@ -1,0 +1,121 @@
+#include "ctl/ctl_priv.h"
+
+#include "base/check.h"
+#include "conf/suggest.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	unsigned bit; /* 0: every command has it */
+	enum ctl_opt_kind kind;
+	size_t offset;
+} options[] = {
+	{ "--config", 0, OPT_VALUE, offsetof(struct ctl_call, config) },
+	{ "--dir", 0, OPT_VALUE, offsetof(struct ctl_call, dir) },
+	{ "--json", 0, OPT_FLAG, offsetof(struct ctl_call, json) },
+	{ "--mailbox", SUB_MAILBOX, OPT_VALUE, offsetof(struct ctl_call, mailbox) },
+	{ "--format", SUB_FORMAT, OPT_VALUE, offsetof(struct ctl_call, format) },
+	{ "--to", SUB_TO, OPT_VALUE, offsetof(struct ctl_call, to) },
+	{ "--file", SUB_FILE, OPT_VALUE, offsetof(struct ctl_call, file) },
+	{ "--password-fd", SUB_PASSWORD, OPT_VALUE, offsetof(struct ctl_call, password_fd) },
+	{ "--password-stdin", SUB_PASSWORD, OPT_FLAG, offsetof(struct ctl_call, password_stdin) },
+	{ "--yes", SUB_YES, OPT_FLAG, offsetof(struct ctl_call, yes) },
+	{ "--mdoc", SUB_MDOC, OPT_FLAG, offsetof(struct ctl_call, mdoc) },
+	{ "--all", SUB_ALL, OPT_FLAG, offsetof(struct ctl_call, all) },
+};
+
+static bool
+parse(struct ctl_call *call, const struct ctl_sub *sub, int argc, char **argv)
+{
+	struct ctl_opt opts[ARRAY_LEN(options) + 1] = { 0 };
+	size_t n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (options[i].bit == 0 || (sub->opts & options[i].bit))
+			opts[n++] = (struct ctl_opt){ options[i].name, options[i].kind,
+				(char *)call + options[i].offset };
+	return ctl_parse(call->cmd, argc, argv, opts, &call->words);
+}
+
+/* The line of the command's usage that begins with the sub-command's name. */
+static struct str
+usage_of(const struct ctl_cmd *cmd, const struct ctl_sub *sub)
+{
+	struct str usage = str_of(cmd->usage), line, rest;
+	do {
+		rest = line = str_cut(&usage, '\n');
+	} while (*sub->name && !str_eq(str_word(&rest), str_of(sub->name)) && usage.p);
+	return line;
+}
+
+static bool
+counts_fit(const struct ctl_call *call, const struct ctl_sub *sub)
+{
+	const char *colon = *sub->name ? ": " : "";
+	struct str usage = usage_of(call->cmd, sub);
+	if (call->words.n < sub->min)
+		usage_error(call->cmd, "%s%ssomething is missing; write pennypost %s " STR_FMT,
+		    sub->name, colon, call->cmd->name, STR_ARG(usage));
+	else if (call->words.n > sub->max)
+		usage_error(call->cmd, "%s%s\"%s\" is too much", sub->name, colon,
+		    call->words.v[sub->max]);
+	return call->words.n >= sub->min && call->words.n <= sub->max;
+}
+
+static int
+with_server(struct ctl_call *call, const struct ctl_sub *sub)
+{
+	struct conf *c = target_conf(call->config, call->dir);
+	if (c == NULL)
+		return call->config && call->dir ? EXIT_USAGE : EXIT_REFUSED;
+	int status = server_open(&call->server, c, !(sub->opts & SUB_NO_START));
+	if (status == EXIT_DONE)
+		status = sub->run(call);
+	server_close(&call->server);
+	return status;
+}
+
+int
+ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char **argv)
+{
+	struct ctl_call call = { .cmd = cmd };
+	int status = EXIT_USAGE;
+	if (parse(&call, sub, argc, argv) && counts_fit(&call, sub))
+		status = (sub->opts & SUB_NO_SERVER) ? sub->run(&call) : with_server(&call, sub);
+	free(call.words.v);
+	return status;
+}
+
+/* "what; write list, show or export". */
+static int
+name_one(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, const char *what)
+{
+	struct buf names = BUF_INIT(1024);
+	for (size_t i = 0; i < n; i++)
+		buf_putf(&names, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", subs[i].name);
+	int status = usage_error(cmd, "%s; write " STR_FMT, what, STR_ARG(buf_str(&names)));
+	buf_done(&names);
+	return status;
+}
+
+int
+ctl_subs_run(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv)
+{
+	struct suggest s;
+	if (argc < 2)
+		return name_one(cmd, subs, n, "a sub-command is missing");
+	if (argv[1][0] == '-')
+		return name_one(cmd, subs, n, "options stand behind the sub-command");
+	suggest_init(&s, str_of(argv[1]));
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(subs[i].name, argv[1]) == 0)
+			return ctl_sub_run(cmd, &subs[i], argc - 1, argv + 1);
+		suggest_offer(&s, subs[i].name);
+	}
+	if (suggest_best(&s))
+		return usage_error(cmd, "there is no sub-command %s; did you mean %s?", argv[1],
+		    suggest_best(&s));
+	return name_one(cmd, subs, n, "there is no such sub-command");
+}

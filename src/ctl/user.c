@@ -1,0 +1,146 @@
+#include "ctl/ctl_priv.h"
+
+#include "base/check.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static int
+set_password(struct ctl_call *call, const char *address, const struct buf *password)
+{
+	struct str args[] = { str_of(address), buf_str(password) };
+	return server_ask(&call->server, "auth.set", args, 2, NULL, NULL);
+}
+
+/* The address first: nobody likes to think up a password for a typing mistake. */
+static int
+add(struct ctl_call *call)
+{
+	struct str address = str_of(call->words.v[0]);
+	struct buf password;
+	int status = password_get(call, call->words.v[0], &password);
+	if (status == EXIT_DONE)
+		status = server_ask(&call->server, "user.add", &address, 1, NULL, NULL);
+	if (status == EXIT_DONE) {
+		status = set_password(call, call->words.v[0], &password);
+		if (status != EXIT_DONE)
+			complain("%s was made, but without a password; set it with `pennypost user "
+				 "passwd %s`",
+			    call->words.v[0], call->words.v[0]);
+	}
+	buf_wipe(&password);
+	buf_done(&password);
+	return status;
+}
+
+struct search {
+	struct str address;
+	bool found;
+};
+
+static void
+search_row(void *arg, const struct msg_row *row)
+{
+	struct search *s = arg;
+	s->found = s->found || str_ieq(row_field(row, 0), s->address);
+}
+
+static int
+passwd(struct ctl_call *call)
+{
+	struct search s = { .address = str_of(call->words.v[0]) };
+	int status = server_ask(&call->server, "user.list", NULL, 0, search_row, &s);
+	if (status != EXIT_DONE)
+		return status;
+	if (!s.found) {
+		complain("there is no user %s; `pennypost user list` shows who there is",
+		    call->words.v[0]);
+		return EXIT_REFUSED;
+	}
+	struct buf password;
+	status = password_get(call, call->words.v[0], &password);
+	if (status == EXIT_DONE)
+		status = set_password(call, call->words.v[0], &password);
+	buf_wipe(&password);
+	buf_done(&password);
+	return status;
+}
+
+static bool
+confirmed(const struct ctl_call *call, const char *address)
+{
+	char line[16] = "";
+	if (call->yes || !isatty(STDIN_FILENO))
+		return true;
+	fprintf(stderr, "Remove %s and all mail in that account? [y/N] ", address);
+	return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static int
+remove_user(struct ctl_call *call)
+{
+	struct str address = str_of(call->words.v[0]);
+	if (!confirmed(call, call->words.v[0])) {
+		complain("nothing was removed");
+		return EXIT_REFUSED;
+	}
+	int status = server_ask(&call->server, "user.remove", &address, 1, NULL, NULL);
+	if (status != EXIT_DONE)
+		return status;
+	call->server.quiet = true; /* an account without a password has none to remove */
+	(void)server_ask(&call->server, "auth.remove", &address, 1, NULL, NULL);
+	call->server.quiet = false;
+	if (call->server.code == CTL_OK || call->server.code == CTL_NOT_FOUND)
+		return EXIT_DONE;
+	complain_lines(buf_str(&call->server.said));
+	return EXIT_REFUSED;
+}
+
+static int
+list(struct ctl_call *call)
+{
+	static const struct out_column columns[] = { { "Address", OUT_TEXT },
+		{ "Account", OUT_NUMBER } };
+	struct out_list o;
+	out_list_begin(&o, columns, ARRAY_LEN(columns), call->json);
+	int status = server_ask(&call->server, "user.list", NULL, 0, out_list_row, &o);
+	out_list_end(&o, status == EXIT_DONE);
+	return status;
+}
+
+static const struct ctl_sub subs[] = {
+	{ "add", 1, 1, SUB_PASSWORD, add },
+	{ "list", 0, 0, 0, list },
+	{ "passwd", 1, 1, SUB_PASSWORD, passwd },
+	{ "remove", 1, 1, SUB_YES, remove_user },
+};
+
+static int
+run(int argc, char **argv)
+{
+	return ctl_subs_run(ctl_cmd_find("user"), subs, ARRAY_LEN(subs), argc, argv);
+}
+
+const struct ctl_cmd cmd_user = {
+	.name = "user",
+	.summary = "Add, list and remove users; set their passwords",
+	.usage = "add ADDRESS [--password-fd N | --password-stdin]\n"
+		 "passwd ADDRESS [--password-fd N | --password-stdin]\n"
+		 "list [--json]\n"
+		 "remove ADDRESS [--yes]",
+	.help =
+	    "A user is an address with a mailbox and a password. Its domain must be local\n"
+	    "(`pennypost domain add`). The password is asked for twice at the terminal, or read\n"
+	    "up to the end of the line from a descriptor; it is never an argument.\n"
+	    "Removing a user removes the mail.\n\n"
+	    "  --password-fd N    read the password from descriptor N\n"
+	    "  --password-stdin   read it from standard input\n"
+	    "  --yes              remove without asking\n"
+	    "  --json             print JSON\n"
+	    "  --config FILE      the server that FILE configures\n"
+	    "  --dir DIR          the server in DIR\n\n"
+	    "Example: pennypost user add ann@example.org\n",
+	.words =
+	    "add passwd list remove --password-fd --password-stdin --yes --json --config --dir",
+	.run = run,
+};
