@@ -1,0 +1,189 @@
+"""Users, domains, aliases: changed beside a running server and on a stopped one."""
+import pytest
+
+LETTER = b'From: a@example.net\r\nSubject: x\r\n\r\nx\r\n'
+
+
+def rcpt(lab, address, sender='a@example.net'):
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<%s>' % sender, 250)
+        code, text = t.ask('RCPT TO:<%s>' % address)
+        return '%d %s' % (code, text)
+
+
+def addresses(lab, what):
+    return {row['address'] if what != 'domain' else row['domain'] for row in lab.json(what, 'list')}
+
+
+@pytest.mark.parametrize('running', [True, False], ids=['running', 'stopped'])
+def test_lifecycle(lab, running):
+    """The same commands and the same result with a server and without one."""
+    if not running:
+        assert lab.stop() == 0
+    lab.run('domain', 'add', 'example.org')
+    lab.run('user', 'add', 'ann@example.org', '--password-stdin', input='one two\n')
+    lab.run('user', 'passwd', 'ann@example.org', '--password-stdin', input='three\n')
+    lab.run('alias', 'add', 'staff@example.org', 'ann@example.org', 'bob@example.com')
+    assert {'example.com', 'example.org'} <= addresses(lab, 'domain')
+    assert {'ann@example.org', 'alice@example.com'} <= addresses(lab, 'user')
+    assert 'staff@example.org' in addresses(lab, 'alias')
+    if not running:
+        lab.start()
+    lab.send(LETTER, to='staff@example.org')
+    lab.send(LETTER, to='ann@example.org')
+    assert lab.count('ann@example.org') == 2 and lab.count('bob@example.com') == 1
+    if not running:
+        assert lab.stop() == 0
+    lab.run('alias', 'remove', 'staff@example.org')
+    lab.run('user', 'remove', 'ann@example.org', '--yes')
+    assert 'ann@example.org' not in addresses(lab, 'user')
+    if not running:
+        lab.start()
+    assert rcpt(lab, 'staff@example.org').startswith('550 5.1.1')
+    assert rcpt(lab, 'ann@example.org').startswith('550 5.1.1')
+    lab.run('domain', 'remove', 'example.org')
+    assert rcpt(lab, 'ann@example.org').startswith('550 5.7.1')
+    lab.run('domain', 'add', 'example.org')
+    lab.run('user', 'add', 'ann@example.org', '--password-stdin', input='x\n')
+    assert lab.count('ann@example.org') == 0, 'an old account\'s mail came back'
+
+
+def test_a_change_is_seen_at_once(lab):
+    for i in range(10):
+        address = 'u%d@example.com' % i
+        lab.run('user', 'add', address, '--password-stdin', input='x\n')
+        assert rcpt(lab, address).startswith('250')
+
+
+def test_refusals(lab):
+    for words, what in ((('user', 'add', 'x@elsewhere.example'), 'elsewhere.example'),
+                        (('user', 'add', 'alice@example.com'), 'alice@example.com'),
+                        (('user', 'add', 'nonsense'), 'nonsense'),
+                        (('user', 'remove', 'nobody@example.com', '--yes'), 'nobody@example.com'),
+                        (('domain', 'add', 'bad domain'), 'bad domain'),
+                        (('domain', 'remove', 'nope.example'), 'nope.example'),
+                        (('alias', 'remove', 'nope@example.com'), 'nope@example.com')):
+        more = ['--password-stdin'] if words[:2] == ('user', 'add') else []
+        r = lab.run(*words, *more, input='x\n', check=False)
+        assert r.returncode == 2 and what in r.stderr, (words, r)
+
+
+def test_domain_with_users_stays(lab):
+    """Removing a domain with mail in it is refused or leaves the mail where it is."""
+    lab.send(LETTER)
+    r = lab.run('domain', 'remove', 'example.com', check=False)
+    if r.returncode == 0:
+        lab.run('domain', 'add', 'example.com')
+    assert lab.count('alice@example.com') == 1
+
+
+def test_unknown_and_elsewhere(lab):
+    assert rcpt(lab, 'nobody@example.com').startswith('550 5.1.1')
+    assert rcpt(lab, 'x@elsewhere.example').startswith('550 5.7.1')
+
+
+@pytest.mark.parametrize('bait', ['x%elsewhere.example@example.com', 'elsewhere.example!x@example.com',
+                                  '"a@b"@elsewhere.example', '|/bin/sh@example.com', '../../etc/passwd@example.com',
+                                  '$(id)@example.com', '`id`@example.com', '-oQ/tmp@example.com'])
+def test_bait_is_refused(lab, bait):
+    assert rcpt(lab, bait)[0] == '5'
+
+
+def test_source_route(lab):
+    """RFC 5321 C: a source route may be ignored or refused; it never relays."""
+    answer = rcpt(lab, '@elsewhere.example:alice@example.com')
+    assert answer[0] == '5' or lab.count('alice@example.com') == 0
+    assert rcpt(lab, '@example.com:x@elsewhere.example')[0] == '5'
+
+
+def test_letter_case(lab):
+    lab.send(LETTER, to='ALICE@Example.COM')
+    assert lab.count('alice@example.com') == 1
+
+
+def test_plus_address(make_lab):
+    lab = make_lab()
+    lab.send(LETTER, to='alice+list+more@example.com')
+    assert lab.count('alice@example.com') == 1
+    assert b'Delivered-To: alice+list+more@example.com\r\n' in lab.only_letter('alice@example.com')
+    assert rcpt(lab, 'nobody+x@example.com').startswith('550 5.1.1')
+
+
+def test_plus_address_can_be_switched_off(make_lab):
+    lab = make_lab(sets=['plus_separator='])
+    assert rcpt(lab, 'alice+x@example.com').startswith('550 5.1.1')
+
+
+def test_catch_all(lab):
+    lab.run('alias', 'add', '@example.com', 'bob@example.com')
+    lab.send(LETTER, to='whoever@example.com')
+    lab.send(LETTER, to='alice@example.com')
+    assert lab.count('bob@example.com') == 1 and lab.count('alice@example.com') == 1
+
+
+def test_alias_file(lab, tmp_path):
+    (tmp_path / 'members').write_text('# all of us\nalice@example.com\n\nbob@example.com # and bob\n')
+    lab.run('alias', 'add', 'all@example.com', '--file', str(tmp_path / 'members'))
+    lab.send(LETTER, to='all@example.com')
+    assert lab.count('alice@example.com') == 1 and lab.count('bob@example.com') == 1
+
+
+def test_one_copy_per_mailbox(lab):
+    """Three aliases, the address itself twice: one letter."""
+    for name in ('one', 'two', 'three'):
+        lab.run('alias', 'add', name + '@example.com', 'alice@example.com')
+    lab.send(LETTER, to=['one@example.com', 'two@example.com', 'alice@example.com', 'three@example.com',
+                         'alice@example.com', 'alice+x@example.com'])
+    assert lab.count('alice@example.com') == 1
+    lab.send(LETTER, to='one@example.com')
+    assert lab.count('alice@example.com') == 2
+
+
+def test_alias_of_alias_and_loops(lab):
+    lab.run('alias', 'add', 'deep@example.com', 'deeper@example.com')
+    lab.run('alias', 'add', 'deeper@example.com', 'alice@example.com')
+    lab.send(LETTER, to='deep@example.com')
+    assert lab.count('alice@example.com') == 1
+    made = [lab.run('alias', 'add', a + '@example.com', b + '@example.com', check=False).returncode
+            for a, b in (('l1', 'l2'), ('l2', 'l3'), ('l3', 'l1'))]
+    made.append(lab.run('alias', 'add', 'self@example.com', 'self@example.com', check=False).returncode)
+    assert set(made) <= {0, 2}
+    for name in ('l1', 'l2', 'l3', 'self'):
+        assert rcpt(lab, name + '@example.com')[0] in '45'
+    lab.run('alias', 'add', 'half@example.com', 'half@example.com', 'bob@example.com', check=False)
+    with lab.talk() as t:  # whatever a loop does, the server goes on
+        t.begin()
+
+
+def test_list_with_a_member_elsewhere(lab):
+    """No queue yet: better refused whole than delivered in part."""
+    r = lab.run('alias', 'add', 'mixed@example.com', 'alice@example.com', 'x@elsewhere.example', check=False)
+    if r.returncode == 0:
+        assert rcpt(lab, 'mixed@example.com')[0] == '5'
+    assert lab.count('alice@example.com') == 0
+
+
+def test_postmaster(lab):
+    """R-POST: always there, in any case, with or without a domain; in a lab the first user."""
+    for address in ('postmaster', 'PostMaster', 'POSTMASTER@example.com', 'postmaster@Example.Com'):
+        assert rcpt(lab, address, '').startswith('250')
+    lab.send(LETTER, to='postmaster')
+    assert lab.count('alice@example.com') == 1
+    assert rcpt(lab, 'postmaster@elsewhere.example').startswith('550')
+
+
+def test_vrfy_and_expn(make_lab):
+    lab = make_lab()
+    with lab.talk() as t:
+        t.begin()
+        t.ask('VRFY alice@example.com', 252)
+        t.ask('VRFY nobody@example.com', 252)
+        t.ask('EXPN staff@example.com', 502)
+    lab = make_lab(sets=['vrfy=yes', 'expn=yes', 'alias.staff@example.com=alice@example.com,bob@example.com'])
+    with lab.talk() as t:
+        t.begin()
+        assert 'alice@example.com' in t.ask('VRFY alice@example.com', 250)[1]
+        assert t.ask('VRFY nobody@example.com')[0] in (550, 551, 553)
+        code, text = t.ask('EXPN staff@example.com')
+        assert code == 250 and 'alice@example.com' in text and 'bob@example.com' in text
