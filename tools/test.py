@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+"""test.py [step...] [--seconds N]: builds and runs every test; `make test` calls it.
+
+Steps, in this order when none is named:
+  gcc      build/ as `make` does, and build-gcc/ with warnings as errors
+  clang    build-clang/ with warnings as errors
+  unit     unit tests of build-gcc/
+  house    the rules of the source tree
+  conv     tests/conversations against build/pennypost
+  e2e      tests/e2e against build/pennypost
+  asan     build-asan/ (AddressSanitizer, UndefinedBehaviorSanitizer): unit, conv, e2e again
+  fuzz     build-fuzz/: replay of every corpus, then N seconds (3) of fuzzing for each target
+
+The last line is "N passed, N failed"; the exit status is 0 when none failed. Logs of the
+steps are in build/test-logs.
+"""
+import concurrent.futures
+import glob
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOGS = os.path.join(ROOT, 'build', 'test-logs')
+SANITIZER_ENV = {
+    'ASAN_OPTIONS': 'abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1',
+    'UBSAN_OPTIONS': 'halt_on_error=1:abort_on_error=1:print_stacktrace=1',
+    'PENNYPOST_SLOW': '1',
+    'PENNYPOST_KILL_CYCLES': os.environ.get('PENNYPOST_KILL_CYCLES', '3'),
+}
+E2E = glob.glob(os.path.join(ROOT, 'tests', 'e2e', 'test_*.py'))
+LONG = ('test_kill.py', 'test_front.py')  # started first
+JOBS = str(max(2, os.cpu_count() or 2))
+results = []  # (step, passed, failed)
+
+
+def note(step, passed, failed, seconds, extra=''):
+    results.append((step, passed, failed))
+    print('== %-10s %d passed, %d failed (%.1f s)%s' % (step, passed, failed, seconds, extra), flush=True)
+
+
+def run(name, args, env=None, show=True, tell=True, blame=True):
+    """Runs a command; its output goes to a log and, with show, here as well; with blame the end
+    of it when it failed. Status and text."""
+    words = ' '.join(args)
+    if tell:
+        print('-- %s: %s' % (name, words if len(words) < 200 else words[:190] + ' ...'), flush=True)
+    lines = []
+    with open(os.path.join(LOGS, name.replace(' ', '-') + '.log'), 'w') as log:
+        p = subprocess.Popen(args, cwd=ROOT, env={**os.environ, **(env or {})}, text=True, errors='replace',
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for line in p.stdout:
+            log.write(line)
+            lines.append(line)
+            if show:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+        status = p.wait()
+    if status != 0 and not show and blame:
+        sys.stdout.write(''.join(lines[-60:]))
+    return status, ''.join(lines)
+
+
+def build(step, directory, options, cc='gcc', targets=()):
+    start = time.monotonic()
+    status = 0
+    if not os.path.exists(os.path.join(ROOT, directory, 'build.ninja')):
+        status, _ = run(step + ' setup', ['meson', 'setup', directory] + options, {'CC': cc}, show=False)
+    if status == 0:
+        status, _ = run(step + ' build', ['ninja', '-C', directory] + list(targets), show=False)
+    note(step + ' build', int(status == 0), int(status != 0), time.monotonic() - start)
+    return status == 0
+
+
+def junit(path):
+    """Cases, failures and skips of a JUnit file; a file that is not there is one failure."""
+    try:
+        suites = ElementTree.parse(path).getroot().iter('testsuite')
+    except (OSError, ElementTree.ParseError):
+        return 0, 1, 0
+    cases = bad = skipped = 0
+    for case in (c for s in suites for c in s.findall('testcase')):
+        cases += 1
+        bad += case.find('failure') is not None or case.find('error') is not None
+        skipped += case.find('skipped') is not None
+    return cases - bad - skipped, bad, skipped
+
+
+def unit(step, directory, env=None):
+    start = time.monotonic()
+    status, _ = run(step, ['meson', 'test', '-C', directory, '--suite', 'unit', '--print-errorlogs',
+                           '--num-processes', JOBS, '--timeout-multiplier', '5' if env else '2'], env, show=False)
+    passed, failed, _ = junit(os.path.join(ROOT, directory, 'meson-logs', 'testlog.junit.xml'))
+    if status != 0 and failed == 0:
+        failed = 1
+    note(step, passed, failed or int(passed == 0), time.monotonic() - start)
+
+
+def pytest_one(step, what, env):
+    """One file in a process of its own; (passed, failed, skipped)."""
+    name = '%s %s' % (step, os.path.basename(what)[:-3])
+    xml = os.path.join(LOGS, name.replace(' ', '-') + '.xml')
+    if os.path.exists(xml):
+        os.unlink(xml)
+    status, text = run(name, ['/usr/bin/python3', '-m', 'pytest', '-q', '-p', 'no:cacheprovider', '--durations=3',
+                              '--durations-min=5', '--junitxml', xml, what], env, show=False, tell=False, blame=False)
+    passed, failed, skipped = junit(xml)
+    if status != 0 and failed == 0:
+        failed = 1
+    print('-- %s: %d passed, %d failed' % (name, passed, failed), flush=True)
+    if failed:
+        print(text, flush=True)
+    return passed, failed, skipped
+
+
+def pytest(step, files, binary=None, env=None):
+    start = time.monotonic()
+    env = {'PYTHONDONTWRITEBYTECODE': '1', **({'PENNYPOST': binary} if binary else {}), **(env or {})}
+    files = sorted(files, key=lambda f: (os.path.basename(f) not in LONG, f))
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        counts = list(pool.map(lambda f: pytest_one(step, f, env), files))
+    passed, failed, skipped = (sum(c[i] for c in counts) for i in range(3))
+    note(step, passed, failed, time.monotonic() - start, ', %d skipped' % skipped if skipped else '')
+
+
+def conversations(step, binary, env=None):
+    start = time.monotonic()
+    files = sorted(glob.glob(os.path.join(ROOT, 'tests', 'conversations', '*.conv')))
+    files = [os.path.relpath(f, ROOT) for f in files]
+    slow = ['--timeout', '20'] if env else []
+    status, text = run(step, [binary, 'run', '--jobs', '2'] + slow + files, env)
+    m = re.search(r'^(\d+) passed, (\d+) failed', text, re.M)
+    passed, failed = (int(m.group(1)), int(m.group(2))) if m else (0, 1)
+    note(step, passed, failed or int(status != 0), time.monotonic() - start)
+
+
+def fuzz_one(name, seconds):
+    """Replay of the corpus, then new inputs; what those find stays in build-fuzz/found."""
+    found = os.path.join('build-fuzz', 'found', name)
+    dictionary = os.path.join('fuzz', name + '.dict')
+    corpus = os.path.join('fuzz', 'corpus', name)
+    os.makedirs(os.path.join(ROOT, found), exist_ok=True)
+    args = ['build-fuzz/fuzz/' + name, '-artifact_prefix=build-fuzz/found/', '-rss_limit_mb=2048', '-timeout=25',
+            '-verbosity=0', '-print_final_stats=1']
+    if os.path.exists(os.path.join(ROOT, dictionary)):
+        args.append('-dict=' + dictionary)
+    env = {'UBSAN_OPTIONS': SANITIZER_ENV['UBSAN_OPTIONS']}
+    seeds = [os.path.relpath(s, ROOT) for s in sorted(glob.glob(os.path.join(ROOT, corpus, '*')))]
+    if not seeds:
+        print('-- %s: no seeds in %s' % (name, corpus), flush=True)
+        return False
+    if run('replay ' + name, args + seeds, env, show=False, tell=False)[0] != 0:
+        return False
+    status, text = run('fuzz ' + name, args + ['-max_total_time=%d' % seconds, found, corpus], env, show=False,
+                       tell=False)
+    runs = re.search(r'number_of_executed_units: (\d+)', text)
+    print('-- %s: %d seeds, %s runs' % (name, len(seeds), runs.group(1) if runs else 'no'), flush=True)
+    return status == 0
+
+
+def fuzz(seconds):
+    options = ['-Dfuzz=true', '-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dwerror=true']
+    if not build('fuzz', 'build-fuzz', options, 'clang'):
+        return
+    start = time.monotonic()
+    names = [os.path.basename(p)[:-2] for p in sorted(glob.glob(os.path.join(ROOT, 'fuzz', 'fuzz_*.c')))]
+    with concurrent.futures.ThreadPoolExecutor(int(JOBS)) as pool:
+        passed = sum(pool.map(lambda name: fuzz_one(name, seconds), names))
+    note('fuzz', passed, len(names) - passed or int(not names), time.monotonic() - start)
+
+
+def asan():
+    options = ['-Db_sanitize=address,undefined', '-Db_lundef=false', '-Dwerror=true']
+    if not build('asan', 'build-asan', options):
+        return
+    unit('asan unit', 'build-asan', SANITIZER_ENV)
+    conversations('asan conv', 'build-asan/pennypost', SANITIZER_ENV)
+    pytest('asan e2e', E2E, 'build-asan/pennypost', SANITIZER_ENV)
+
+
+def gcc():
+    build('make', 'build', [], targets=['pennypost'])
+    build('gcc', 'build-gcc', ['-Dwerror=true'])
+
+
+STEPS = {
+    'gcc': lambda n: gcc(),
+    'clang': lambda n: build('clang', 'build-clang', ['-Dwerror=true'], 'clang'),
+    'unit': lambda n: unit('unit', 'build-gcc'),
+    'house': lambda n: pytest('house', glob.glob(os.path.join(ROOT, 'tests', 'test_*.py'))),
+    'conv': lambda n: conversations('conv', 'build/pennypost'),
+    'e2e': lambda n: pytest('e2e', E2E, 'build/pennypost'),
+    'asan': lambda n: asan(),
+    'fuzz': fuzz,
+}
+
+
+def main(argv):
+    seconds = 3
+    if '--seconds' in argv:
+        at = argv.index('--seconds')
+        seconds = int(argv[at + 1])
+        del argv[at:at + 2]
+    unknown = [a for a in argv if a not in STEPS]
+    if unknown:
+        print(__doc__, file=sys.stderr)
+        return 1
+    os.makedirs(LOGS, exist_ok=True)
+    start = time.monotonic()
+    for name in argv or STEPS:
+        STEPS[name](seconds)
+    passed = sum(r[1] for r in results)
+    failed = sum(r[2] for r in results)
+    print('\nsteps that failed: %s' % (', '.join(r[0] for r in results if r[2]) or 'none'))
+    print('all of it took %.0f s' % (time.monotonic() - start))
+    print('%d passed, %d failed' % (passed, failed), flush=True)
+    return 1 if failed or not passed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
