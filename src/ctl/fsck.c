@@ -45,7 +45,7 @@ print_text(const struct fsck_report *r)
 	if (r->text.len)
 		fwrite(r->text.p, 1, r->text.len, stdout);
 	if (r->problems)
-		printf("%" PRIu64 " problems. ", r->problems);
+		printf("%" PRIu64 " problem%s. ", r->problems, r->problems == 1 ? "" : "s");
 	printf("Read %s: %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " letters, %" PRIu64
 	       " bodies, %" PRIu64 " mailboxes, %" PRIu64 " records.\n",
 	    buf_cstr(&size), r->segments, r->frames, r->letters, r->bodies_checked, r->mailboxes,

@@ -84,16 +84,28 @@ remove_user(struct ctl_call *call)
 		complain("nothing was removed");
 		return EXIT_REFUSED;
 	}
-	int status = server_ask(&call->server, "user.remove", &address, 1, NULL, NULL);
-	if (status != EXIT_DONE)
-		return status;
-	call->server.quiet = true; /* an account without a password has none to remove */
-	(void)server_ask(&call->server, "auth.remove", &address, 1, NULL, NULL);
-	call->server.quiet = false;
-	if (call->server.code == CTL_OK || call->server.code == CTL_NOT_FOUND)
+	struct server *server = &call->server;
+	server->quiet = true;
+	int status = server_ask(server, "user.remove", &address, 1, NULL, NULL);
+	bool gone = status == EXIT_DONE;
+	bool unknown = status == EXIT_REFUSED && server->code == CTL_NOT_FOUND;
+	/* What is left of a removal that stopped half-way is found by the next one. */
+	if (gone || unknown)
+		status = server_ask(server, "auth.remove", &address, 1, NULL, NULL);
+	server->quiet = false;
+	bool none = status == EXIT_REFUSED && server->code == CTL_NOT_FOUND;
+	if (status == EXIT_DONE || (gone && none))
 		return EXIT_DONE;
-	complain_lines(buf_str(&call->server.said));
-	return EXIT_REFUSED;
+	if (unknown && none) {
+		complain("there is no user %s; `pennypost user list` shows who there is",
+		    call->words.v[0]);
+		return EXIT_REFUSED;
+	}
+	if (gone)
+		complain("user and mail are removed, but the password is still stored; remove "
+			 "the user once more when this is mended:");
+	complain_lines(buf_str(&server->said));
+	return status;
 }
 
 static int
