@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/wire.h"
+#include "log/log.h"
 #include "store/mailbox.h"
 #include "store/record.h"
 #include "store/resolve.h"
@@ -179,10 +180,11 @@ check_changes(struct box *b)
 	for (size_t i = 0; i < b->n_dedups; i++) {
 		/* A mark may outlive its letter. */
 		const struct seen_letter *l = letter_of(b, b->dedups[i].uid);
+		char id[14];
+		id_format(id, b->dedups[i].letter);
 		if (l && l->letter != b->dedups[i].letter)
-			fsck_problem(b->f,
-			    BOX ": the mark of letter %llu names %u, which is another", BOX_ARG(b),
-			    (unsigned long long)b->dedups[i].letter, l->uid);
+			fsck_problem(b->f, BOX ": the mark of letter %s names %u, which is another",
+			    BOX_ARG(b), id, l->uid);
 	}
 }
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/wire.h"
+#include "log/log.h"
 #include "store/emb.h"
 #include "store/record.h"
 
@@ -221,10 +222,11 @@ check_payload(struct fsck *f, struct logread *r, const struct frame *h)
 	/* A torn tail is no damage: nobody was told that it is safe. */
 	if (rc < 0 || !synced)
 		return rc;
+	char id[14];
+	id_format(id, h->id);
 	fsck_problem(f,
-	    "log/%08llx.seg: the %s at octet %llu (letter %llu) %s; restore it from a backup",
-	    (unsigned long long)r->head.seq, type_name[h->type], (unsigned long long)r->off,
-	    (unsigned long long)h->id,
+	    "log/%08llx.seg: the %s at octet %llu (letter %s) %s; restore it from a backup",
+	    (unsigned long long)r->head.seq, type_name[h->type], (unsigned long long)r->off, id,
 	    bad == -EBADMSG ? "has a wrong checksum" : "does not decode");
 	return 0;
 }

@@ -342,7 +342,7 @@ damaged_records(void **state)
 	set_up(state);
 	char dedup[DEDUP_KEY_MAX];
 	index_edit(dir, box, str_n(dedup, dedup_key(dedup, 12345, STR("x"))), STR("\0\0\0\5"));
-	problems(dir, "the mark of letter 12345 names 5");
+	problems(dir, "the mark of letter 0000000000c1p names 5");
 	set_up(state);
 	index_edit(dir, box, STR("?what"), STR("x"));
 	problems(dir, "a record of unknown kind 0x3f");
