@@ -5,6 +5,7 @@
 #include "route/directory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static bool
 may_add(struct change *c, struct store_snap *sn)
@@ -61,10 +62,12 @@ commit_remove(struct change *c)
 static const struct change_kind adding = { may_add, commit_add };
 static const struct change_kind removing = { may_remove, commit_remove };
 
-/* Reads members, one a line, into out in the same form. False after it has answered. */
+/* Reads members of alias `name`, one a line, into out in the same form. False after it has
+ * answered. */
 static bool
-read_members(struct desk_ask *a, struct str lines, struct buf *out)
+read_members(struct desk_ask *a, const char *name, struct str lines, struct buf *out)
 {
+	char folded[NAME_MAX_FOLDED];
 	size_t n = 0;
 	while (lines.p) {
 		struct str line = str_trim(str_cut(&lines, '\n'));
@@ -75,6 +78,11 @@ read_members(struct desk_ask *a, struct str lines, struct buf *out)
 			desk_done(a, CTL_INVALID,
 			    "member \"" STR_FMT "\" is no address; write local-part@domain",
 			    STR_ARG(str_first(line, 256)));
+			return false;
+		}
+		if (addr_fold(&member, folded, sizeof(folded)) && strcmp(folded, name) == 0) {
+			desk_done(a, CTL_INVALID,
+			    "%s would lead to itself; name the mailbox it stands for", name);
 			return false;
 		}
 		if (n++)
@@ -109,7 +117,7 @@ writer_op_alias_add(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
 	char name[NAME_MAX_FOLDED];
 	struct buf members = BUF_INIT(STORE_VALUE_MAX - 1); /* the version octet stands in front */
-	if (read_name(a, m->arg[0], name) && read_members(a, m->arg[1], &members))
+	if (read_name(a, m->arg[0], name) && read_members(a, name, m->arg[1], &members))
 		writer_change_new(arg, a, &adding, name, str_dup(buf_str(&members)));
 	buf_done(&members);
 }
