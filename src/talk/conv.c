@@ -16,7 +16,10 @@ struct parser {
 	unsigned seen; /* headers met, one bit per row of the table */
 };
 
-static void PRINTF(2, 3) mistake(struct parser *p, const char *fmt, ...)
+static void mistake(struct parser *p, const char *fmt, ...) PRINTF(2, 3);
+
+static void
+mistake(struct parser *p, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -429,6 +432,18 @@ step(struct parser *p, struct str line)
 	mistake(p, "this line is no directive; a mark such as \"S: \" or \"C: \" belongs in front");
 }
 
+/* What the file says is shown on terminals. */
+static bool
+is_text(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char ch = (unsigned char)s.p[i];
+		if (ch == 0x7f || (ch < 0x20 && ch != '\t' && ch != '\n' && ch != '\r'))
+			return false;
+	}
+	return utf8_valid(s);
+}
+
 bool
 conv_parse(struct conv *c, const char *path, struct str text, struct buf *err)
 {
@@ -437,9 +452,11 @@ conv_parse(struct conv *c, const char *path, struct str text, struct buf *err)
 	*c = (struct conv){ .path = xstrdup(path), .listen = 25, .dialect = STR("rfc") };
 	c->text = str_dup(text);
 	struct str rest = str_n(c->text, text.len);
-	if (text.len > CONV_TEXT_MAX || str_find(text, '\0') < text.len || !utf8_valid(text)) {
+	if (text.len > CONV_TEXT_MAX || !is_text(text)) {
 		p.line = 1;
-		mistake(&p, "a conversation is UTF-8 text of %u octets at most", CONV_TEXT_MAX);
+		mistake(&p,
+		    "a conversation is UTF-8 text of %u octets at most, without control characters",
+		    CONV_TEXT_MAX);
 		return false;
 	}
 	while (rest.p) {

@@ -13,6 +13,7 @@
 
 #define LINE_SHOWN 300u
 #define UNREAD_SHOWN 20
+#define WAIT_SLICE_MS 100
 #define KEYSTROKE_NS 500000
 
 struct named_conn {
@@ -324,7 +325,11 @@ play_raw(struct player *p, const struct conv_step *s)
 static bool
 play_wait(struct player *p, const struct conv_step *s)
 {
-	conn_wait(&p->now->conn, (int64_t)s->number);
+	for (uint64_t left = s->number; left > 0 && !stopped(p);) {
+		uint64_t slice = MIN(left, (uint64_t)WAIT_SLICE_MS);
+		conn_wait(&p->now->conn, (int64_t)slice);
+		left -= slice;
+	}
 	return true;
 }
 

@@ -8,7 +8,6 @@
 #include "talk/match.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <signal.h>
@@ -28,7 +27,7 @@ struct options {
 	struct case_options each;
 	char *host;
 	uint64_t jobs;
-	bool verbose, json, list, help;
+	bool verbose, json, list;
 };
 
 /* A case and the process that plays it. */
@@ -145,8 +144,9 @@ wait_job(struct run *run)
 		struct job *j = &run->jobs[i];
 		if (j->pid != pid)
 			continue;
-		*j =
-		    (struct job){ .conv = j->conv, .out = j->out, .ended = true, .status = status };
+		j->pid = 0;
+		j->ended = true;
+		j->status = status;
 		run->running--;
 	}
 	while (run->printed < run->started && run->jobs[run->printed].ended)
@@ -267,7 +267,10 @@ set_server(struct options *o, const char *arg)
 	return true;
 }
 
-static bool PRINTF(1, 2) usage(const char *fmt, ...)
+static bool usage(const char *fmt, ...) PRINTF(1, 2);
+
+static bool
+usage(const char *fmt, ...)
 {
 	va_list ap;
 

@@ -190,13 +190,17 @@ test_mistakes(void **state)
 }
 
 static void
-test_nul(void **state)
+test_control_characters(void **state)
 {
 	struct buf err = BUF_INIT(65536);
 	struct conv c;
 
-	assert_false(conv_parse(&c, "n.conv", STR("S: a\0b\n"), &err));
-	conv_done(&c);
+	static const struct str rows[] = { STR("S: a\0b\n"), STR("S: \x1b[31m\n"),
+		STR("@title \x7f\nS: x\n") };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_false(conv_parse(&c, "n.conv", rows[i], &err));
+		conv_done(&c);
+	}
 	buf_done(&err);
 }
 
@@ -238,7 +242,7 @@ main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_mistakes),
-		cmocka_unit_test(test_nul),
+		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_every_mistake_is_told),
 		cmocka_unit_test(test_prefixes),
 	};
