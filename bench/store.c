@@ -51,7 +51,7 @@ send_one(struct bench *b, uint64_t base)
 			     "14:27:48 +0200\r\n"),
 		.header_len = 200,
 		.history = STR("S: 220 b.example.com\nC: EHLO a.example.org\nC: MAIL "
-		               "FROM:<a@example.org>\n"
+			       "FROM:<a@example.org>\n"
 			       "C: RCPT TO:<b@example.com>\nC: DATA\n"),
 		.rcpt = &rcpt,
 		.n_rcpt = 1 };

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev liblmdb-dev
 	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev'
-test='libcmocka-dev clang python3-pytest swaks curl mandoc telnet'
+test='libcmocka-dev clang clang-format python3-pytest swaks curl mandoc telnet strace'
 apt='apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300'
 export DEBIAN_FRONTEND=noninteractive
 

@@ -133,7 +133,7 @@ same(const struct scan *a, const struct scan *b, struct str letter)
 	if (ok)
 		return;
 	print_error("len %llu/%llu lines %llu/%llu fields %u/%u insert %d/%d repaired %d/%d big "
-	            "%d/%d "
+		    "%d/%d "
 		    "cr %d/%d lf %d/%d nul %d/%d 8 %d/%d eol %d/%d\n",
 	    (unsigned long long)a->header_len, (unsigned long long)b->header_len,
 	    (unsigned long long)a->header_lines, (unsigned long long)b->header_lines, a->fields,
