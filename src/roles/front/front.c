@@ -392,18 +392,24 @@ read_setup(struct front *f, struct msg_setup *setup)
 	return ok;
 }
 
-static void
-drop_rights(struct front *f, const struct msg_setup *setup)
+struct sandbox
+front_sandbox(uint64_t conns, uid_t uid, gid_t gid)
 {
-	uint64_t conns = f->settings->conf->limit_conns_total;
-	struct sandbox s = {
+	return (struct sandbox){
 		.role = "front",
 		.sets = SANDBOX_ACCEPT | SANDBOX_FDPASS,
 		.chroot_empty = true,
-		.uid = setup->uid,
-		.gid = setup->gid,
-		.max_fds = (conns == CONF_OFF || conns > 1000000 ? 1000000 : conns) + SPARE_FDS,
+		.uid = uid,
+		.gid = gid,
+		.max_fds = MIN(conns, (uint64_t)1000000) + SPARE_FDS,
 	};
+}
+
+static void
+drop_rights(struct front *f, const struct msg_setup *setup)
+{
+	struct sandbox s =
+	    front_sandbox(f->settings->conf->limit_conns_total, setup->uid, setup->gid);
 	f->layers = sandbox_apply(&s);
 }
 
