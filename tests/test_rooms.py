@@ -11,7 +11,6 @@ PURE = 'mail smtp dialect route policy'.split()
 EXCEPTIONS = {
     ('conf', 'ipc/msg.h'): 'the caps a configuration must keep to',
     ('policy', 'ipc/msg.h'): 'how many fronts and listeners there may be',
-    ('talk', 'ctl/ctl.h'): 'the shape of a command',
 }
 
 

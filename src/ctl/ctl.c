@@ -1,14 +1,13 @@
 #include "ctl/ctl_priv.h"
 
 #include "conf/suggest.h"
-#include "talk/run.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 extern const struct ctl_cmd cmd_serve, cmd_lab, cmd_config, cmd_user, cmd_domain, cmd_alias,
-    cmd_mailbox, cmd_trace, cmd_status, cmd_reload, cmd_fsck, cmd_completion, cmd_help;
+    cmd_mailbox, cmd_trace, cmd_status, cmd_reload, cmd_fsck, cmd_completion, cmd_help, cmd_run;
 
 const struct ctl_cmd *const ctl_cmds[] = {
 	&cmd_lab,

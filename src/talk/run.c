@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define JOBS_MAX 64u
+#define EXIT_USAGE 1
 #define EXIT_START 2
 #define EXIT_FAILED 16
 
@@ -358,8 +359,8 @@ catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int
-run_main(int argc, char **argv)
+int
+talk_run(int argc, char **argv)
 {
 	struct options o = { .jobs = 1, .each = { .timeout_ms = 5000, .stop = &stop } };
 	struct run run = { .o = &o };
@@ -387,27 +388,3 @@ run_main(int argc, char **argv)
 	buf_done(&err);
 	return status;
 }
-
-const struct ctl_cmd cmd_run = {
-	.name = "run",
-	.summary = "Play conversations against a server and check its answers",
-	.usage = "[options] FILE.conv...",
-	.help =
-	    "Each file is a conversation: what the client sends and what the server must answer.\n"
-	    "Without --to every file gets a server of its own, set up as its header says, in a\n"
-	    "temporary folder and on free ports; V: lines are looked up in its store.\n"
-	    "\n"
-	    "  --to HOST:PORT   play against a server that is set up already; V: and D: lines are\n"
-	    "                   skipped\n"
-	    "  -j, --jobs N     play N conversations at a time (default 1)\n"
-	    "  --timeout SEC    how long a line of the server may take (default 5)\n"
-	    "  -v, --verbose    show each line as it is sent and received\n"
-	    "  --keep           leave the server's folder where it is and say where\n"
-	    "  --list           only list the conversations\n"
-	    "  --json           one JSON object a line\n"
-	    "\n"
-	    "Exit status: 0 all passed, 16 an expectation was not met, 2 a server could not be\n"
-	    "started or reached, 1 usage or a mistake in a file (file:line says where).\n",
-	.words = "--to --jobs --timeout --verbose --keep --list --json",
-	.run = run_main,
-};
