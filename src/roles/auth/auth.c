@@ -2,6 +2,7 @@
 #include "roles/auth/auth.h"
 
 #include "conf/setup.h"
+#include "ipc/role.h"
 #include "log/log.h"
 #include "roles/auth/auth_priv.h"
 #include "sys/random.h"
@@ -14,15 +15,6 @@
 #include <unistd.h>
 
 #define ERR_MAX (64u << 10)
-
-/* From here on the descriptor is the caller's. */
-static int
-take_fd(struct ipc_frame *m)
-{
-	int fd = m->fd;
-	m->fd = -1;
-	return fd;
-}
 
 static bool
 on_setup(struct auth *au, struct ipc_frame *m)
@@ -46,41 +38,26 @@ on_ctl(struct auth *au, struct ipc_frame *m)
 {
 	if (m->fd < 0)
 		return false;
-	desk_take(au->desk, take_fd(m));
+	desk_take(au->desk, role_take_fd(m));
 	return true;
 }
 
 static bool
 on_status(struct auth *au, struct ipc_frame *m)
 {
-	struct msg_status s = { .layers = au->layers, .uid = (uint32_t)getuid() };
-	const struct {
-		enum status_key key;
-		uint64_t value;
-	} rows[] = {
+	const struct role_count rows[] = {
 		{ STATUS_ACCOUNTS, passwd_count(&au->passwd) },
 		{ STATUS_LOGINS, au->n_logins },
 		{ STATUS_LOGINS_FAILED, au->n_failed },
-		{ STATUS_LOG_DROPPED, log_dropped() },
 	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		s.value[rows[i].key] = rows[i].value;
-		s.have |= 1u << rows[i].key;
-	}
-	struct buf b = BUF_INIT(4096);
-	msg_status_put(&b, &s);
-	chan_send(au->parent, IPC_STATUS, m->id, buf_str(&b), -1);
-	buf_done(&b);
+	role_say_status(au->parent, m->id, au->layers, rows, ARRAY_LEN(rows));
 	return true;
 }
 
 static bool
 on_log(struct auth *au, struct ipc_frame *m)
 {
-	int fd = take_fd(m);
-	log_redirect(fd);
-	close(fd);
-	return true;
+	return role_take_log(m);
 }
 
 static bool
@@ -181,16 +158,6 @@ open_all(struct auth *au, struct buf *err)
 }
 
 static void
-say_ready(struct auth *au)
-{
-	struct msg_ready m = { .layers = au->layers, .uid = (uint32_t)getuid() };
-	struct buf b = BUF_INIT(64);
-	msg_ready_put(&b, &m);
-	chan_send(au->parent, IPC_READY, 0, buf_str(&b), -1);
-	buf_done(&b);
-}
-
-static void
 run(struct auth *au)
 {
 	au->pool = pool_new(au->loop);
@@ -199,7 +166,7 @@ run(struct auth *au)
 	check(au->parent != NULL);
 	au->drain = loop_timer_new(au->loop, drain_over, au);
 	loop_on_turn(au->loop, on_turn, au);
-	say_ready(au);
+	role_say_ready(au->parent, au->layers);
 	loop_run(au->loop);
 	pool_free(au->pool);
 	auth_changes_done(au);

@@ -5,6 +5,7 @@
 #include "roles/front/front.h"
 
 #include "conf/setup.h"
+#include "ipc/role.h"
 #include "roles/front/front_priv.h"
 #include "sys/clock.h"
 #include "sys/file.h"
@@ -133,28 +134,17 @@ on_tally(struct front *f, const struct ipc_frame *m)
 static bool
 on_status(struct front *f, const struct ipc_frame *m)
 {
-	struct msg_status s = { .layers = f->layers, .uid = (uint32_t)getuid() };
-	const struct {
-		enum status_key key;
-		uint64_t value;
-	} rows[] = {
+	uint64_t refused = f->n_refused;
+	for (struct list *n = f->conns.next; n != &f->conns; n = n->next)
+		refused += list_entry(n, struct conn, node)->session.refused;
+	const struct role_count rows[] = {
 		{ STATUS_CONNECTIONS, f->n_conns },
 		{ STATUS_CONNECTIONS_ALL, f->n_conns_all },
 		{ STATUS_LETTERS, f->n_letters },
-		{ STATUS_REFUSED, f->n_refused },
+		{ STATUS_REFUSED, refused },
 		{ STATUS_DIRECTORY, f->directory.block.len ? directory_version(&f->directory) : 0 },
-		{ STATUS_LOG_DROPPED, log_dropped() },
 	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		s.value[rows[i].key] = rows[i].value;
-		s.have |= 1u << rows[i].key;
-	}
-	list_each(n, &f->conns) s.value[STATUS_REFUSED] +=
-	    list_entry(n, struct conn, node)->session.refused;
-	struct buf b = BUF_INIT(4096);
-	msg_status_put(&b, &s);
-	chan_send(f->parent, IPC_STATUS, m->id, buf_str(&b), -1);
-	buf_done(&b);
+	role_say_status(f->parent, m->id, f->layers, rows, ARRAY_LEN(rows));
 	return true;
 }
 
@@ -414,16 +404,6 @@ drop_rights(struct front *f, const struct msg_setup *setup)
 }
 
 static void
-say_ready(struct front *f)
-{
-	struct buf b = BUF_INIT(64);
-	struct msg_ready r = { f->layers, (uint32_t)getuid() };
-	msg_ready_put(&b, &r);
-	chan_send(f->parent, IPC_READY, 0, buf_str(&b), -1);
-	buf_done(&b);
-}
-
-static void
 close_all(struct front *f)
 {
 	for (size_t i = 0; i < LISTENER_MAX; i++)
@@ -456,7 +436,7 @@ front_main(void)
 	loop_on_turn(f.loop, on_turn, &f);
 	front_clock(&f);
 	f.store_gone_at = f.clock.now;
-	say_ready(&f);
+	role_say_ready(f.parent, f.layers);
 	loop_run(f.loop);
 	close_all(&f);
 	return 0;

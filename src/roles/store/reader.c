@@ -1,5 +1,6 @@
 /* The life of a reader. */
 #include "conf/setup.h"
+#include "ipc/role.h"
 #include "log/log.h"
 #include "roles/store/reader_priv.h"
 #include "roles/store/store_role.h"
@@ -70,15 +71,6 @@ static const struct chan_handler writer_handler = { writer_frame, writer_gone, N
 
 /* --- parent --- */
 
-/* From here on the descriptor is the caller's. */
-static int
-take_fd(struct ipc_frame *m)
-{
-	int fd = m->fd;
-	m->fd = -1;
-	return fd;
-}
-
 static bool
 on_setup(struct reader *r, struct ipc_frame *m)
 {
@@ -104,7 +96,7 @@ on_peer(struct reader *r, struct ipc_frame *m)
 		return false;
 	writer_close(r, "replaced");
 	r->stale = true;
-	r->writer = chan_new(r->loop, take_fd(m), &writer_handler, r);
+	r->writer = chan_new(r->loop, role_take_fd(m), &writer_handler, r);
 	if (r->writer)
 		reader_jobs_ask_writer(r);
 	else
@@ -117,30 +109,21 @@ on_ctl(struct reader *r, struct ipc_frame *m)
 {
 	if (m->fd < 0)
 		return false;
-	desk_take(r->desk, take_fd(m));
+	desk_take(r->desk, role_take_fd(m));
 	return true;
 }
 
 static bool
 on_status(struct reader *r, struct ipc_frame *m)
 {
-	struct msg_status s = { .layers = r->layers, .uid = (uint32_t)getuid() };
-	struct buf b = BUF_INIT(4096);
-	s.value[STATUS_LOG_DROPPED] = log_dropped();
-	s.have = 1u << STATUS_LOG_DROPPED;
-	msg_status_put(&b, &s);
-	chan_send(r->parent, IPC_STATUS, m->id, buf_str(&b), -1);
-	buf_done(&b);
+	role_say_status(r->parent, m->id, r->layers, NULL, 0);
 	return true;
 }
 
 static bool
 on_log(struct reader *r, struct ipc_frame *m)
 {
-	int fd = take_fd(m);
-	log_redirect(fd);
-	close(fd);
-	return true;
+	return role_take_log(m);
 }
 
 static bool
@@ -216,16 +199,6 @@ on_turn(void *arg)
 /* --- start and end --- */
 
 static void
-say_ready(struct reader *r)
-{
-	struct msg_ready m = { .layers = r->layers, .uid = (uint32_t)getuid() };
-	struct buf b = BUF_INIT(64);
-	msg_ready_put(&b, &m);
-	chan_send(r->parent, IPC_READY, 0, buf_str(&b), -1);
-	buf_done(&b);
-}
-
-static void
 run(struct reader *r)
 {
 	r->desk = desk_new(r->loop, ROLE_READER, reader_ops, r);
@@ -233,7 +206,7 @@ run(struct reader *r)
 	check(r->parent != NULL);
 	r->drain = loop_timer_new(r->loop, drain_over, r);
 	loop_on_turn(r->loop, on_turn, r);
-	say_ready(r);
+	role_say_ready(r->parent, r->layers);
 	loop_run(r->loop);
 	reader_jobs_done(r);
 	desk_flush(r->desk);

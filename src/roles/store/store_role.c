@@ -5,6 +5,7 @@
 #include "roles/store/store_role.h"
 
 #include "conf/setup.h"
+#include "ipc/role.h"
 #include "log/log.h"
 #include "roles/store/store_priv.h"
 #include "store/mailbox.h"
@@ -36,15 +37,6 @@ writer_check(int rc)
 
 /* --- parent --- */
 
-/* From here on the descriptor is the caller's. */
-static int
-take_fd(struct ipc_frame *m)
-{
-	int fd = m->fd;
-	m->fd = -1;
-	return fd;
-}
-
 static bool
 on_setup(struct store_role *r, struct ipc_frame *m)
 {
@@ -71,9 +63,9 @@ on_peer(struct store_role *r, struct ipc_frame *m)
 	if (m->fd < 0 || !msg_peer_get(m->body, &p))
 		return false;
 	if (p.role == ROLE_FRONT && p.index < FRONT_MAX) {
-		writer_front_connect(&r->front[p.index], take_fd(m));
+		writer_front_connect(&r->front[p.index], role_take_fd(m));
 	} else if (p.role == ROLE_READER && p.index < STORE_READERS_MAX) {
-		writer_reader_connect(&r->reader[p.index], take_fd(m));
+		writer_reader_connect(&r->reader[p.index], role_take_fd(m));
 	} else {
 		return false;
 	}
@@ -85,20 +77,16 @@ on_ctl(struct store_role *r, struct ipc_frame *m)
 {
 	if (m->fd < 0)
 		return false;
-	desk_take(r->desk, take_fd(m));
+	desk_take(r->desk, role_take_fd(m));
 	return true;
 }
 
 static bool
 on_status(struct store_role *r, struct ipc_frame *m)
 {
-	struct msg_status s = { .layers = r->layers, .uid = (uint32_t)getuid() };
 	struct store_stats st;
 	store_stats(r->store, &st);
-	const struct {
-		enum status_key key;
-		uint64_t value;
-	} rows[] = {
+	const struct role_count rows[] = {
 		{ STATUS_LETTERS, r->n_letters },
 		{ STATUS_DIRECTORY, r->directory_version },
 		{ STATUS_GROUPS, st.groups },
@@ -110,26 +98,15 @@ on_status(struct store_role *r, struct ipc_frame *m)
 		{ STATUS_ACCOUNTS, r->n_accounts },
 		{ STATUS_BODY_MEMORY, r->body_memory },
 		{ STATUS_INDEX_COMMITS, st.index_commits },
-		{ STATUS_LOG_DROPPED, log_dropped() },
 	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		s.value[rows[i].key] = rows[i].value;
-		s.have |= 1u << rows[i].key;
-	}
-	struct buf b = BUF_INIT(4096);
-	msg_status_put(&b, &s);
-	chan_send(r->parent, IPC_STATUS, m->id, buf_str(&b), -1);
-	buf_done(&b);
+	role_say_status(r->parent, m->id, r->layers, rows, ARRAY_LEN(rows));
 	return true;
 }
 
 static bool
 on_log(struct store_role *r, struct ipc_frame *m)
 {
-	int fd = take_fd(m);
-	log_redirect(fd);
-	close(fd);
-	return true;
+	return role_take_log(m);
 }
 
 static bool
@@ -289,16 +266,6 @@ on_swept(void *arg, const struct store_res *res)
 }
 
 static void
-say_ready(struct store_role *r)
-{
-	struct msg_ready m = { .layers = r->layers, .uid = (uint32_t)getuid() };
-	struct buf b = BUF_INIT(64);
-	msg_ready_put(&b, &m);
-	chan_send(r->parent, IPC_READY, 0, buf_str(&b), -1);
-	buf_done(&b);
-}
-
-static void
 run(struct store_role *r)
 {
 	r->desk = desk_new(r->loop, ROLE_STORE, writer_ops, r);
@@ -310,7 +277,7 @@ run(struct store_role *r)
 	loop_on_turn(r->loop, on_turn, r);
 	look_at_space(r);
 	account_sweep(r->store, on_swept, r);
-	say_ready(r);
+	role_say_ready(r->parent, r->layers);
 	loop_run(r->loop);
 }
 
