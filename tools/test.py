@@ -35,6 +35,7 @@ E2E = glob.glob(os.path.join(ROOT, 'tests', 'e2e', 'test_*.py'))
 LONG = ('test_kill.py', 'test_front.py')  # started first
 JOBS = str(max(2, os.cpu_count() or 2))
 results = []  # (step, passed, failed)
+troubles = []  # (where, last lines): said again at the end
 
 
 def note(step, passed, failed, seconds, extra=''):
@@ -91,11 +92,13 @@ def junit(path):
 
 def unit(step, directory, env=None):
     start = time.monotonic()
-    status, _ = run(step, ['meson', 'test', '-C', directory, '--suite', 'unit', '--print-errorlogs',
-                           '--num-processes', JOBS, '--timeout-multiplier', '5' if env else '2'], env, show=False)
+    status, text = run(step, ['meson', 'test', '-C', directory, '--suite', 'unit', '--print-errorlogs',
+                              '--num-processes', JOBS, '--timeout-multiplier', '5' if env else '3'], env, show=False)
     passed, failed, _ = junit(os.path.join(ROOT, directory, 'meson-logs', 'testlog.junit.xml'))
-    if status != 0 and failed == 0:
-        failed = 1
+    if status != 0:
+        failed = failed or 1
+        bad = [line for line in text.split('\n') if re.search(r'\b(FAIL|TIMEOUT|ERROR|not ok)\b', line)]
+        troubles.append((step, '\n'.join(bad[-20:]) + '\n' + text[-1500:]))
     note(step, passed, failed or int(passed == 0), time.monotonic() - start)
 
 
@@ -113,6 +116,7 @@ def pytest_one(step, what, env):
     print('-- %s: %d passed, %d failed' % (name, passed, failed), flush=True)
     if failed:
         print(text, flush=True)
+        troubles.append((name, text[-2000:]))
     return passed, failed, skipped
 
 
@@ -135,6 +139,8 @@ def conversations(step, binary, env=None):
     m = re.search(r'^(\d+) passed, (\d+) failed', text, re.M)
     passed, failed = (int(m.group(1)), int(m.group(2))) if m else (0, 1)
     note(step, passed, failed or int(status != 0), time.monotonic() - start)
+    if status != 0:
+        troubles.append((step, text[-2000:]))
 
 
 def fuzz_one(name, seconds):
@@ -214,6 +220,8 @@ def main(argv):
         STEPS[name](seconds)
     passed = sum(r[1] for r in results)
     failed = sum(r[2] for r in results)
+    for where, text in troubles:
+        print('\n-- again, what failed in %s:\n%s' % (where, text.strip()))
     print('\nsteps that failed: %s' % (', '.join(r[0] for r in results if r[2]) or 'none'))
     print('all of it took %.0f s' % (time.monotonic() - start))
     print('%d passed, %d failed' % (passed, failed), flush=True)

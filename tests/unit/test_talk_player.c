@@ -191,7 +191,7 @@ play(size_t i, uint16_t port)
 	player_run(&c,
 	    &(struct player_options){ .host = "127.0.0.1",
 		.port = port,
-		.timeout_ms = waits ? 20000 : 300,
+		.timeout_ms = waits ? 20000 : 1500,
 		.verify = accept_verify,
 		.arg = &calls },
 	    &r);
