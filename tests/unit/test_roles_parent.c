@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "kit/port_kit.h"
 #include "roles/parent/parent_priv.h"
 
 #include <arpa/inet.h>
@@ -182,21 +183,6 @@ conf_listens(struct conf *c, const struct place *p, size_t n)
 		c->listeners[i] =
 		    (struct conf_listener){ .address = xstrdup(p[i].address), .port = p[i].port };
 	c->n_listeners = n;
-}
-
-/* A port that is free now. */
-static uint16_t
-free_port(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_true(fd >= 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	close(fd);
-	return ntohs(sa.sin_port);
 }
 
 static bool

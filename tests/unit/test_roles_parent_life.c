@@ -10,6 +10,7 @@
 
 #include "ipc/chan.h"
 #include "ipc/msg.h"
+#include "kit/port_kit.h"
 #include "roles/parent/parent_priv.h"
 #include "sys/clock.h"
 #include "sys/spawn.h"
@@ -166,19 +167,6 @@ static void
 nap(int ms)
 {
 	nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000L }, NULL);
-}
-
-static uint16_t
-free_port(void)
-{
-	struct sockaddr_in sa = { .sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof(sa);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
-	close(fd);
-	return ntohs(sa.sin_port);
 }
 
 static bool

@@ -335,11 +335,11 @@ test_front_dies(void **state)
 	for (uint64_t id = 3401; id < 3405; id++)
 		send_body(t.front, id, str_n(text, 100000));
 	send_body(other, 4100, STR(LETTER));
-	for (int i = 0; i < 1000 && status_value(&t.store, STATUS_BODY_MEMORY) < 400000; i++)
+	for (int i = 0; i < 60000 && status_value(&t.store, STATUS_BODY_MEMORY) < 400000; i++)
 		usleep(1000);
 	assert_true(status_value(&t.store, STATUS_BODY_MEMORY) >= 400000);
 	close(t.front);
-	for (int i = 0; i < 1000 && status_value(&t.store, STATUS_BODY_MEMORY) >= 100000; i++)
+	for (int i = 0; i < 60000 && status_value(&t.store, STATUS_BODY_MEMORY) >= 100000; i++)
 		usleep(1000);
 	assert_true(status_value(&t.store, STATUS_BODY_MEMORY) < 100000);
 	t.front = connect_front(&t, 0);
