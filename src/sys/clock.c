@@ -19,6 +19,14 @@ sys_mono_ms(void)
 }
 
 int64_t
+sys_mono_us(void)
+{
+	struct timespec ts;
+	check(clock_gettime(CLOCK_MONOTONIC, &ts) == 0);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int64_t
 sys_wall_ms(void)
 {
 	return read_ms(CLOCK_REALTIME);

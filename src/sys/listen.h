@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 
 /* An address of the internet. IPv4 is kept as ::ffff:a.b.c.d and shown as a.b.c.d. */
 struct sys_addr {
@@ -35,4 +36,22 @@ int listen_accept(int fd, int *ret_fd, struct sys_addr *ret_peer);
  * there, else -EADDRINUSE. Paths may be longer than sun_path. Parent only: sets the umask for a
  * moment. */
 int listen_unix(const char *path, int *ret_fd);
+
+/* Who may connect to a unix socket. uid, gid -1: as the maker's. */
+struct unix_access {
+	mode_t mode;
+	uid_t uid;
+	gid_t gid;
+};
+/* As listen_unix, for others than our own account; nobody can connect before the rights are set. */
+int listen_unix_for(const char *path, const struct unix_access *a, int *ret_fd);
+int unix_access_set(const char *path, const struct unix_access *a);
+
+/* Which file a socket of ours is, so that nobody else's is removed later. */
+struct unix_file {
+	dev_t dev;
+	ino_t ino;
+};
+int unix_file_of(const char *path, struct unix_file *ret);
+void unix_file_remove(const char *path, const struct unix_file *f); /* if it still is that one */
 int unix_connect(const char *path, int *ret_fd); /* blocking */

@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -132,6 +133,9 @@ static const struct conditional conditional_rules[] = {
 	/* Its flags are in memory, out of sight: libc falls back to clone. */
 	{ SANDBOX_THREADS, 0, "clone3", ENOSYS, 0, { { 0 } } },
 	{ SANDBOX_THREADS, 0, "prctl", 0, 1, { { 0, INT_ARG, PR_SET_NAME } } },
+	/* A thread in the background steps back: its own priority, nobody else's. */
+	{ SANDBOX_THREADS, 0, "setpriority", 0, 2,
+	    { { 0, INT_ARG, PRIO_PROCESS }, { 1, INT_ARG, 0 } } },
 	{ SANDBOX_THREADS, 0, "prlimit64", 0, 2, { { 0, INT_ARG, 0 }, { 2, ANY_ARG, 0 } } },
 	/* Refused, but not worth dying for: probes of the C library that has a way without. */
 	/* malloc, shrinking an arena; stdio; later versions of libuv. */

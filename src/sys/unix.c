@@ -79,26 +79,63 @@ clear_stale(const struct sockaddr_un *a)
 }
 
 static int
-bind_private(int fd, const struct sockaddr_un *a)
+bind_file(int fd, const struct sockaddr_un *a, mode_t mode)
 {
-	mode_t before = umask(0177);
+	mode_t before = umask(0777 & ~mode);
 	int r = bind(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 ? -errno : 0;
 	umask(before);
 	return r;
 }
 
+/* By a descriptor: others may write to the directory and put something else in its place. */
 static int
-listen_at(const struct sockaddr_un *a, int *ret_fd)
+open_file(const char *path, struct stat *ret)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = fstat(fd, ret) < 0 ? -errno : S_ISSOCK(ret->st_mode) ? fd : -ENOTSOCK;
+	if (r < 0)
+		close(fd);
+	return r;
+}
+
+static int
+give(int fd, const struct unix_access *who)
+{
+	if (who->uid == (uid_t)-1 && who->gid == (gid_t)-1)
+		return 0;
+	return fchownat(fd, "", who->uid, who->gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
+}
+
+/* The file is ours and new: a failure takes it away again. */
+static int
+give_away(const struct sockaddr_un *a, const struct unix_access *who)
+{
+	struct stat st;
+	int fd = open_file(a->sun_path, &st);
+	int r = fd < 0 ? fd : give(fd, who);
+	if (fd >= 0)
+		close(fd);
+	if (r < 0)
+		unlink(a->sun_path);
+	return r;
+}
+
+static int
+listen_at(const struct sockaddr_un *a, const struct unix_access *who, int *ret_fd)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	int r = bind_private(fd, a);
+	int r = bind_file(fd, a, who->mode);
 	if (r == -EADDRINUSE) {
 		r = clear_stale(a);
 		if (r == 0)
-			r = bind_private(fd, a);
+			r = bind_file(fd, a, who->mode);
 	}
+	if (r == 0)
+		r = give_away(a, who);
 	if (r == 0 && listen(fd, BACKLOG) < 0)
 		r = -errno;
 	if (r < 0) {
@@ -110,16 +147,59 @@ listen_at(const struct sockaddr_un *a, int *ret_fd)
 }
 
 int
-listen_unix(const char *path, int *ret_fd)
+listen_unix_for(const char *path, const struct unix_access *who, int *ret_fd)
 {
 	struct sockaddr_un a;
 	int dir;
 	int r = address_of(path, &a, &dir);
 	if (r < 0)
 		return r;
-	r = listen_at(&a, ret_fd);
+	r = listen_at(&a, who, ret_fd);
 	if (dir >= 0)
 		close(dir);
+	return r;
+}
+
+int
+listen_unix(const char *path, int *ret_fd)
+{
+	const struct unix_access own = { 0600, (uid_t)-1, (gid_t)-1 };
+	return listen_unix_for(path, &own, ret_fd);
+}
+
+int
+unix_file_of(const char *path, struct unix_file *ret)
+{
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -ENOTSOCK;
+	*ret = (struct unix_file){ st.st_dev, st.st_ino };
+	return 0;
+}
+
+void
+unix_file_remove(const char *path, const struct unix_file *f)
+{
+	struct unix_file now;
+	if (unix_file_of(path, &now) == 0 && now.dev == f->dev && now.ino == f->ino)
+		unlink(path);
+}
+
+int
+unix_access_set(const char *path, const struct unix_access *a)
+{
+	struct stat st;
+	char name[40];
+	int fd = open_file(path, &st);
+	if (fd < 0)
+		return fd;
+	int r = give(fd, a);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	if (r == 0 && chmod(name, a->mode) < 0)
+		r = -errno;
+	close(fd);
 	return r;
 }
 

@@ -221,6 +221,49 @@ test_unix(void **state)
 }
 
 static void
+test_unix_for_others(void **state)
+{
+	char path[128], other[128];
+	struct stat st;
+	struct unix_file f, g;
+	struct unix_access a = { 0660, (uid_t)-1, (gid_t)-1 };
+	int fd, again;
+	snprintf(path, sizeof(path), "%s/lmtp", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	assert_int_equal(unix_file_of(path, &f), -ENOENT);
+	assert_int_equal(unix_file_of(dir, &f), -ENOTSOCK);
+	mode_t mask = umask(077);
+	assert_int_equal(listen_unix_for(path, &a, &fd), 0);
+	umask(mask);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0660);
+	assert_int_equal(listen_unix_for(path, &a, &again), -EADDRINUSE);
+	a = (struct unix_access){ 0606, getuid(), getgid() };
+	assert_int_equal(unix_access_set(path, &a), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0606);
+	assert_int_equal(unix_access_set(other, &a), -ENOENT);
+	/* Another one's socket in our place stays there. */
+	assert_int_equal(unix_file_of(path, &f), 0);
+	assert_int_equal(rename(path, other), 0);
+	assert_int_equal(listen_unix_for(path, &a, &again), 0);
+	unix_file_remove(path, &f);
+	assert_int_equal(unix_file_of(path, &g), 0);
+	unix_file_remove(path, &g);
+	assert_int_equal(unix_file_of(path, &g), -ENOENT);
+	unix_file_remove(path, &g);
+	unix_file_remove(other, &f);
+	assert_int_equal(unix_file_of(other, &g), -ENOENT);
+	close(fd);
+	close(again);
+	if (getuid() != 0) {
+		a = (struct unix_access){ 0600, 0, 0 };
+		assert_int_equal(listen_unix_for(path, &a, &fd), -EPERM);
+		assert_int_equal(unix_file_of(path, &g), -ENOENT); /* nothing stays behind */
+	}
+}
+
+static void
 test_unix_never_removes_a_file(void **state)
 {
 	char path[128];
@@ -251,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_tcp_refusals),
 		cmocka_unit_test(test_addr_text),
 		cmocka_unit_test_setup_teardown(test_unix, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unix_for_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unix_never_removes_a_file, setup, teardown),
 		cmocka_unit_test(test_peer_of_a_stranger),
 	};
