@@ -156,8 +156,7 @@ stream_close(struct stream *s)
 	if (!s->io)
 		return;
 	loop_defer_del(&s->broke);
-	s->io = loop_io_free(s->io);
-	close(s->fd);
+	s->io = loop_io_close(s->io);
 	s->fd = -1;
 	s->failed = true;
 	s->blocked = false;

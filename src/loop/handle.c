@@ -91,6 +91,7 @@ loop_signal_new(struct loop *l, int signo, loop_fn *fn, void *arg)
 	s->fn = fn;
 	s->arg = arg;
 	l->n_handles++;
+	l->fresh = true;
 	return s;
 }
 
@@ -122,6 +123,7 @@ loop_wake_new(struct loop *l, loop_fn *fn, void *arg)
 	w->fn = fn;
 	w->arg = arg;
 	l->n_handles++;
+	l->fresh = true;
 	return w;
 }
 

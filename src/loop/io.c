@@ -1,54 +1,79 @@
+/*
+ * What the kernel was told (`armed`) may be more than what is wanted now: a watch that pauses
+ * and goes on costs nothing. Only an event that nobody wants takes the surplus away, and what is
+ * missing is added once, at the end of the turn.
+ */
 #include "base/check.h"
 #include "loop/loop.h"
 #include "loop/loop_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct loop_io {
-	uv_poll_t h; /* first: freed through it */
+	struct list node; /* loop->unarmed or loop->dead */
 	struct loop *loop;
 	loop_io_fn *fn; /* NULL: freed */
 	void *arg;
+	int fd;
+	uint32_t armed; /* EPOLLIN, EPOLLOUT, EPOLLRDHUP */
 	unsigned want;
 	bool gone; /* reported; asking again would wake us for ever */
 };
 
-static void on_poll(uv_poll_t *h, int status, int events);
+/* What the kernel must be told for what is wanted. */
+static uint32_t
+mask_of(const struct loop_io *io)
+{
+	uint32_t mask =
+	    (io->want & LOOP_READ ? EPOLLIN : 0) | (io->want & LOOP_WRITE ? EPOLLOUT : 0);
+	return mask && !io->gone ? mask | EPOLLRDHUP : mask;
+}
 
 static void
 arm(struct loop_io *io)
 {
-	int mask =
-	    (io->want & LOOP_READ ? UV_READABLE : 0) | (io->want & LOOP_WRITE ? UV_WRITABLE : 0);
-	if (mask == 0) {
-		check(uv_poll_stop(&io->h) == 0);
-		return;
-	}
-	if (!io->gone)
-		mask |= UV_DISCONNECT;
-	check(uv_poll_start(&io->h, mask, on_poll) == 0);
+	struct epoll_event e = { .data.ptr = io };
+	io->armed = mask_of(io);
+	/* Errors and hang-ups cannot be masked; edge-triggered they come once more at most. */
+	e.events = io->armed ? io->armed : EPOLLET;
+	check(epoll_ctl(io->loop->epoll, EPOLL_CTL_MOD, io->fd, &e) == 0);
 }
 
-static void
-on_poll(uv_poll_t *h, int status, int events)
+void
+loop_io_arm_all(struct loop *l)
 {
-	struct loop_io *io = container_of(h, struct loop_io, h);
+	list_each(n, &l->unarmed)
+	{
+		struct loop_io *io = list_entry(n, struct loop_io, node);
+		list_del(&io->node);
+		if (mask_of(io) & ~io->armed)
+			arm(io);
+	}
+}
+
+void
+loop_io_event(struct loop_io *io, uint32_t events)
+{
 	if (!io->fn)
 		return;
-	unsigned out =
-	    (events & UV_READABLE ? LOOP_READ : 0) | (events & UV_WRITABLE ? LOOP_WRITE : 0);
-	bool gone_now = (status < 0 || (events & UV_DISCONNECT)) && !io->gone;
-	if (status < 0)
-		out = io->want; /* the owner's next read or write meets the error */
-	if (gone_now) {
+	bool broken = events & (EPOLLERR | EPOLLHUP);
+	uint32_t surplus = events & io->armed & ~mask_of(io);
+	unsigned out = (events & EPOLLIN ? LOOP_READ : 0) | (events & EPOLLOUT ? LOOP_WRITE : 0);
+	/* Whoever reads on after a hang-up is about to meet the end of the input. */
+	if (events & EPOLLIN && io->want & LOOP_READ)
+		surplus &= ~(uint32_t)EPOLLRDHUP;
+	out = (broken ? io->want : out) & io->want; /* the next read or write meets the error */
+	if (io->want && !io->gone && (broken || events & EPOLLRDHUP)) {
 		io->gone = true;
 		out |= LOOP_GONE;
 	}
-	io->fn(io->arg, out);
-	/* After an error libuv has stopped the watch. After a hang-up only a reader may go on
-	 * with it, for it comes to the end of the input; others would wake again and again. */
-	if (io->fn && io->want && (status < 0 || (gone_now && !(io->want & LOOP_READ))))
+	bool unasked = surplus || (broken && !io->want && io->armed);
+	if (out)
+		io->fn(io->arg, out);
+	/* What came true and nobody wants would come true again and again. */
+	if (io->fn && unasked)
 		arm(io);
 }
 
@@ -56,15 +81,17 @@ struct loop_io *
 loop_io_new(struct loop *l, int fd, loop_io_fn *fn, void *arg)
 {
 	struct loop_io *io = xalloc(sizeof(*io));
-	int r = uv_poll_init(&l->uv, &io->h, fd);
-	if (r < 0) {
+	struct epoll_event e = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = io };
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &e) < 0) {
 		free(io);
-		errno = -r;
 		return NULL;
 	}
+	io->armed = e.events;
 	io->loop = l;
+	io->fd = fd;
 	io->fn = fn;
 	io->arg = arg;
+	list_init(&io->node);
 	l->n_handles++;
 	return io;
 }
@@ -72,11 +99,19 @@ loop_io_new(struct loop *l, int fd, loop_io_fn *fn, void *arg)
 void
 loop_io_want(struct loop_io *io, unsigned events)
 {
-	events &= LOOP_READ | LOOP_WRITE;
-	if (events == io->want)
-		return;
-	io->want = events;
-	arm(io);
+	io->want = events & (LOOP_READ | LOOP_WRITE);
+	if ((mask_of(io) & ~io->armed) && list_empty(&io->node))
+		list_add_tail(&io->loop->unarmed, &io->node);
+}
+
+static void
+bury(struct loop_io *io)
+{
+	check(io->fn != NULL);
+	io->fn = NULL;
+	io->loop->n_handles--;
+	list_del(&io->node);
+	list_add_tail(&io->loop->dead, &io->node);
 }
 
 struct loop_io *
@@ -84,9 +119,27 @@ loop_io_free(struct loop_io *io)
 {
 	if (!io)
 		return NULL;
-	check(io->fn != NULL);
-	io->fn = NULL;
-	io->want = 0;
-	loop_handle_close(io->loop, (uv_handle_t *)&io->h);
+	bury(io);
+	check(epoll_ctl(io->loop->epoll, EPOLL_CTL_DEL, io->fd, NULL) == 0);
 	return NULL;
+}
+
+struct loop_io *
+loop_io_close(struct loop_io *io)
+{
+	if (!io)
+		return NULL;
+	bury(io);
+	close(io->fd);
+	return NULL;
+}
+
+void
+loop_io_reap(struct loop *l)
+{
+	list_each(n, &l->dead)
+	{
+		list_del(n);
+		free(list_entry(n, struct loop_io, node));
+	}
 }

@@ -3,7 +3,9 @@
 #include "base/check.h"
 #include "loop/loop_priv.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static void
 end_turn(struct loop *l)
@@ -18,22 +20,24 @@ end_turn(struct loop *l)
 }
 
 static void
-on_prepare(uv_prepare_t *p)
+on_keep(uv_prepare_t *p)
 {
-	end_turn(p->data);
 }
 
 struct loop *
 loop_new(void)
 {
 	struct loop *l = xalloc(sizeof(*l));
-	check(uv_loop_init(&l->uv) == 0);
-	check(uv_prepare_init(&l->uv, &l->prepare) == 0);
-	l->prepare.data = l;
+	struct epoll_event e = { .events = EPOLLIN };
 	list_init(&l->deferred);
-	/* Libuv runs it before each wait; being active it also keeps uv_run() from returning
-	 * when nothing else is watched. */
-	check(uv_prepare_start(&l->prepare, on_prepare) == 0);
+	list_init(&l->unarmed);
+	list_init(&l->dead);
+	check(uv_loop_init(&l->uv) == 0);
+	check(uv_prepare_init(&l->uv, &l->keep) == 0);
+	check(uv_prepare_start(&l->keep, on_keep) == 0);
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	check(l->epoll >= 0);
+	check(epoll_ctl(l->epoll, EPOLL_CTL_ADD, uv_backend_fd(&l->uv), &e) == 0);
 	return l;
 }
 
@@ -43,11 +47,37 @@ loop_free(struct loop *l)
 	if (!l)
 		return NULL;
 	check(l->n_handles == 0 && !l->running);
-	uv_close((uv_handle_t *)&l->prepare, NULL);
+	loop_io_reap(l);
+	close(l->epoll);
+	uv_close((uv_handle_t *)&l->keep, NULL);
 	check(uv_run(&l->uv, UV_RUN_DEFAULT) == 0);
 	check(uv_loop_close(&l->uv) == 0);
 	free(l);
 	return NULL;
+}
+
+/* Sleeps until something is ready or a timer is due, and runs what it is for. */
+static void
+take_events(struct loop *l)
+{
+	bool uv_ready = l->fresh;
+	uv_update_time(&l->uv);
+	int timeout = l->stop || l->fresh ? 0 : uv_backend_timeout(&l->uv);
+	int n = epoll_wait(l->epoll, l->events, EVENTS_MAX, timeout);
+	check(n >= 0 || errno == EINTR);
+	uv_update_time(&l->uv);
+	for (int i = 0; i < n; i++) {
+		if (l->events[i].data.ptr)
+			loop_io_event(l->events[i].data.ptr, l->events[i].events);
+		else
+			uv_ready = true;
+	}
+	/* What libuv has due or must close makes the timeout 0, if not in this turn then next. */
+	if (uv_ready || timeout == 0 || n <= 0) {
+		l->fresh = false;
+		uv_run(&l->uv, UV_RUN_NOWAIT);
+	}
+	loop_io_reap(l);
 }
 
 void
@@ -55,7 +85,12 @@ loop_run(struct loop *l)
 {
 	check(!l->running);
 	l->running = true;
-	uv_run(&l->uv, UV_RUN_DEFAULT);
+	while (!l->stop) {
+		end_turn(l);
+		loop_io_arm_all(l);
+		take_events(l);
+	}
+	l->stop = false;
 	end_turn(l); /* the turn that stopped it ended without one */
 	l->running = false;
 }
@@ -63,7 +98,7 @@ loop_run(struct loop *l)
 void
 loop_stop(struct loop *l)
 {
-	uv_stop(&l->uv);
+	l->stop = true;
 }
 
 void

@@ -1,5 +1,5 @@
 /*
- * loop: the event loop of a role; a thin seam over libuv, which no other room sees.
+ * loop: the event loop of a role; a thin seam over epoll and libuv, which no other room sees.
  *
  * Callbacks run on the thread that called loop_run(). Handles are heap objects with one
  * owner; X_free(NULL) is allowed, freeing inside any callback is allowed, and a freed handle's
@@ -46,13 +46,17 @@ void loop_defer_add(struct loop *l, struct loop_defer *d); /* already in: nothin
 void loop_defer_del(struct loop_defer *d);                 /* not in: nothing happens */
 int64_t loop_now(struct loop *l);       /* monotonic milliseconds, as of this turn */
 
-/* Watch fd (made non-blocking). NULL with errno set on failure. Nothing is watched until
- * loop_io_want(), which costs nothing when the mask does not change. The owner frees the watch
- * before it closes the fd. LOOP_GONE comes once, with whatever else is ready, when the peer has
+/* Watch fd, which is non-blocking or used as if it were (MSG_DONTWAIT). NULL with errno set on
+ * failure. Nothing is told before loop_io_want(), which costs no system call unless it asks for
+ * more than ever before, or stops asking for what then comes. The owner frees the watch before
+ * it closes the fd. LOOP_GONE comes once, with whatever else is ready, when the peer has
  * closed at least its writing half or the connection broke: a read or write then tells which. */
 struct loop_io *loop_io_new(struct loop *l, int fd, loop_io_fn *fn, void *arg);
 void loop_io_want(struct loop_io *io, unsigned events);
 struct loop_io *loop_io_free(struct loop_io *io);
+/* Frees the watch and closes its descriptor, of which no other copy is open in any process (the
+ * kernel would go on watching that): one system call less for each connection. */
+struct loop_io *loop_io_close(struct loop_io *io);
 
 struct loop_timer *loop_timer_new(struct loop *l, loop_fn *fn, void *arg);
 void loop_timer_set(struct loop_timer *t, int64_t in_ms, int64_t repeat_ms); /* repeat 0: once */
