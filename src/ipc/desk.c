@@ -17,6 +17,7 @@ struct desk_chan {
 	struct list node;
 	struct desk *desk;
 	struct chan *chan;
+	uint64_t number;
 	struct desk_ask *ask; /* the open question, or NULL */
 };
 
@@ -25,6 +26,7 @@ struct desk_ask {
 	struct desk_chan *from; /* NULL: the asker is gone */
 	struct list node;       /* desk->asks */
 	uint64_t id;
+	int fd; /* that came with it, or -1 */
 	void (*room)(void *arg);
 	void *room_arg;
 };
@@ -36,6 +38,7 @@ struct desk {
 	void *arg;
 	struct list chans, asks;
 	size_t n_chans, n_asks;
+	uint64_t last_number;
 };
 
 struct desk *
@@ -133,12 +136,14 @@ breach(struct desk_chan *dc, const char *why)
 
 /* What is wrong with a question, or NULL. */
 static const char *
-fault_of(const struct desk *d, const struct desk_op *op, const struct msg_ask *m)
+fault_of(const struct desk *d, const struct desk_op *op, const struct msg_ask *m, bool with_fd)
 {
 	const struct ipc_op *known = ipc_op_find(m->op);
 	if (!op || !known || known->role != d->role)
 		return "is not answered here; this command and the server may be of different "
 		       "versions";
+	if (known->fd != with_fd)
+		return with_fd ? "takes no descriptor" : "needs a descriptor";
 	if (m->n < known->min_args || m->n > known->max_args)
 		return "takes another number of arguments";
 	for (size_t i = 0; i < m->n; i++)
@@ -148,29 +153,34 @@ fault_of(const struct desk *d, const struct desk_op *op, const struct msg_ask *m
 }
 
 static struct desk_ask *
-ask_new(struct desk_chan *dc, uint64_t id)
+ask_new(struct desk_chan *dc, uint64_t id, int fd)
 {
 	struct desk *d = dc->desk;
 	struct desk_ask *a = xalloc(sizeof(*a));
-	*a = (struct desk_ask){ .desk = d, .from = dc, .id = id };
+	*a = (struct desk_ask){ .desk = d, .from = dc, .id = id, .fd = fd };
 	list_add_tail(&d->asks, &a->node);
 	d->n_asks++;
 	dc->ask = a;
 	return a;
 }
 
+/* Takes the frame's descriptor over. */
 static void
 on_ask(struct desk_chan *dc, const struct ipc_frame *f)
 {
 	struct desk *d = dc->desk;
 	struct msg_ask m;
-	if (dc->ask)
-		return breach(dc, "a second question before the answer to the first");
-	if (!msg_ask_get(f->body, &m))
-		return breach(dc, "malformed question");
-	struct desk_ask *a = ask_new(dc, f->id);
+	const char *why = dc->ask ? "a second question before the answer to the first"
+	                  : !msg_ask_get(f->body, &m) ? "malformed question"
+	                                              : NULL;
+	if (why) {
+		if (f->fd >= 0)
+			close(f->fd);
+		return breach(dc, why);
+	}
+	struct desk_ask *a = ask_new(dc, f->id, f->fd);
 	const struct desk_op *op = find_op(d, m.op);
-	const char *fault = fault_of(d, op, &m);
+	const char *fault = fault_of(d, op, &m, f->fd >= 0);
 	if (fault) {
 		desk_done(a, CTL_INVALID, "%s: \"" STR_FMT "\" %s", ipc_role_name[d->role],
 		    STR_ARG(str_first(m.op, 32)), fault);
@@ -190,11 +200,11 @@ static void
 on_frame(void *arg, struct chan *c, const struct ipc_frame *f)
 {
 	struct desk_chan *dc = arg;
+	if (f->type == IPC_ASK || f->type == IPC_ASK_FD)
+		return on_ask(dc, f);
 	if (f->fd >= 0)
 		close(f->fd);
-	if (f->type != IPC_ASK || f->fd >= 0)
-		return breach(dc, "not a question");
-	on_ask(dc, f);
+	breach(dc, "not a question");
 }
 
 static void
@@ -225,7 +235,7 @@ desk_take(struct desk *d, int fd)
 		return;
 	}
 	struct desk_chan *dc = xalloc(sizeof(*dc));
-	*dc = (struct desk_chan){ .desk = d };
+	*dc = (struct desk_chan){ .desk = d, .number = ++d->last_number };
 	dc->chan = chan_new(d->loop, fd, &handler, dc);
 	if (!dc->chan) {
 		LOG(LOG_WARN, 0, "command-refused", LOGZ("why", strerror(errno)));
@@ -272,6 +282,31 @@ desk_gone(const struct desk_ask *a)
 	return !a->from;
 }
 
+uint64_t
+desk_asker(const struct desk_ask *a)
+{
+	return a->from ? a->from->number : 0;
+}
+
+bool
+desk_asker_here(const struct desk *d, uint64_t asker)
+{
+	list_each(n, &d->chans)
+	{
+		if (list_entry(n, struct desk_chan, node)->number == asker)
+			return true;
+	}
+	return false;
+}
+
+int
+desk_take_fd(struct desk_ask *a)
+{
+	int fd = a->fd;
+	a->fd = -1;
+	return fd;
+}
+
 void
 desk_done(struct desk_ask *a, enum ctl_code code, const char *fmt, ...)
 {
@@ -290,6 +325,8 @@ desk_done(struct desk_ask *a, enum ctl_code code, const char *fmt, ...)
 		list_del(&a->node);
 		a->desk->n_asks--;
 	}
+	if (a->fd >= 0)
+		close(a->fd);
 	buf_done(&text);
 	buf_done(&b);
 	free(a);

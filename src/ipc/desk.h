@@ -48,5 +48,12 @@ void desk_row(struct desk_ask *a, const struct str *field, size_t n);
 bool desk_full(const struct desk_ask *a);
 void desk_on_room(struct desk_ask *a, void (*fn)(void *arg), void *arg); /* once */
 bool desk_gone(const struct desk_ask *a);
+/* The asker's channel, for what is to live no longer than it: the same number for all questions
+ * on it, never given to another; 0 when it is gone. */
+uint64_t desk_asker(const struct desk_ask *a);
+bool desk_asker_here(const struct desk *d, uint64_t asker);
+/* The descriptor that came with a question whose row in ipc_ops has `fd`: now the caller's to
+ * close. -1 when it was taken before; what is not taken is closed at the end. */
+int desk_take_fd(struct desk_ask *a);
 /* Ends the question; a is gone afterwards. The text says what happened and what to do. */
 void desk_done(struct desk_ask *a, enum ctl_code code, const char *fmt, ...) PRINTF(3, 4);

@@ -38,6 +38,7 @@ static const struct frame_type types[] = {
 	[IPC_ASK] = { "ask", IPC_BODY_MAX, false },
 	[IPC_ROW] = { "row", IPC_BODY_MAX, false },
 	[IPC_DONE] = { "done", DONE_MAX, false },
+	[IPC_ASK_FD] = { "ask-fd", IPC_BODY_MAX, true },
 };
 
 const struct frame_type *

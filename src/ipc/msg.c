@@ -28,6 +28,12 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 	[STATUS_LOGINS] = "logins",
 	[STATUS_LOGINS_FAILED] = "logins_failed",
 	[STATUS_LOG_DROPPED] = "log_dropped",
+	[STATUS_CONNECTIONS_MAX] = "connections_max",
+	[STATUS_LOG_SIZE] = "log_size",
+	[STATUS_LOG_LIVE] = "log_live",
+	[STATUS_COMPACTIONS] = "compactions",
+	[STATUS_CHECKPOINTS] = "checkpoints",
+	[STATUS_RESERVE] = "reserve",
 };
 
 #define LAYERS_ALL (2u * LAYER_NO_DUMP - 1)

@@ -54,6 +54,7 @@ enum ipc_type {
 	IPC_ASK,            /* id; body: msg_ask */
 	IPC_ROW,            /* id; body: msg_row: one answer row, more may follow */
 	IPC_DONE,           /* id; body: msg_done: end of the answer */
+	IPC_ASK_FD,         /* IPC_ASK with a descriptor, for the questions that take one */
 };
 
 struct msg_setup {
@@ -103,6 +104,12 @@ enum status_key {
 	STATUS_LOGINS,           /* passwords checked */
 	STATUS_LOGINS_FAILED,
 	STATUS_LOG_DROPPED,
+	STATUS_CONNECTIONS_MAX,  /* that the limits of configuration and system allow at once */
+	STATUS_LOG_SIZE,         /* octets of the log, up to where it is written */
+	STATUS_LOG_LIVE,         /* of that, octets that are needed; a moment old */
+	STATUS_COMPACTIONS,      /* segments that were freed */
+	STATUS_CHECKPOINTS,
+	STATUS_RESERVE,          /* 1; 0: the index has used up its reserve, no mail is accepted */
 	STATUS_KEY_COUNT
 };
 extern const char *const status_key_name[STATUS_KEY_COUNT];

@@ -5,10 +5,12 @@
 	"role index pid state layers uid restarts uptime_ms "                                      \
 	"connections connections_all letters refused directory groups group_letters "              \
 	"durable_lsn applied_lsn segments space_free accounts body_memory index_commits "          \
-	"logins logins_failed log_dropped"
+	"logins logins_failed log_dropped connections_max "                                        \
+	"log_size log_live compactions checkpoints reserve"
 
 const struct ipc_op ipc_ops[] = {
 	{ "status", ROLE_PARENT, 0, 0, STATUS_FIELDS },
+	{ "listeners", ROLE_PARENT, 0, 0, "protocol address port" },
 	{ "reload", ROLE_PARENT, 0, 0, "" },
 	{ "stop", ROLE_PARENT, 0, 0, "" },
 
@@ -21,9 +23,18 @@ const struct ipc_op ipc_ops[] = {
 	{ "alias.add", ROLE_STORE, 2, 2, "" },
 	{ "alias.remove", ROLE_STORE, 1, 1, "" },
 	{ "alias.list", ROLE_STORE, 0, 0, "address members source" },
+	{ "mailbox.delete", ROLE_STORE, 4, 4, "letters octets uid" },
+	{ "backup.begin", ROLE_STORE, 0, 0, "store lsn" },
+	{ "backup.hold", ROLE_STORE, 0, 0, "seconds" },
+	{ "backup.end", ROLE_STORE, 0, 0, "" },
+	{ "import.open", ROLE_STORE, 3, 3, "account mailbox made" },
+	{ "import.marks", ROLE_STORE, 3, 3, "position keys" },
+	{ "import.forget", ROLE_STORE, 3, 3, "" },
+	{ "import.letters", ROLE_STORE, 4, 4, "letters octets known", true },
 
 	{ "mailbox.list", ROLE_READER, 1, 1, "name messages bytes uidnext uidvalidity modseq" },
-	{ "mailbox.show", ROLE_READER, 2, 2, "uid time_ms size letter return_path from subject" },
+	{ "mailbox.show", ROLE_READER, 2, 2,
+	    "uid time_ms size letter return_path from subject flags" },
 	{ "mailbox.read", ROLE_READER, 3, 3, "chunk" },
 	{ "mailbox.export", ROLE_READER, 2, 2, "kind uid time_ms size return_path" },
 	{ "trace", ROLE_READER, 1, 1, "letter session time_ms qid from rcpts history" },

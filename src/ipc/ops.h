@@ -5,13 +5,24 @@
  *
  *   parent  status            -> role index pid state layers uid restarts uptime_ms, then one
  *                                field per enum status_key ("" when the role has no such counter)
+ *           listeners         -> protocol address port ("" for a unix socket)
  *           reload, stop
  *   store   domain.add D, domain.remove D, domain.list            -> domain source(store|config)
  *           user.add ADDR, user.remove ADDR, user.list            -> address account
  *           alias.add ADDR MEMBERS(one a line), alias.remove ADDR -
  *           alias.list                                            -> address members source
+ *           mailbox.delete ADDR NAME UIDS BEFORE_MS -> letters octets uid (at intervals; sums)
+ *           backup.begin -> store lsn (roles/store/backup_op.c)
+ *           backup.hold -> seconds until it must be said again; backup.end
+ *           import.open ADDR NAME CREATE("1": make it) -> account mailbox made
+ *           import.marks ACCOUNT MAILBOX JOB(32 hex digits) -> position, keys (16 octets each) of
+ *                                some of the job's marks; many rows
+ *           import.forget ACCOUNT MAILBOX JOB
+ *           import.letters ACCOUNT MAILBOX JOB("" none) SOURCE, with a pack (ipc/pack.h)
+ *                                -> letters octets known
  *   reader  mailbox.list ADDR         -> name messages bytes uidnext uidvalidity modseq
- *           mailbox.show ADDR NAME    -> uid time_ms size letter return_path from subject
+ *           mailbox.show ADDR NAME    -> uid time_ms size letter return_path from subject flags
+ *                                        (of SRFTD: seen, answered, flagged, deleted, draft)
  *           mailbox.read ADDR NAME UID -> chunk (up to 64 KiB each)
  *           mailbox.export ADDR NAME  -> "L" uid time_ms size return_path, then "D" chunk ...
  *           trace ID                  -> letter session time_ms qid from rcpts history
@@ -26,6 +37,7 @@
 #include "base/str.h"
 #include "ipc/msg.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct ipc_op {
@@ -33,6 +45,7 @@ struct ipc_op {
 	enum ipc_role role;
 	uint16_t min_args, max_args;
 	const char *fields; /* space-separated names of the row's fields; "" for none */
+	bool fd;            /* is asked with a descriptor */
 };
 extern const struct ipc_op ipc_ops[]; /* ends with name NULL */
 const struct ipc_op *ipc_op_find(struct str name);
