@@ -115,9 +115,15 @@ from_clause(struct fold *f, const struct received *r)
 	buf_putz(&f->word, "from ");
 	if (r->helo.len)
 		put_token(&f->word, r->helo);
-	else
+	else if (r->peer_ip.len)
 		put_literal(&f->word, r->peer_ip);
+	else
+		buf_putz(&f->word, "localhost");
 	fold_word(f, false);
+	if (r->peer_ip.len == 0) {
+		comment(f, "", STR("unix socket"));
+		return;
+	}
 	buf_putc(&f->word, '(');
 	if (r->peer_name.len) {
 		put_comment(&f->word, r->peer_name);

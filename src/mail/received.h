@@ -14,7 +14,7 @@
 struct received {
 	struct str helo;       /* as the peer said it, or empty */
 	struct str peer_name;  /* verified reverse name, or empty */
-	struct str peer_ip;    /* text; IPv6 without the IPv6: tag */
+	struct str peer_ip;    /* text; IPv6 without the IPv6: tag; empty: it came by a unix socket */
 	struct str by;         /* our host name */
 	struct str with;       /* SMTP, ESMTP, UTF8SMTP, ... RFC 5321 4.4, RFC 3848, RFC 6531 4.3 */
 	struct str id;         /* queue id */

@@ -40,6 +40,15 @@ static const struct {
 	    "Received: from [IPv6:2001:db8::1] ([IPv6:2001:db8::1])\r\n"
 	    "\tby mx.example.com with SMTP id 1;\r\n"
 	    "\t" DATE "\r\n" },
+	/* it came by a unix socket */
+	{ { .helo = S("relay.example"), .by = S("a"), .with = S("LMTP"), .id = S("1"), .sec = SEC },
+	    "Received: from relay.example (unix socket)\r\n"
+	    "\tby a with LMTP id 1;\r\n"
+	    "\t" DATE "\r\n" },
+	{ { .by = S("a"), .with = S("LMTP"), .id = S("1"), .sec = SEC },
+	    "Received: from localhost (unix socket)\r\n"
+	    "\tby a with LMTP id 1;\r\n"
+	    "\t" DATE "\r\n" },
 	{ { .helo = S("[192.0.2.1]"),
 	      .peer_ip = S("192.0.2.1"),
 	      .by = S("a"),
