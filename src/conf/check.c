@@ -40,6 +40,10 @@ who(const struct checker *ck, const struct conf_listener *l, char name[96])
 	bool v6 = strchr(l->address, ':') != NULL;
 	if (l == &ck->c->defaults)
 		return "all listeners";
+	if (conf_unix_path(l)) {
+		snprintf(name, 96, "listener %s", l->address);
+		return name;
+	}
 	snprintf(name, 96, "listener %s%s%s:%" PRIu64, v6 ? "[" : "", l->address, v6 ? "]" : "",
 	    l->port);
 	return name;
@@ -111,12 +115,6 @@ check_whole(struct checker *ck)
 }
 
 static bool
-same_place(const struct conf_listener *a, const struct conf_listener *b)
-{
-	return a->port == b->port && strcmp(a->address, b->address) == 0;
-}
-
-static bool
 is_everyone(struct str cidrs)
 {
 	while (cidrs.len) {
@@ -128,6 +126,45 @@ is_everyone(struct str cidrs)
 	return false;
 }
 
+static bool
+is_loopback(const char *address)
+{
+	return str_starts(str_of(address), STR("127.")) || strcmp(address, "::1") == 0;
+}
+
+static void
+check_unix(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	size_t n = strlen(l->socket_mode);
+	if (!conf_is_lmtp(l))
+		wrong(ck,
+		    "%s: at a unix socket only lmtp is spoken; write protocol = \"lmtp\"; or "
+		    "an IP address",
+		    w);
+	if (n && strchr("2367", l->socket_mode[n - 1]))
+		odd(ck, "%s: with socket.mode %s every account of this machine may deliver", w,
+		    l->socket_mode);
+}
+
+static void
+check_lmtp(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	if (strcmp(l->dialect, "rfc") != 0 && strcmp(l->dialect, ck->c->defaults.dialect) != 0)
+		odd(ck, "%s: dialect has no effect: lmtp is worded as in the rfc dialect", w);
+	if (conf_unix_path(l))
+		return;
+	if (l->port == 25 || l->stands_for == 25)
+		wrong(ck,
+		    "%s: LMTP must not be used at port 25 (RFC 2033 5); write port = 24, or "
+		    "address = \"unix:/run/pennypost/lmtp\"",
+		    w);
+	if (!is_loopback(l->address) && l->relay_ip[0] == '\0')
+		odd(ck,
+		    "%s: LMTP is answered to this machine only; name the networks that may "
+		    "deliver in relay_ip, or listen at 127.0.0.1",
+		    w);
+}
+
 static void
 check_listener(struct checker *ck, const struct conf_listener *l)
 {
@@ -136,6 +173,10 @@ check_listener(struct checker *ck, const struct conf_listener *l)
 	const char *w = who(ck, l, name);
 	snprintf(lead, sizeof lead, "%s: ", w);
 	check_later(ck, l, true, lead);
+	if (conf_unix_path(l))
+		check_unix(ck, l, w);
+	if (conf_is_lmtp(l))
+		check_lmtp(ck, l, w);
 	if (is_everyone(str_of(l->relay_ip)))
 		odd(ck, "%s: relay_ip covers the whole internet; name your own networks", w);
 	if (strcmp(l->helo_check, "dns") == 0)
@@ -155,7 +196,12 @@ conf_check(struct conf *c, struct buf *err, struct buf *warnings)
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		check_listener(&ck, &c->listeners[i]);
 		for (size_t j = 0; j < i; j++)
-			if (same_place(&c->listeners[i], &c->listeners[j]))
+			if (!conf_same_place(&c->listeners[i], &c->listeners[j]))
+				continue;
+			else if (conf_unix_path(&c->listeners[i]))
+				wrong(&ck, "two listeners at %s; remove one of them",
+				    c->listeners[i].address);
+			else
 				wrong(&ck,
 				    "two listeners at %s port %" PRIu64 "; remove one of them",
 				    c->listeners[i].address, c->listeners[i].port);

@@ -136,6 +136,31 @@ conf_settle(struct conf *c)
 }
 
 bool
+conf_is_lmtp(const struct conf_listener *l)
+{
+	return strcmp(l->protocol, "lmtp") == 0;
+}
+
+const char *
+conf_unix_path(const struct conf_listener *l)
+{
+	struct str rest = str_of(l->address);
+	return str_starts(rest, STR("unix:")) ? l->address + 5 : NULL;
+}
+
+bool
+conf_same_place(const struct conf_listener *a, const struct conf_listener *b)
+{
+	return strcmp(a->address, b->address) == 0 && (a->port == b->port || conf_unix_path(a));
+}
+
+uint64_t
+conf_files_wanted(const struct conf *c)
+{
+	return MIN(c->limit_conns_total, (uint64_t)CONF_CONNS_SANE) + CONF_SPARE_FILES;
+}
+
+bool
 conf_bare_lf_session(const struct conf_listener *l)
 {
 	static const uint64_t trusted[] = { 465, 587, 143, 110, 993, 995 };

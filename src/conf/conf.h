@@ -21,14 +21,17 @@
 
 #define CONF_OFF UINT64_MAX /* a limit that is "off" */
 #define CONF_TEXT_MAX 4096
+#define CONF_SPARE_FILES 200         /* a front's descriptors beside its connections */
+#define CONF_CONNS_SANE 1000000      /* no front makes room for more */
 
 /* One listener: a socket and how its sessions behave. */
 struct conf_listener {
-	char *address; /* "127.0.0.1", "::1", "*" */
+	char *address; /* "127.0.0.1", "::1", "*", "unix:PATH" */
 	uint64_t port;
 	uint64_t
 	    stands_for; /* the well-known port this one stands for (lab: N+25 for 25); 0: its own */
-	char *protocol; /* "smtp" */
+	char *protocol; /* "smtp", "lmtp" */
+	char *socket_mode, *socket_user, *socket_group; /* of a unix socket */
 	char *dialect;  /* "rfc" */
 	char *host, *ehlo_host, *hub_host;
 	char *client_ip, *client_name; /* lab only */
@@ -98,6 +101,7 @@ struct conf {
 		char *text;
 	} * dialects; /* dialect_dir's files, read by parent */
 	size_t n_dialects;
+	bool unread; /* conf_load() found no text it could take apart: nothing else is worth saying */
 };
 
 struct conf *conf_new(void); /* all defaults, no listener */
@@ -114,6 +118,14 @@ struct conf_listener *conf_listener_add(
     struct conf *c, const char *address, uint64_t port, const char *protocol);
 /* Whether a session here may end its lines in a bare LF (R-EOL): bare_lf, or by port when auto. */
 bool conf_bare_lf_session(const struct conf_listener *l);
+
+bool conf_is_lmtp(const struct conf_listener *l);
+/* The path of a unix socket as written, or NULL: a TCP listener. */
+const char *conf_unix_path(const struct conf_listener *l);
+/* The same socket, as far as the text of its address tells. */
+bool conf_same_place(const struct conf_listener *a, const struct conf_listener *b);
+/* What a file descriptor limit must allow so that one process can hold every connection. */
+uint64_t conf_files_wanted(const struct conf *c);
 
 /* Checks across keys (lab-only keys outside lab, no listener, ...). Whether dialects exist is
  * for the caller to check with dialect_load(): that room is below this one. */

@@ -18,6 +18,7 @@
 #define CONF_DIALECT_MAX (256u << 10) /* octets of one of them */
 #define CONF_DEPTH_MAX 8              /* groups in groups */
 #define CONF_ADDRESS_MAX 320
+#define CONF_LMTP_PORT 24
 
 enum conf_type {
 	CONF_TEXT,
@@ -73,6 +74,8 @@ bool conf_good_address_or_empty(struct str v, const char **ret_want);
 bool conf_good_plus(struct str v, const char **ret_want);
 bool conf_good_dialect(struct str v, const char **ret_want);
 bool conf_good_account(struct str v, const char **ret_want);
+bool conf_good_account_or_empty(struct str v, const char **ret_want);
+bool conf_good_mode(struct str v, const char **ret_want); /* "0660" */
 bool conf_good_alias(struct str v);  /* local@domain or @domain */
 bool conf_good_member(struct str v); /* local@domain */
 

@@ -69,15 +69,34 @@ const struct conf_key conf_keys[] = {
 	/* Each listener, or all of them. */
 	{ "address", CONF_TEXT, CONF_LISTENER | CONF_PLACE, L(address), .def = "*",
 	    .good = conf_good_listen_address,
-	    .doc = "The IP address to listen at. *: every address of the machine." },
+	    .doc =
+		"The IP address to listen at. *: every address of the machine. unix: and a path "
+		"behind it: a unix socket there, for lmtp; a relative path starts from data_dir. "
+		"An lmtp listener for which nothing is written here listens at 127.0.0.1." },
 	{ "port", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(port), 1, 65535, .def = "25",
-	    .doc = "The TCP port to listen at." },
+	    .doc = "The TCP port to listen at; 24 for lmtp when nothing is written here. A unix "
+		   "socket has none." },
 	{ "stands_for", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(stands_for), 0, 65535,
 	    .def = "0",
 	    .doc = "The well-known port this listener stands for when it listens at another, as "
 		   "behind a redirect. 0: its own port." },
-	{ "protocol", CONF_CHOICE, CONF_LISTENER | CONF_PLACE, L(protocol), .choices = "smtp",
-	    .def = "smtp", .doc = "What is spoken there." },
+	{ "protocol", CONF_CHOICE, CONF_LISTENER | CONF_PLACE, L(protocol), .choices = "smtp lmtp",
+	    .def = "smtp",
+	    .doc =
+		"What is spoken there. lmtp is how another mail server on this machine or nearby "
+		"hands over mail for the mailboxes here: at a unix socket, or by TCP from this "
+		"machine and the networks of relay_ip. It has a reply for each recipient, and its "
+		"wording is that of the rfc dialect." },
+	{ "socket.mode", CONF_TEXT, CONF_LISTENER, L(socket_mode), .def = "0660",
+	    .good = conf_good_mode,
+	    .doc = "The rights of a unix socket, in octal. Who may write to it may deliver." },
+	{ "socket.user", CONF_TEXT, CONF_LISTENER, L(socket_user), .def = "",
+	    .good = conf_good_account_or_empty,
+	    .doc = "The account that owns a unix socket. Empty: the one that starts the server." },
+	{ "socket.group", CONF_TEXT, CONF_LISTENER, L(socket_group), .def = "",
+	    .good = conf_good_account_or_empty,
+	    .doc = "The group of a unix socket, such as postfix. Empty: that of the one who starts "
+		   "the server." },
 	{ "dialect", CONF_TEXT, CONF_LISTENER, L(dialect), .def = "rfc", .good = conf_good_dialect,
 	    .doc = "The wording of the replies and the EHLO list: a built-in dialect or one from "
 		   "dialect_dir." },
@@ -148,9 +167,11 @@ const struct conf_key conf_keys[] = {
 		   "587, 143, 110, 993 and 995 and in a lab that imitates another system, else "
 		   "reject." },
 	{ "relay_ip", CONF_TEXT, CONF_LISTENER, L(relay_ip), .def = "", .good = conf_good_cidrs,
-	    .doc = "Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
-		   "Letters from them are completed (see add_missing_headers). This version "
-		   "delivers only here, so they cannot send elsewhere yet." },
+	    .doc =
+		"Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
+		"Letters from them are completed (see add_missing_headers), and an lmtp listener "
+		"answers them. This version "
+		"delivers only here, so they cannot send elsewhere yet." },
 	{ "relay_sender", CONF_TEXT, CONF_LISTENER | CONF_LATER, L(relay_sender), .def = "",
 	    .doc = "Senders who may send to anywhere. Anybody can claim to be one of them." },
 	{ "ipmm", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(ipmm), .choices = YES_NO_DIALECT,
@@ -182,7 +203,7 @@ const struct conf_key conf_keys[] = {
 	    L(limit_msgs_per_session), 0, MAX_COUNT, .def = "off",
 	    .doc = "Letters in one session." },
 	{ "limit.rcpts_per_msg", CONF_NUMBER, CONF_LISTENER, L(limit_rcpts_per_msg), 0, RCPT_MAX,
-	    .def = "1000", .doc = "Recipients of one letter." },
+	    .def = "1000", .doc = "Recipients of one letter; with lmtp at most 1000." },
 	{ "limit.rcpts_per_hour", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
 	    L(limit_rcpts_per_hour), 0, MAX_COUNT, .def = "off",
 	    .doc = "Recipients that one address may name in an hour." },

@@ -223,6 +223,7 @@ syntax_error(struct loader *ld, const config_t *cfg)
 	buf_putf(ld->err, "%s:%d: %s; %s\n", file ? file : ld->name, config_error_line(cfg),
 	    text ? text : "error", instead);
 	ld->mistakes++;
+	ld->c->unread = true;
 }
 
 static void
@@ -276,12 +277,14 @@ conf_load_text(struct conf *c, const char *name, struct str text, struct buf *er
 		buf_putf(err, "%s:1: the file is over %u octets; move addresses to member files\n",
 		    name, CONF_FILE_MAX);
 		ld.mistakes++;
+		c->unread = true;
 	} else if (text.len && memchr(text.p, '\0', text.len)) {
 		buf_putf(err,
 		    "%s:1: the file holds a NUL octet, so it is no text; write it anew with an "
 		    "editor\n",
 		    name);
 		ld.mistakes++;
+		c->unread = true;
 	} else if (!config_read_string(&cfg, z.p)) {
 		syntax_error(&ld, &cfg);
 	} else {
@@ -300,6 +303,7 @@ conf_load(struct conf *c, const char *path, struct buf *err)
 	struct buf text = BUF_INIT(CONF_FILE_MAX);
 	bool ok = false;
 	int rc = file_read_all(path, CONF_FILE_MAX, &text);
+	c->unread = rc < 0;
 	if (rc < 0)
 		buf_putf(err, "%s: cannot be read: %s; name another file with --config\n", path,
 		    strerror(-rc));

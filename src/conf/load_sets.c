@@ -35,6 +35,23 @@ load_domains(struct loader *ld, const config_setting_t *s)
 	}
 }
 
+/* What is left out in an lmtp listener's group is not what SMTP would have. */
+static void
+settle_listener(struct loader *ld, const config_setting_t *s, struct conf_listener *l)
+{
+	const config_setting_t *port = config_setting_get_member(s, "port");
+	if (conf_unix_path(l) && port)
+		loader_mistake(ld, port, "a unix socket has no port; remove it");
+	if (!conf_is_lmtp(l))
+		return;
+	if (!port)
+		l->port = CONF_LMTP_PORT;
+	if (!config_setting_get_member(s, "address")) {
+		free(l->address);
+		l->address = xstrdup("127.0.0.1");
+	}
+}
+
 static void
 load_listener(struct loader *ld, const config_setting_t *s)
 {
@@ -45,6 +62,7 @@ load_listener(struct loader *ld, const config_setting_t *s)
 	} else {
 		struct conf_listener *l = conf_listener_add(ld->c, "*", 25, "smtp");
 		loader_group(ld, s, &(struct scope){ l, true }, "", 0);
+		settle_listener(ld, s, l);
 	}
 }
 

@@ -67,6 +67,8 @@ same_value(const struct conf_key *k, const void *a, const void *b)
 static bool
 is_shown(const struct show *s, const struct conf_key *k)
 {
+	if (s->inside && conf_unix_path(s->l) && strcmp(k->name, "port") == 0)
+		return false;
 	if (s->inside)
 		return (k->flags & CONF_LISTENER) &&
 		       ((k->flags & CONF_PLACE) || !same_value(k, s->l, &s->c->defaults));

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#define LISTEN_PATH_MAX 1024
 #define HUGE_RANGE (UINT64_C(1) << 50) /* a range that nobody needs to be told */
 
 static char **
@@ -303,7 +304,9 @@ bool
 conf_good_listen_address(struct str v, const char **ret_want)
 {
 	int bits;
-	*ret_want = "an IP address, such as 192.0.2.1 or ::1, or * for all";
+	*ret_want = "an IP address, such as 192.0.2.1 or ::1, * for all, or unix:/PATH";
+	if (str_starts(v, STR("unix:")))
+		return v.len > 5 && v.len <= LISTEN_PATH_MAX && v.p[v.len - 1] != '/';
 	return str_eq(v, STR("*")) || is_ip(v, &bits);
 }
 
@@ -391,4 +394,24 @@ conf_good_account(struct str v, const char **ret_want)
 {
 	*ret_want = "the name of a system account";
 	return v.len > 0 && v.len <= 32 && str_find_any(v, " \t/:@,") == v.len && v.p[0] > ' ';
+}
+
+bool
+conf_good_account_or_empty(struct str v, const char **ret_want)
+{
+	bool ok = conf_good_account(v, ret_want) || v.len == 0;
+	*ret_want = "the name or number of an account or a group of this system";
+	return ok;
+}
+
+bool
+conf_good_mode(struct str v, const char **ret_want)
+{
+	*ret_want = "rights in octal, such as 0660";
+	if (v.len < 3 || v.len > 4 || (v.len == 4 && v.p[0] != '0'))
+		return false;
+	for (size_t i = 0; i < v.len; i++)
+		if (v.p[i] < '0' || v.p[i] > '7')
+			return false;
+	return true;
 }

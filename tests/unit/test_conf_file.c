@@ -314,7 +314,70 @@ static const struct {
 	    "limit.mem_high has no effect" },
 	{ "hostname = \"a.b\"; listen = ( { port = 25; limit: { idle_seconds = 5; }; } );", NULL,
 	    "RFC 5321" },
+	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; port = 25; } );",
+	    "listener 127.0.0.1:25: LMTP must not be used at port 25", "" },
+	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; stands_for = 25; } );",
+	    "listener 127.0.0.1:24: LMTP must not be used at port 25", "" },
+	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; address = \"*\"; } );", NULL,
+	    "answered to this machine only" },
+	{ "hostname = \"a.b\"; listen = ( { address = \"unix:/a\"; } );",
+	    "listener unix:/a: at a unix socket only lmtp", "" },
+	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; address = \"unix:a\"; }, { "
+	  "protocol = \"lmtp\"; address = \"unix:a\"; } );",
+	    "two listeners at unix:a; remove one", "" },
+	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; address = \"unix:a\"; socket: { "
+	  "mode = \"0662\"; }; } );",
+	    NULL, "every account of this machine may deliver" },
 };
+
+static void
+listeners_for_lmtp(void **state)
+{
+	static const char text[] =
+	    "listen = ( { protocol = \"lmtp\"; }, { protocol = \"lmtp\"; address = \"unix:run/x\"; "
+	    "socket: { mode = \"600\"; user = \"mail\"; group = \"8\"; }; },"
+	    "{ protocol = \"lmtp\"; address = \"::1\"; port = 2424; } );";
+	struct conf *c = conf_new();
+	struct buf err = BUF_INIT(1 << 20), show = BUF_INIT(1 << 20);
+	assert_true(conf_load_text(c, "f", str_of(text), &err));
+	const struct conf_listener *l = c->listeners;
+	assert_string_equal(l[0].address, "127.0.0.1");
+	assert_int_equal(l[0].port, 24);
+	assert_null(conf_unix_path(&l[0]));
+	assert_string_equal(conf_unix_path(&l[1]), "run/x");
+	assert_string_equal(l[1].socket_mode, "600");
+	assert_string_equal(l[1].socket_group, "8");
+	assert_int_equal(l[2].port, 2424);
+	assert_true(conf_is_lmtp(&l[2]));
+	/* What is shown can be read again: a unix socket's port, which is nowhere, as well. */
+	conf_show(c, true, &show);
+	struct conf *again = conf_new();
+	assert_true(conf_load_text(again, "f", buf_str(&show), &err));
+	for (size_t i = 0; i < 3; i++)
+		assert_true(conf_same_place(&l[i], &again->listeners[i]));
+	conf_free(again);
+	conf_free(c);
+	buf_done(&err);
+	buf_done(&show);
+}
+
+static void
+says_when_nothing_was_read(void **state)
+{
+	static const struct {
+		const char *text;
+		bool unread;
+	} rows[] = { { "hostname = ", true }, { "hostname = 5;", false }, { "x = 1;", false },
+		{ "listen = ( { port = 25; );", true }, { "", false } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct conf *c = conf_new();
+		struct buf err = BUF_INIT(1 << 20);
+		(void)conf_load_text(c, "f", str_of(rows[i].text), &err);
+		assert_int_equal(c->unread, rows[i].unread);
+		conf_free(c);
+		buf_done(&err);
+	}
+}
 
 static void
 checks_the_whole(void **state)
@@ -347,6 +410,8 @@ main(void)
 		cmocka_unit_test(reads_files_beside_it),
 		cmocka_unit_test(shows_what_it_loads),
 		cmocka_unit_test(checks_the_whole),
+		cmocka_unit_test(listeners_for_lmtp),
+		cmocka_unit_test(says_when_nothing_was_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

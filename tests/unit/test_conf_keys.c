@@ -269,7 +269,7 @@ static void
 some_value(const struct conf_key *k, unsigned r, struct buf *out)
 {
 	static const char *const texts[] = { "", "a b", "x\\y", "\xc3\xa4=#", "10.0.0.1",
-		"mail.example.org", "*", "ann@example.org", "rfc", "+" };
+		"mail.example.org", "*", "ann@example.org", "rfc", "+", "0640" };
 	const char *want;
 	struct str rest = str_of(k->choices ? k->choices : ""), word;
 	switch (k->type) {
