@@ -1,8 +1,8 @@
 /*
- * The SMTP session: octet 0 chooses the configuration, the rest is what a peer sends. It is
- * played three times, whole, octet by octet and in uneven pieces; replies and letters must be
- * the same, every line of the replies must be a reply line, and no letter may hold what its
- * verdict forbids.
+ * The SMTP session: octet 0 chooses the configuration, octet 1 the protocol (LMTP when it is odd)
+ * and the rest is what a peer sends. It is played three times, whole, octet by octet and in uneven
+ * pieces; replies and letters must be the same, every line of the replies must be a reply line, and
+ * no letter may hold what its verdict forbids.
  */
 #include "dialect/dialect.h"
 #include "smtp/session.h"
@@ -18,17 +18,20 @@ struct play {
 	struct smtp_session s;
 	struct smtp_clock clock;
 	struct buf in, out, letters, body, history;
+	uint64_t owed; /* LMTP: replies that the letter must get */
+	size_t from;   /* where they begin */
 };
 
 static struct smtp_wording *wording;
 
 static struct smtp_conf
-conf_of(uint8_t bits)
+conf_of(uint8_t bits, uint8_t mode)
 {
 	return (struct smtp_conf){
 		.wording = wording,
 		.host = STR("mx.example.com"),
 		.max_size = bits & 1 ? 40 : 100000,
+		.lmtp = mode & 1,
 		.ehlo = true,
 		.require_helo = bits & 2,
 		.line_editing = bits & 4,
@@ -69,6 +72,29 @@ check_binary(const struct play *p)
 	}
 }
 
+/* LMTP: the host says something else of some. */
+static void
+outcomes(struct play *p)
+{
+	list_each(n, &p->s.txn->rcpts)
+	{
+		struct smtp_rcpt *r = list_entry(n, struct smtp_rcpt, node);
+		if (r->addr.local.len && r->addr.local.p[0] == 'f')
+			r->outcome = SMTP_RCPT_FULL;
+	}
+	p->owed = p->s.conf->lmtp ? p->s.txn->n_rcpt : 1;
+	p->from = p->out.len;
+}
+
+static void
+check_owed(const struct play *p)
+{
+	uint64_t lines = 0;
+	for (size_t i = p->from; i < p->out.len; i++)
+		lines += p->out.p[i] == '\n';
+	check(lines == p->owed);
+}
+
 static void
 answer(struct play *p)
 {
@@ -86,8 +112,12 @@ answer(struct play *p)
 		buf_puts(&p->letters, buf_str(&p->body));
 		buf_putz(&p->letters, "--\n");
 		buf_reset(&p->body);
+		outcomes(p);
 	}
+	bool letter = s->ask == SMTP_ASK_COMMIT;
 	check(smtp_session_answer(s, s->ask_no, &a, &p->clock, &p->out));
+	if (letter)
+		check_owed(p);
 }
 
 static bool
@@ -165,7 +195,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const size_t steps[] = { 1, 7 };
-	if (size == 0 || size > 8192)
+	if (size < 2 || size > 8192)
 		return 0;
 	if (!wording) {
 		struct buf err = BUF_INIT(65536);
@@ -173,8 +203,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check(wording);
 		buf_done(&err);
 	}
-	struct smtp_conf conf = conf_of(data[0]);
-	struct str in = str_n(data + 1, size - 1);
+	struct smtp_conf conf = conf_of(data[0], data[1]);
+	struct str in = str_n(data + 2, size - 2);
 	struct play whole, split;
 	play(&whole, &conf, in, in.len ? in.len : 1);
 	check_replies(buf_str(&whole.out));

@@ -175,15 +175,21 @@ down(_Atomic uint64_t *v)
 /* Where one connection is counted in our table. */
 struct seat {
 	struct place place;
-	struct slot *address; /* or NULL: not counted singly */
-	_Atomic uint64_t *listener;
+	struct slot *address;       /* or NULL: not counted singly */
+	_Atomic uint64_t *listener; /* or NULL: nowhere */
 };
+
+static _Atomic uint64_t *
+listener_count(struct tally *t, unsigned listener)
+{
+	check(listener <= TALLY_NOWHERE);
+	return listener == TALLY_NOWHERE ? NULL : &t->own->listener[listener];
+}
 
 static struct seat
 seat_of(struct tally *t, const struct tally_key *k, unsigned listener, bool make)
 {
-	check(listener < LISTENER_MAX);
-	struct seat s = { .place = place_of(k), .listener = &t->own->listener[listener] };
+	struct seat s = { .place = place_of(k), .listener = listener_count(t, listener) };
 	s.address = own_slot(t->own, &s.place, make);
 	return s;
 }
@@ -192,7 +198,8 @@ static void
 seat_leave(struct tally *t, const struct seat *s)
 {
 	down(&t->own->total);
-	down(s->listener);
+	if (s->listener)
+		down(s->listener);
 	if (s->address)
 		down(&s->address->count);
 }
@@ -214,6 +221,7 @@ enum tally_verdict
 tally_enter(struct tally *t, const struct tally_key *k, unsigned listener,
     const struct tally_limits *limits)
 {
+	check(listener < LISTENER_MAX);
 	struct seat s = seat_of(t, k, listener, true);
 	up(&t->own->total);
 	up(s.listener);
@@ -223,6 +231,16 @@ tally_enter(struct tally *t, const struct tally_key *k, unsigned listener,
 	if (v != TALLY_OK)
 		seat_leave(t, &s);
 	return v;
+}
+
+void
+tally_move(struct tally *t, unsigned from, unsigned to)
+{
+	_Atomic uint64_t *a = listener_count(t, from), *b = listener_count(t, to);
+	if (b)
+		up(b);
+	if (a)
+		down(a);
 }
 
 void

@@ -43,5 +43,8 @@ struct tally_limits {
  * checks: total, listener, address. */
 enum tally_verdict tally_enter(struct tally *t, const struct tally_key *k, unsigned listener,
     const struct tally_limits *limits);
+#define TALLY_NOWHERE LISTENER_MAX /* counted in all, and at no listener: its own is gone */
+/* A connection counts at another listener from now on: a reload gave it another number. */
+void tally_move(struct tally *t, unsigned from, unsigned to);
 void tally_leave(struct tally *t, const struct tally_key *k, unsigned listener);
 uint64_t tally_total(const struct tally *t);

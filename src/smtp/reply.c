@@ -34,11 +34,13 @@ const char *const smtp_qid_style_name[QID_STYLE_COUNT] = {
 /* Refusals are the rule and stand here as 0. */
 static const char class_of[SMTP_SITUATION_COUNT] = {
 	[SMTP_GREETING] = '2',
+	[SMTP_GREETING_LMTP] = '2',
 	[SMTP_HELO_OK] = '2',
 	[SMTP_MAIL_OK] = '2',
 	[SMTP_RCPT_OK] = '2',
 	[SMTP_RCPT_OK_QUEUE] = '2',
 	[SMTP_DATA_OK] = '2',
+	[SMTP_DATA_OK_LMTP] = '2',
 	[SMTP_BDAT_OK] = '2',
 	[SMTP_RSET_OK] = '2',
 	[SMTP_NOOP_OK] = '2',
@@ -75,6 +77,7 @@ static const char class_of[SMTP_SITUATION_COUNT] = {
 	[SMTP_MAIL_TOOMANY] = '4',
 	[SMTP_CMD_FLOOD] = '4',
 	[SMTP_GREETING_REJECT] = '5',
+	[SMTP_GREETING_LMTP_REJECT] = '5',
 	[SMTP_CONN_HTTP] = '5',
 };
 

@@ -16,6 +16,7 @@
 /* X(enumerator, "key in dialect files"). The list is the whole of rfc.dialect; a test compares. */
 #define SMTP_SITUATIONS(X) \
 	X(GREETING, "greeting") X(GREETING_REJECT, "greeting.reject") \
+	X(GREETING_LMTP, "greeting.lmtp") X(GREETING_LMTP_REJECT, "greeting.lmtp.reject") \
 	X(CONN_LIMIT_HOST, "conn.limit.host") X(CONN_LIMIT_TOTAL, "conn.limit.total") \
 	X(CONN_LIMIT_LISTENER, "conn.limit.listener") X(CONN_LIMIT_TLS, "conn.limit.tls") \
 	X(CONN_DISABLED, "conn.disabled") X(CONN_HTTP, "conn.http") X(SHUTDOWN, "shutdown") \
@@ -24,9 +25,10 @@
 	X(HELO_OK, "helo.ok") X(HELO_NOARG, "helo.noarg") X(HELO_BADARG, "helo.badarg") \
 	X(EHLO_NOARG, "ehlo.noarg") X(EHLO_BADARG, "ehlo.badarg") \
 	X(EHLO_DISABLED, "ehlo.disabled") \
+	X(LHLO_NOARG, "lhlo.noarg") X(LHLO_BADARG, "lhlo.badarg") \
 	X(MAIL_OK, "mail.ok") X(MAIL_SYNTAX, "mail.syntax") X(MAIL_BADADDR, "mail.badaddr") \
 	X(MAIL_NEEDUTF8, "mail.needutf8") X(MAIL_NESTED, "mail.nested") \
-	X(MAIL_NOHELO, "mail.nohelo") \
+	X(MAIL_NOHELO, "mail.nohelo") X(MAIL_NOLHLO, "mail.nolhlo") \
 	X(MAIL_BADPARAM, "mail.badparam") X(MAIL_BADVALUE, "mail.badvalue") \
 	X(MAIL_SIZE, "mail.size") \
 	X(MAIL_TOOMANY, "mail.toomany") X(MAIL_NEEDTLS, "mail.needtls") \
@@ -45,7 +47,7 @@
 	X(RCPT_TOOMANY, "rcpt.toomany") X(RCPT_RATE, "rcpt.rate") X(RCPT_LOOP, "rcpt.loop") \
 	X(DATA_GO, "data.go") X(DATA_ARGS, "data.args") X(DATA_NOMAIL, "data.nomail") \
 	X(DATA_NORCPT, "data.norcpt") X(DATA_NORCPT_VALID, "data.norcpt.valid") \
-	X(DATA_OK, "data.ok") \
+	X(DATA_OK, "data.ok") X(DATA_OK_LMTP, "data.ok.lmtp") \
 	X(DATA_TOOBIG, "data.toobig") X(DATA_HEADERTOOBIG, "data.headertoobig") \
 	X(DATA_HOPS, "data.hops") \
 	X(DATA_BARELF, "data.barelf") X(DATA_NUL, "data.nul") \

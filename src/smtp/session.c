@@ -71,6 +71,7 @@ smtp_txn_begin(struct smtp_turn *t)
 {
 	struct smtp_session *s = t->s;
 	check(!s->txn);
+	s->owed = 0;
 	s->txn = xalloc(sizeof(*s->txn));
 	arena_init(&s->txn->arena, SMTP_TXN_MAX);
 	list_init(&s->txn->rcpts);
@@ -306,7 +307,10 @@ smtp_session_shutdown(struct smtp_session *s, const struct smtp_clock *clock, st
 struct str
 smtp_session_with(const struct smtp_session *s)
 {
-	if (s->txn && s->txn->smtputf8)
+	bool utf8 = s->txn && s->txn->smtputf8;
+	if (s->conf->lmtp)
+		return utf8 ? STR("UTF8LMTP") : STR("LMTP");
+	if (utf8)
 		return STR("UTF8SMTP");
 	return s->esmtp ? STR("ESMTP") : STR("SMTP");
 }

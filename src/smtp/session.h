@@ -1,5 +1,5 @@
 /*
- * session: the server's side of one SMTP conversation (RFC 5321), without I/O.
+ * session: the server's side of one SMTP or LMTP conversation (RFC 5321, RFC 2033), without I/O.
  *
  * A plain struct: no descriptor, no loop, no callback, no clock but the one passed in. The host
  * feeds octets and the session appends replies to `out`, until it needs something only the host
@@ -20,6 +20,10 @@
  *
  * After smtp_session_answer(), smtp_session_timeout() and smtp_session_shutdown() step again at
  * once, even without input: what waits behind a refused DATA is noticed there (R-PIPE).
+ *
+ * LMTP (smtp_conf.lmtp) is the same conversation with LHLO, and with one reply to the letter for
+ * each recipient that was accepted, in the order of the RCPTs. The host's one answer holds for all
+ * of them; it may say otherwise of one in its smtp_rcpt.outcome before it answers.
  *
  * Replies to one call can be many times longer than its input (HELP, EHLO): the ceiling of
  * `out` is the host's guard against peers that never read; out->failed means: close.
@@ -52,6 +56,7 @@ struct smtp_conf {
 	const struct smtp_wording *wording;
 	struct str host, ehlo_host, hub_host; /* ehlo_host, hub_host: host when not set */
 	uint64_t max_size;
+	bool lmtp;                  /* LHLO and a reply per recipient, instead of HELO and EHLO */
 	bool ehlo;                  /* no: EHLO gets 500 */
 	bool require_helo;
 	bool helo_arg_optional;
@@ -103,6 +108,9 @@ struct smtp_rcpt {
 	struct str notify_text; /* as given */
 	struct str orcpt;       /* as given (checked xtext), or empty */
 	void *host_data;        /* the host's, e.g. what route said; in the arena or NULL */
+	/* LMTP: the host's word on this one alone, told while SMTP_ASK_COMMIT is open (a 2xx, 4xx
+	 * or 5xx situation); SMTP_NONE: what the answer says of all. */
+	enum smtp_situation outcome;
 };
 
 /* One letter under way: made at MAIL, destroyed by one function on every exit path. */
@@ -154,6 +162,7 @@ struct smtp_session {
 	struct smtp_private *priv; /* attached while there is input or a letter; NULL when idle */
 	int eol;                   /* undecided, CRLF session, LF session */
 	unsigned flags;
+	uint64_t owed;
 };
 
 enum smtp_step { SMTP_MORE, SMTP_ASK, SMTP_BODY, SMTP_DROP, SMTP_UPGRADE, SMTP_END };
@@ -192,5 +201,5 @@ int64_t smtp_session_deadline(const struct smtp_session *s);
 bool smtp_session_timeout(struct smtp_session *s, const struct smtp_clock *clock, struct buf *out);
 /* The server stops: 421 as soon as no letter is between its last octet and its answer. */
 void smtp_session_shutdown(struct smtp_session *s, const struct smtp_clock *clock, struct buf *out);
-/* "SMTP", "ESMTP", "UTF8SMTP", ... for Received (RFC 3848, RFC 6531 4.3). */
+/* "SMTP", "ESMTP", "UTF8SMTP", "LMTP", ... for Received (RFC 3848, RFC 6531 4.3). */
 struct str smtp_session_with(const struct smtp_session *s);

@@ -58,6 +58,24 @@ bdat_objection(const struct smtp_session *s, enum bdat_verdict v, const struct b
 	return over_size(s, b->size) ? SMTP_DATA_TOOBIG : SMTP_NONE;
 }
 
+/* RFC 2033 4.3: LAST has a reply for each recipient that was accepted, and none when there is
+ * none, also where an earlier chunk has ended the transaction. */
+static void
+chunk_say(struct smtp_turn *t, enum smtp_situation say, const struct smtp_vars *vars, bool last)
+{
+	struct smtp_session *s = t->s;
+	uint64_t n = s->txn ? s->txn->n_rcpt : s->owed;
+	if (s->conf->lmtp)
+		s->owed = last ? 0 : n;
+	if (!s->conf->lmtp || !last)
+		smtp_reply(t, say, vars);
+	else if (s->txn && n > 0)
+		smtp_reply_letter(t, say, vars);
+	else
+		while (n-- > 0 && s->phase != PHASE_CLOSED)
+			smtp_reply(t, say, vars);
+}
+
 /*
  * RFC 3030 2 and R-PIPE: the octets of a refused chunk are eaten. The transaction ends with it:
  * chunks that follow in the pipeline would else be taken for the whole letter.
@@ -68,7 +86,7 @@ bdat_refuse(struct smtp_turn *t, enum bdat_verdict v, enum smtp_situation say, b
 	struct smtp_session *s = t->s;
 	if (v == BDAT_UNKNOWN)
 		s->flags |= F_REFUSED;
-	smtp_reply(t, say, NULL);
+	chunk_say(t, say, NULL, v == BDAT_GOOD && smtp_priv(s)->bdat.last);
 	smtp_txn_end(t);
 	if (s->phase == PHASE_CLOSED)
 		return;
@@ -103,7 +121,11 @@ smtp_answer_data(struct smtp_turn *t, const struct smtp_answer *a)
 	struct smtp_private *p = smtp_priv(s);
 	bool chunks = s->txn->bdat;
 	if (a->situation != SMTP_NONE) {
-		smtp_reply_answer(t, a->situation, a);
+		struct smtp_vars vars = smtp_answer_vars(a);
+		if (chunks)
+			chunk_say(t, a->situation, &vars, p->bdat.last);
+		else
+			smtp_reply(t, a->situation, &vars);
 		if (chunks)
 			smtp_txn_end(t);
 		if (s->phase == PHASE_CLOSED)
@@ -178,7 +200,7 @@ letter_whole(struct smtp_turn *t)
 	if (no == SMTP_NONE) {
 		smtp_ask(t, SMTP_ASK_COMMIT);
 	} else {
-		smtp_reply(t, no, NULL);
+		smtp_reply_letter(t, no, NULL);
 		smtp_txn_end(t);
 	}
 }
@@ -196,7 +218,7 @@ smtp_answer_commit(struct smtp_turn *t, const struct smtp_answer *a)
 		s->delivered++;
 		s->last_inject = t->clock->now;
 	}
-	smtp_reply(t, a->situation == SMTP_NONE ? SMTP_DATA_OK : a->situation, &vars);
+	smtp_reply_letter(t, a->situation == SMTP_NONE ? SMTP_DATA_OK : a->situation, &vars);
 	smtp_txn_end(t);
 }
 

@@ -177,6 +177,7 @@ rcpt_new(struct smtp_txn *txn, struct str given, struct addr *to, const struct s
 	if (!r || !keep_addr(a, given, to, &r->as_given))
 		return NULL;
 	list_init(&r->node);
+	r->outcome = SMTP_NONE;
 	r->addr = *to;
 	r->notify = p->notify;
 	r->notify_text = keep(a, p->notify_text);

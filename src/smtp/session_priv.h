@@ -8,6 +8,9 @@
  * Every function that acts gets a turn: the session with what the host passed to this call.
  * The private part and the transaction attach when they are needed. The transaction ends in
  * smtp_txn_end() only; when the host must hear of it (SMTP_DROP) it stays until the next step.
+ *
+ * session->owed (LMTP): recipients of a letter of which a chunk was refused; the BDAT LAST that
+ * may be on its way has a reply for each of them.
  */
 #pragma once
 
@@ -98,6 +101,9 @@ void smtp_reply_arg(struct smtp_turn *t, enum smtp_situation s, struct str arg);
 void smtp_reply_hello(struct smtp_turn *t);
 /* A reply whose text is filled by an answer of the host. */
 void smtp_reply_answer(struct smtp_turn *t, enum smtp_situation s, const struct smtp_answer *a);
+/* The last word on the letter under way: one reply; in LMTP one for each accepted recipient (with
+ * SMTP_DATA_OK: what was said of that one). vars: what the texts may name, or NULL. */
+void smtp_reply_letter(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *vars);
 struct smtp_vars smtp_answer_vars(const struct smtp_answer *a);
 /* A line of the history: "c: ", "# " and so on; peer data comes out escaped. */
 void smtp_note(struct smtp_turn *t, const char *mark, struct str text);

@@ -5,7 +5,9 @@
 
 #include <stdio.h>
 
-#define SMTP_VERBS "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
+#define MAIL_VERBS "MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
+#define SMTP_VERBS "EHLO HELO " MAIL_VERBS
+#define LMTP_VERBS "LHLO " MAIL_VERBS
 
 static bool
 is_plain(struct str text)
@@ -167,7 +169,7 @@ vars_session(const struct smtp_turn *t, struct str *v)
 	v[SMTP_VAR_reason] = conf->disabled;
 	v[SMTP_VAR_mechs] = conf->mechs;
 	v[SMTP_VAR_sp] = STR(" ");
-	v[SMTP_VAR_verbs] = STR(SMTP_VERBS);
+	v[SMTP_VAR_verbs] = conf->lmtp ? STR(LMTP_VERBS) : STR(SMTP_VERBS);
 	if (s->txn) {
 		v[SMTP_VAR_from] = s->txn->from.whole;
 		v[SMTP_VAR_from_as_given] = s->txn->from_as_given;
@@ -209,11 +211,34 @@ account(struct smtp_turn *t, enum smtp_situation s)
 		smtp_close(t);
 }
 
+/* What is worded differently where LMTP is spoken. */
+static enum smtp_situation
+lmtp_situation(enum smtp_situation s)
+{
+	static const struct {
+		enum smtp_situation smtp, lmtp;
+	} rows[] = {
+		{ SMTP_GREETING, SMTP_GREETING_LMTP },
+		{ SMTP_GREETING_REJECT, SMTP_GREETING_LMTP_REJECT },
+		{ SMTP_EHLO_NOARG, SMTP_LHLO_NOARG },
+		{ SMTP_EHLO_BADARG, SMTP_LHLO_BADARG },
+		{ SMTP_MAIL_NOHELO, SMTP_MAIL_NOLHLO },
+		{ SMTP_DATA_NORCPT_VALID, SMTP_DATA_NORCPT }, /* RFC 2033 4.2: 503 */
+		{ SMTP_DATA_OK, SMTP_DATA_OK_LMTP },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].smtp == s)
+			return rows[i].lmtp;
+	return s;
+}
+
 void
 smtp_reply(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *extra)
 {
 	const struct smtp_wording *w = t->s->conf->wording;
 	size_t from = t->out->len;
+	if (t->s->conf->lmtp)
+		s = lmtp_situation(s);
 	if (str_find(w->reply[s], '$') == w->reply[s].len) {
 		smtp_reply_put(t->out, w, s, NULL);
 	} else {
@@ -231,6 +256,29 @@ smtp_reply_arg(struct smtp_turn *t, enum smtp_situation s, struct str arg)
 {
 	struct smtp_vars extra = { .v = { [SMTP_VAR_arg] = arg } };
 	smtp_reply(t, s, &extra);
+}
+
+/* RFC 2033 4.2, 4.3. What ends the session is said once. */
+void
+smtp_reply_letter(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *vars)
+{
+	struct smtp_txn *txn = t->s->txn;
+	if (!t->s->conf->lmtp || !txn || txn->n_rcpt == 0) {
+		smtp_reply(t, s, vars);
+		return;
+	}
+	struct smtp_vars each = vars ? *vars : (struct smtp_vars){ 0 };
+	list_each(n, &txn->rcpts)
+	{
+		const struct smtp_rcpt *r = list_entry(n, struct smtp_rcpt, node);
+		bool own = s == SMTP_DATA_OK && r->outcome != SMTP_NONE;
+		each.v[SMTP_VAR_to] = r->addr.whole;
+		each.v[SMTP_VAR_to_as_given] = r->as_given;
+		smtp_reply(t, own ? r->outcome : s, &each);
+		/* The transaction, and the list with it, may be gone behind a 421. */
+		if (t->s->phase == PHASE_CLOSED)
+			return;
+	}
 }
 
 struct smtp_vars

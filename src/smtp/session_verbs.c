@@ -3,7 +3,12 @@
 enum state { OUTSIDE, INSIDE, CHUNKS, STATES }; /* no transaction, one, BDAT has begun in it */
 #define HIDDEN "****"
 
-enum { NO_ARGUMENT = 1u << 0, NEEDS_HELLO = 1u << 1 };
+enum {
+	NO_ARGUMENT = 1u << 0,
+	NEEDS_HELLO = 1u << 1,
+	SMTP_ONLY = 1u << 2, /* unknown where LMTP is spoken, and the other way round: */
+	LMTP_ONLY = 1u << 3,
+};
 
 struct verb {
 	const char *name;
@@ -15,7 +20,7 @@ struct verb {
 	enum smtp_situation wrong[STATES]; /* said in this state; 0: the verb is allowed there */
 };
 
-static const struct verb *verb_find(struct str name);
+static const struct verb *verb_find(const struct smtp_session *s, struct str name);
 
 static bool
 is_domain(struct str arg, bool dot)
@@ -59,6 +64,7 @@ hello(struct smtp_turn *t, struct str arg, bool esmtp)
 		return;
 	}
 	smtp_txn_end(t);
+	s->owed = 0;
 	str_copy(s->helo, sizeof(s->helo), str_first(arg, sizeof(s->helo) - 1));
 	s->esmtp = esmtp;
 	s->hello = true;
@@ -84,9 +90,16 @@ run_ehlo(struct smtp_turn *t, struct str arg)
 }
 
 static void
+run_lhlo(struct smtp_turn *t, struct str arg)
+{
+	hello(t, arg, true);
+}
+
+static void
 run_rset(struct smtp_turn *t, struct str arg)
 {
 	smtp_txn_end(t);
+	t->s->owed = 0;
 	smtp_reply(t, SMTP_RSET_OK, NULL);
 }
 
@@ -112,7 +125,7 @@ run_help(struct smtp_turn *t, struct str arg)
 		smtp_reply(t, SMTP_HELP_OK, NULL);
 		return;
 	}
-	const struct verb *v = verb_find(arg);
+	const struct verb *v = verb_find(t->s, arg);
 	if (v && v->run)
 		smtp_reply_arg(t, SMTP_HELP_TOPIC, str_of(v->syntax));
 	else
@@ -199,8 +212,9 @@ run_etrn(struct smtp_turn *t, struct str arg)
 }
 
 static const struct verb verbs[] = {
-	{ "EHLO", "EHLO domain", run_ehlo },
-	{ "HELO", "HELO domain", run_helo },
+	{ "EHLO", "EHLO domain", run_ehlo, .flags = SMTP_ONLY }, /* RFC 2033 4.1 */
+	{ "HELO", "HELO domain", run_helo, .flags = SMTP_ONLY },
+	{ "LHLO", "LHLO domain", run_lhlo, .flags = LMTP_ONLY },
 	{ "MAIL", "MAIL FROM:<address> [SIZE=n] [BODY=type] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id]",
 	    smtp_mail, .flags = NEEDS_HELLO, .no_hello = SMTP_MAIL_NOHELO,
 	    .wrong = { [INSIDE] = SMTP_MAIL_NESTED, [CHUNKS] = SMTP_MAIL_NESTED } },
@@ -214,21 +228,23 @@ static const struct verb verbs[] = {
 	{ "EXPN", "EXPN list", run_expn },
 	{ "HELP", "HELP [command]", run_help },
 	{ "QUIT", "QUIT", run_quit, .flags = NO_ARGUMENT },
-	{ "ETRN", "ETRN node", run_etrn, .flags = NEEDS_HELLO, .no_hello = SMTP_CMD_NOHELO },
+	{ "ETRN", "ETRN node", run_etrn, .flags = NEEDS_HELLO | SMTP_ONLY,
+	    .no_hello = SMTP_CMD_NOHELO },
 	{ "AUTH", .say = SMTP_AUTH_DISABLED },
 	{ "STARTTLS", .say = SMTP_STARTTLS_NOTSUPPORTED },
-	{ "TURN", .say = SMTP_TURN_DENIED },
-	{ "ATRN", .say = SMTP_ATRN_NEEDAUTH },
+	{ "TURN", .say = SMTP_TURN_DENIED, .flags = SMTP_ONLY },
+	{ "ATRN", .say = SMTP_ATRN_NEEDAUTH, .flags = SMTP_ONLY },
 	{ "SEND", .say = SMTP_CMD_UNIMPL }, /* RFC 821; RFC 5321 F.6 */
 	{ "SOML", .say = SMTP_CMD_UNIMPL },
 	{ "SAML", .say = SMTP_CMD_UNIMPL },
 };
 
 static const struct verb *
-verb_find(struct str name)
+verb_find(const struct smtp_session *s, struct str name)
 {
+	unsigned other = s->conf->lmtp ? SMTP_ONLY : LMTP_ONLY;
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		if (str_ieq(name, str_of(verbs[i].name)))
+		if (!(verbs[i].flags & other) && str_ieq(name, str_of(verbs[i].name)))
 			return &verbs[i];
 	return NULL;
 }
@@ -260,7 +276,7 @@ smtp_note_line(struct smtp_turn *t, struct str line)
 		smtp_note(t, str_trim(rest).len ? "c (the secret left out): " : "c: ",
 		    str_first(line, line.len - rest.len));
 		t->s->flags |= F_AFTER_AUTH;
-	} else if ((t->s->flags & F_AFTER_AUTH) && !verb_find(word)) {
+	} else if ((t->s->flags & F_AFTER_AUTH) && !verb_find(t->s, word)) {
 		smtp_note(t, "c: ", STR(HIDDEN));
 	} else {
 		smtp_note(t, "c: ", line);
@@ -293,7 +309,7 @@ smtp_command(struct smtp_turn *t, struct str line)
 	struct str arg = line = str_trim(line);
 	struct str word = str_word(&arg);
 	arg = str_ltrim(arg);
-	const struct verb *v = verb_find(word);
+	const struct verb *v = verb_find(t->s, word);
 	bool secret = t->s->flags & F_AFTER_AUTH;
 	smtp_note_line(t, line);
 	if (!v || v->say != SMTP_AUTH_DISABLED)

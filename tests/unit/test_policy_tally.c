@@ -110,6 +110,32 @@ limits_across_fronts(void **state)
 	fronts_free(t, 3);
 }
 
+/* A reload gives listeners other numbers, or takes them away. */
+static void
+connections_move(void **state)
+{
+	struct tally t[2];
+	struct tally_key a = key_of("192.0.2.1");
+	struct tally_limits l = { OFF, 2, OFF };
+	fronts_new(t, 2);
+	assert_int_equal(tally_enter(&t[0], &a, 5, &l), TALLY_OK);
+	assert_int_equal(tally_enter(&t[1], &a, 5, &l), TALLY_OK);
+	tally_move(&t[0], 5, 3);
+	tally_move(&t[1], 5, 3);
+	assert_int_equal(tally_enter(&t[0], &a, 3, &l), TALLY_LISTENER);
+	assert_int_equal(tally_enter(&t[0], &a, 5, &l), TALLY_OK);
+	/* Its listener is gone: it still counts in all. */
+	tally_move(&t[0], 3, TALLY_NOWHERE);
+	assert_int_equal(tally_enter(&t[0], &a, 3, &l), TALLY_OK);
+	assert_int_equal(tally_total(&t[0]), 4);
+	tally_leave(&t[0], &a, TALLY_NOWHERE);
+	assert_int_equal(tally_total(&t[0]), 3);
+	tally_move(&t[0], TALLY_NOWHERE, TALLY_NOWHERE);
+	l = (struct tally_limits){ OFF, OFF, 3 };
+	assert_int_equal(tally_enter(&t[0], &a, 9, &l), TALLY_ADDRESS);
+	fronts_free(t, 2);
+}
+
 static void
 leave_never_underflows(void **state)
 {
@@ -278,6 +304,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys),
 		cmocka_unit_test(limits_across_fronts),
+		cmocka_unit_test(connections_move),
 		cmocka_unit_test(leave_never_underflows),
 		cmocka_unit_test(places_are_reused),
 		cmocka_unit_test(a_full_table_still_counts_the_total),

@@ -230,7 +230,8 @@ conv_configure(struct conv *c)
 	for (size_t i = 0; header(c, "@set ", i, &v); i++)
 		take_set(c, v);
 	c->skip |= header(c, "A: ", 0, &v) || header(c, "T: ", 0, &v) || header(c, "D: ", 0, &v);
-	c->skip |= !header(c, "@proto smtp", 0, &v);
+	conf->lmtp = header(c, "@proto lmtp", 0, &v);
+	c->skip |= !conf->lmtp && !header(c, "@proto smtp", 0, &v);
 	if (!header(c, "@input ", 0, &c->input))
 		c->input = STR("crlf");
 }

@@ -1,18 +1,7 @@
 /* Dialogues as rows: what the peer sends, what it reads, what the host is left with. */
-#include "kit/smtp_kit.h"
+#include "kit/dialogue_kit.h"
 
 static struct smtp_wording *rfc;
-
-struct row {
-	const char *name;
-	const char *say;     /* ends at NUL; n counts when it holds one */
-	const char *want;    /* reply lines, each by its beginning */
-	const char *letters; /* NULL: none */
-	unsigned drops;
-	bool ended;
-	void (*set)(struct smtp_conf *c);
-	size_t n;
-};
 
 static void
 lf_reject(struct smtp_conf *c)
@@ -98,8 +87,6 @@ small(struct smtp_conf *c)
 {
 	c->max_size = 10;
 }
-
-#define NUL_ROW(text) .say = text, .n = sizeof(text) - 1
 
 static const struct row rows[] = {
 	{ "a letter", TXN "DATA\r\nSubject: x\r\n\r\nhi\r\n.\r\nQUIT\r\n",
@@ -359,60 +346,11 @@ static const struct row rows[] = {
 	    "250-|250-|250 HELP|500 5.5.1 command not recognized: XY\r" },
 };
 
-static struct str
-row_input(const struct row *r)
-{
-	return str_n(r->say, r->n ? r->n : strlen(r->say));
-}
-
-static void
-row_open(struct kit *k, const struct row *r)
-{
-	kit_open(k, rfc);
-	if (r->set)
-		r->set(&k->conf);
-	kit_greet(k);
-}
-
-static void
-row_check(const struct row *r, struct kit *k, const struct kit *first)
-{
-	kit_expect_lines(r->name, buf_str(&k->out), r->want);
-	if (r->letters && !str_eq(buf_str(&k->letters), str_of(r->letters)))
-		fail_msg("%s: letters " STR_FMT, r->name, STR_ARG(buf_str(&k->letters)));
-	if (k->drops != r->drops || k->ended != r->ended)
-		fail_msg("%s: %u drops, %s", r->name, k->drops, k->ended ? "ended" : "open");
-	if (first && (!str_eq(buf_str(&k->out), buf_str(&first->out)) ||
-			 !str_eq(buf_str(&k->letters), buf_str(&first->letters))))
-		fail_msg("%s: depends on how the input was split", r->name);
-	if (!k->ended && !k->s.txn)
-		assert_null(k->s.priv);
-}
-
 static void
 dialogues(void **state)
 {
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct row *r = &rows[i];
-		struct str in = row_input(r);
-		struct kit whole, k;
-		row_open(&whole, r);
-		kit_push(&whole, in);
-		row_check(r, &whole, NULL);
-		row_open(&k, r);
-		for (size_t j = 0; j < in.len; j++)
-			kit_push(&k, str_n(in.p + j, 1));
-		row_check(r, &k, &whole);
-		kit_close(&k);
-		for (size_t j = 1; j < in.len; j++) {
-			row_open(&k, r);
-			kit_push(&k, str_first(in, j));
-			kit_push(&k, str_skip(in, j));
-			row_check(r, &k, &whole);
-			kit_close(&k);
-		}
-		kit_close(&whole);
-	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		row_play(&rows[i], rfc);
 }
 
 static int

@@ -126,6 +126,12 @@ kit_answer(struct kit *k)
 			buf_putz(&k->letters, "--\n");
 			k->commits++;
 		}
+		list_each(n, &s->txn->rcpts)
+		{
+			struct smtp_rcpt *r = list_entry(n, struct smtp_rcpt, node);
+			if (str_eq(r->addr.local, STR("full")))
+				r->outcome = SMTP_RCPT_FULL;
+		}
 		s->txn->host_data = NULL;
 		buf_reset(&k->body);
 	} else if (s->ask == SMTP_ASK_VRFY) {
