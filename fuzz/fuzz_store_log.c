@@ -18,7 +18,7 @@ repair(unsigned char *p, uint64_t lsn, uint64_t room)
 {
 	be32_put(p, FRAME_MAGIC);
 	p[4] = FRAME_VERSION;
-	p[5] = (unsigned char)(p[5] % 8);
+	p[5] = (unsigned char)(p[5] % FRAME_TYPES);
 	p[6] = p[7] = 0;
 	uint32_t len = be32_get(p + 8) % 4096;
 	be32_put(p + 8, len);
@@ -58,7 +58,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		intent_get(payload, &intent);
 		trace_payload_get(payload, &trace);
 		blob_record_get(payload, &blob);
+		struct snap_record snap;
+		struct checkpoint_record point;
+		struct batch_op op;
 		done_get(payload, &letter, &time_ms);
+		checkpoint_record_get(payload, &point);
+		if (snap_record_get(payload, &snap))
+			while (snap_record_next(&snap, &op))
+				;
 		off += frame_size(f.len);
 	}
 	free(seg);

@@ -21,9 +21,10 @@ index_feed(struct emb *e, struct group *g)
 	e->kept_bytes += g->part.buf.len;
 	if (g->applied.head)
 		e->ix_urgent = true;
-	if (was_idle || e->ix_urgent || e->ix_batches >= INDEX_BATCHES)
-		cond_signal(&e->ix_cond);
+	bool wake = was_idle || e->ix_urgent || e->ix_batches >= INDEX_BATCHES;
 	mutex_unlock(&e->m);
+	if (wake)
+		cond_signal(&e->ix_cond);
 }
 
 /* --- the caller's side --- */
@@ -53,6 +54,26 @@ struct applying {
 	uint64_t committed; /* up to here for good */
 };
 
+/* What compaction wants to know of a commit that is durable. */
+static void
+hand_over(struct emb *e)
+{
+	struct index *ix = &e->ix;
+	mutex_lock(&e->m);
+	e->checkpoint = ix->checkpoint;
+	e->max_blob = ix->max_blob;
+	if (ix->n_gone) {
+		if (e->cap_gone - e->n_gone < ix->n_gone) {
+			e->cap_gone = (e->n_gone + ix->n_gone) * 2;
+			e->gone = xrealloc(e->gone, e->cap_gone * sizeof(*e->gone));
+		}
+		memcpy(e->gone + e->n_gone, ix->gone, ix->n_gone * sizeof(*ix->gone));
+		e->n_gone += ix->n_gone;
+		ix->n_gone = 0;
+	}
+	mutex_unlock(&e->m);
+}
+
 static int
 commit(struct applying *a)
 {
@@ -63,6 +84,7 @@ commit(struct applying *a)
 	if (r < 0)
 		return r;
 	a->committed = a->done;
+	hand_over(a->e);
 	__atomic_add_fetch(&a->e->index_commits, 1, __ATOMIC_RELAXED);
 	return 0;
 }
@@ -207,7 +229,9 @@ index_main(void *arg)
 	for (struct group *last; (last = wait_for_work(e)) != NULL;) {
 		struct group *first = e->ix_head;
 		mutex_unlock(&e->m);
-		int r = broken ? -EIO : apply_groups(e, first, last, &done);
+		int r = broken ? -EIO : reserve_errno(e, apply_groups(e, first, last, &done));
+		if (r == -ENOSPC && reserve_release(e))
+			r = reserve_errno(e, apply_groups(e, first, last, &done));
 		if (r < 0 && !broken && !can_retry(r)) {
 			broken = true;
 			emb_poison(e, "writing the index", r);
@@ -222,7 +246,7 @@ index_main(void *arg)
 			retire(e, last, done, &posts);
 		}
 		mutex_unlock(&e->m);
-		store_post(e->store, &posts);
+		emb_post(e, &posts);
 		mutex_lock(&e->m);
 		if (r < 0 && e->ix_stop)
 			break;

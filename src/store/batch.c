@@ -2,6 +2,8 @@
 #include "store/store_priv.h"
 
 #include "base/check.h"
+#include "store/mailbox.h"
+#include "store/resolve.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -126,6 +128,14 @@ store_del(struct store_batch *b, struct str key)
 }
 
 void
+mailbox_expunge(struct store_batch *b, uint32_t uid)
+{
+	char key[6];
+	struct str k = str_n(key, letter_key(key, uid));
+	add_op(b, (struct op){ .kind = OP_EXPUNGE }, k, STR_NULL);
+}
+
+void
 store_add(struct store_batch *b, struct str key, int64_t delta, int slot)
 {
 	if (slot >= STORE_SLOTS)
@@ -141,8 +151,18 @@ store_slot_marker(unsigned char out[8], unsigned slot)
 }
 
 void
+store_fence(struct store_batch *b, const struct store_lease *l)
+{
+	if (b->n_fences == STORE_FENCES)
+		return refuse(b, -E2BIG);
+	b->fences[b->n_fences++] = lease_fence(b->store, l);
+}
+
+void
 store_commit(struct store_batch *b, enum store_level level, store_fn *fn, void *arg)
 {
+	if (!leases_allow(b->store, b->fences, b->n_fences))
+		refuse(b, -ESTALE);
 	struct request *r = request_new(REQ_BATCH, fn, arg);
 	r->level = level;
 	r->batch = b;

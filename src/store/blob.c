@@ -1,12 +1,14 @@
 /* Blob files: DIR/blob/NNNNNNNNNNNNNNNN, a large body's octets as received and nothing else. */
 #include "store/emb.h"
 
+#include "base/check.h"
 #include "base/num.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 void
@@ -47,22 +49,39 @@ emb_blob_drop(struct store *s, uint64_t number)
 	unlinkat(e->blob, name, 0);
 }
 
-static int
-sweep_one(struct emb *e, MDB_txn *txn, const char *name)
+/* Blobs of letters that are named, not done: no record refers to them yet. */
+struct open_blobs {
+	uint64_t *p;
+	size_t n;
+};
+
+static bool
+take_open(void *arg, struct str key, struct str value)
 {
-	struct store_dom d = { { INDEX_DOM_BLOBS } };
-	unsigned char key[10] = "b|";
+	struct open_blobs *o = arg;
+	struct intent in;
+	if (intent_get(value, &in) && in.ref.blob) {
+		o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
+		o->p[o->n++] = in.ref.blob;
+	}
+	return true;
+}
+
+static int
+sweep_one(struct emb *e, MDB_txn *txn, const struct open_blobs *o, const char *name)
+{
 	uint64_t number;
-	struct str value;
 	if (!blob_number(name, &number))
 		return 0;
 	if (number >= e->next_blob)
 		e->next_blob = number + 1;
-	be64_put(key + 2, number);
-	int r = index_get(&e->ix, txn, &d, str_n(key, sizeof(key)), &value);
-	if (r == -ENOENT)
-		return unlinkat(e->blob, name, 0) < 0 ? -errno : 0;
-	return r;
+	for (size_t i = 0; i < o->n; i++)
+		if (o->p[i] == number)
+			return 0;
+	int used = index_blob_used(&e->ix, txn, number);
+	if (used != 0)
+		return used < 0 ? used : 0;
+	return unlinkat(e->blob, name, 0) < 0 ? -errno : 0;
 }
 
 int
@@ -77,16 +96,21 @@ blobs_sweep(struct emb *e)
 			close(fd);
 		return failed;
 	}
-	e->next_blob = 1;
+	e->next_blob = e->ix.max_blob + 1;
 	int r = index_errno(mdb_txn_begin(e->ix.env, NULL, MDB_RDONLY, &txn));
+	struct open_blobs o = { 0 };
+	struct store_dom q = store_dom_queue(0);
+	if (r == 0)
+		r = index_scan(&e->ix, txn, &q, STR("q|"), STR("q}"), 0, false, take_open, &o);
 	struct dirent *entry;
 	while (r == 0 && (errno = 0, (entry = readdir(d)) != NULL))
-		r = sweep_one(e, txn, entry->d_name);
+		r = sweep_one(e, txn, &o, entry->d_name);
 	if (r == 0)
 		r = -errno;
 	if (txn)
 		mdb_txn_abort(txn);
 	closedir(d);
+	free(o.p);
 	return r;
 }
 

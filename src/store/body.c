@@ -124,6 +124,9 @@ letter_free(struct letter *l)
 		return NULL;
 	store_body_free(l->body);
 	buf_done(&l->buf);
+	if (l->append)
+		buf_done(&l->append->marks);
+	free(l->append);
 	free(l);
 	return NULL;
 }

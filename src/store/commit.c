@@ -2,15 +2,18 @@
 #include "store/emb.h"
 
 #include "base/check.h"
-#include "base/crc32c.h"
+#include "sys/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* An item does not fit into what is left of the segment. Never seen outside. */
-#define NO_ROOM (-EMSGSIZE)
 #define IDLE_BUF_MAX (4u << 20)
+#define TASK_WEIGHT (256u << 10)
+/* A lone letter is written by the caller's thread where a sync takes less than this. */
+#define LEND_SYNC_US 2000u
+#define LEND_BYTES_MAX (512u << 10)
+#define LEND_ROOM_LEAST (64u << 10)
 
 /* --- the caller's side --- */
 
@@ -30,7 +33,7 @@ submit_sync(struct emb *e, struct request *r)
 		cond_signal(&e->ix_cond);
 	}
 	mutex_unlock(&e->m);
-	store_post(e->store, &posts);
+	emb_post(e, &posts);
 }
 
 void
@@ -44,26 +47,18 @@ emb_submit(struct store *s, struct request *r)
 		queue_init(&posts);
 		r->res.rc = -EROFS;
 		queue_add(&posts, r);
-		return store_post(s, &posts);
+		return emb_post(e, &posts);
 	}
+	bool gather = s->o.gather && r->kind == REQ_ACCEPT;
 	mutex_lock(&e->m);
 	queue_add(&e->requests, r);
-	if (e->log_sleeps)
-		cond_signal(&e->log_cond);
+	bool wake = e->log_sleeps && !gather;
 	mutex_unlock(&e->m);
-}
-
-/* --- what the store holds now --- */
-
-static int
-view_get(void *arg, const struct store_dom *d, struct str key, struct str *ret)
-{
-	struct emb *e = arg;
-	int r = overlay_get(&e->overlay, d, key, ret);
-	if (r >= 0)
-		return r;
-	r = index_get(&e->ix, e->log_txn, d, key, ret);
-	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+	/* Outside: whoever wakes up wants the mutex next. */
+	if (wake)
+		cond_signal(&e->log_cond);
+	if (gather) /* the caller's thread; compaction's must not touch it */
+		s->gathered = true;
 }
 
 /* --- groups --- */
@@ -120,187 +115,6 @@ refresh(struct emb *e, uint64_t applied)
 	mutex_unlock(&e->m);
 }
 
-/* --- one request into the group --- */
-
-struct mark {
-	size_t len, entries;
-};
-
-static struct mark
-mark_of(const struct group *g)
-{
-	return (struct mark){ g->part.buf.len, g->part.n };
-}
-
-static void
-undo(struct emb *e, struct group *g, struct mark m)
-{
-	overlay_undo(&e->overlay, &g->part, m.entries);
-	g->part.buf.failed = false;
-	buf_trunc(&g->part.buf, m.len);
-}
-
-/* rc, or NO_ROOM when what was added since m does not fit, or -E2BIG when it never will. */
-static int
-check_room(const struct emb *e, const struct group *g, struct mark m, int rc)
-{
-	const struct buf *b = &g->part.buf;
-	/* The end of the segment must fit behind. */
-	if (!b->failed && b->len + FRAME_HEAD <= e->seg_size - e->seg_off)
-		return rc;
-	uint64_t most = MAX(e->seg_size, e->o.segment_bytes) - SEG_HEAD - FRAME_HEAD;
-	bool never = b->failed ? m.len == 0 : b->len - m.len > most;
-	return never ? -E2BIG : NO_ROOM;
-}
-
-static void
-end_batch(struct emb *e, struct group *g, size_t at, uint64_t letter)
-{
-	struct buf *b = &g->part.buf;
-	size_t end = b->len;
-	frame_end(b, at, FRAME_BATCH, letter, g->start, e->id);
-	if (b->failed)
-		return;
-	overlay_add_batch(&e->overlay, &g->part, at + FRAME_HEAD, end);
-}
-
-static int
-add_batch(struct emb *e, struct group *g, struct request *r)
-{
-	struct view v = { view_get, e };
-	struct buf *b = &g->part.buf;
-	struct mark m = mark_of(g);
-	size_t at = frame_begin(b);
-	int rc = b->failed ? -ENOMEM : resolve_batch(r->batch, &v, b, &r->res);
-	if (rc == 0)
-		end_batch(e, g, at, 0);
-	rc = check_room(e, g, m, rc);
-	if (rc < 0) {
-		undo(e, g, m);
-		return rc;
-	}
-	g->batches++;
-	r->written = true;
-	return 0;
-}
-
-static struct store_ref
-add_body(struct emb *e, struct group *g, const struct letter *l)
-{
-	struct buf *b = &g->part.buf;
-	const struct store_body *body = l->body;
-	struct str head = letter_head(l);
-	struct store_ref ref = {
-		.lsn = g->start + b->len, .blob = body->blob, .len = head.len + body->size
-	};
-	size_t at = frame_begin(b);
-	if (body->blob) {
-		blob_record_put(b,
-		    &(struct blob_record){ body->blob, body->size, body->crc, head });
-		ref.crc = crc32c_join(crc32c(0, head.p, head.len), body->crc, body->size);
-		frame_end(b, at, FRAME_BLOB, l->letter, g->start, e->id);
-	} else {
-		buf_puts(b, head);
-		buf_puts(b, buf_str(&body->mem));
-		frame_end(b, at, FRAME_BODY, l->letter, g->start, e->id);
-		if (!b->failed)
-			ref.crc = be32_get((unsigned char *)b->p + at + 12);
-	}
-	return ref;
-}
-
-static void
-add_payload(struct emb *e, struct group *g, enum frame_type type, uint64_t letter,
-    struct str payload)
-{
-	size_t at = frame_begin(&g->part.buf);
-	buf_puts(&g->part.buf, payload);
-	frame_end(&g->part.buf, at, type, letter, g->start, e->id);
-}
-
-static int
-add_deliveries(struct emb *e, struct group *g, struct intent *in)
-{
-	struct view v = { view_get, e };
-	struct buf *b = &g->part.buf;
-	struct store_rcpt rcpt;
-	while (intent_next(in, &rcpt)) {
-		bool written = false;
-		struct mark m = mark_of(g);
-		size_t at = frame_begin(b);
-		int rc = b->failed ? -ENOMEM : resolve_delivery(in, &rcpt, &v, b, &written);
-		if (rc < 0)
-			return rc;
-		if (written)
-			end_batch(e, g, at, in->letter);
-		else
-			undo(e, g, m);
-		g->batches += written;
-	}
-	size_t at = frame_begin(b), dom = b->len;
-	done_put(b, in->letter, in->time_ms);
-	frame_end(b, at, FRAME_DONE, in->letter, g->start, e->id);
-	if (b->failed)
-		return -ENOMEM;
-	overlay_add(&e->overlay, &g->part, dom, dom + 16, DONE_KEY_LEN, false,
-	    dom + 16 + DONE_KEY_LEN, DONE_VALUE_LEN);
-	return 0;
-}
-
-static int
-add_letter(struct emb *e, struct group *g, struct request *r)
-{
-	struct view v = { view_get, e };
-	struct letter *l = r->letter;
-	struct mark m = mark_of(g);
-	struct intent in;
-	uint32_t batches = g->batches;
-	int rc = resolve_accepted(&v, l->letter);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	if (r->kind == REQ_ACCEPT) {
-		struct store_ref ref = add_body(e, g, l);
-		intent_set_ref(l->buf.p + l->head_len + l->trace_len, &ref);
-		add_payload(e, g, FRAME_TRACE, l->letter, letter_trace(l));
-		add_payload(e, g, FRAME_INTENT, l->letter, letter_intent(l));
-	}
-	rc = intent_get(letter_intent(l), &in) ? add_deliveries(e, g, &in) : -EBADMSG;
-	rc = check_room(e, g, m, rc);
-	if (rc < 0) {
-		undo(e, g, m);
-		g->batches = batches;
-		return rc;
-	}
-	g->letters++;
-	r->written = true;
-	return 0;
-}
-
-static int
-add(struct emb *e, struct group *g, struct request *r, bool full)
-{
-	struct view v = { view_get, e };
-	if (emb_poisoned(e))
-		return -EIO;
-	if (r->res.rc < 0)
-		return r->res.rc;
-	switch (r->kind) {
-	case REQ_BATCH:
-		return add_batch(e, g, r);
-	case REQ_ACCEPT:
-		/* What room there is stays for the small batches that delete. */
-		return full ? -ENOSPC : add_letter(e, g, r);
-	case REQ_REDO:
-		return add_letter(e, g, r);
-	case REQ_LOOK:
-		return resolve_version(&v, &r->dom, &r->res.ver);
-	case REQ_SYNC:
-	case REQ_EVENT:
-		break;
-	}
-	check(false);
-}
-
 /* --- the group into the log --- */
 
 static int
@@ -321,12 +135,15 @@ static int
 write_group(struct emb *e, struct group *g)
 {
 	int r = sync_blobs(e, g);
+	int64_t from = sys_mono_us();
 	if (r == 0)
 		r = pwrite_all(e->seg_fd, g->part.buf.p, g->part.buf.len, e->seg_off);
 	if (r == 0 && fdatasync(e->seg_fd) < 0)
 		r = -errno;
 	if (r < 0)
 		return r;
+	int64_t took = sys_mono_us() - from;
+	e->sync_us = (uint32_t)((e->sync_us * 7ull + (uint64_t)MIN(took, 1000000)) / 8);
 	e->seg_off += g->part.buf.len;
 	g->end = position(e);
 	__atomic_add_fetch(&e->groups, 1, __ATOMIC_RELAXED);
@@ -371,7 +188,7 @@ finish(struct emb *e, struct group *g)
 	}
 	if (rc == 0 && !empty && store_has_watches(e->store))
 		add_events(e, g, &posts);
-	store_post(e->store, &posts);
+	emb_post(e, &posts);
 	if (rc < 0 || empty) {
 		group_free(e, g);
 		return;
@@ -382,19 +199,31 @@ finish(struct emb *e, struct group *g)
 	index_feed(e, g);
 }
 
+/* May it have the segment that is kept for hard times? */
+static bool
+frees(const struct request *r)
+{
+	if (r->task)
+		return true;
+	for (size_t i = 0; r->kind == REQ_BATCH && i < r->batch->n; i++)
+		if (r->batch->ops[i].kind == OP_DEL || r->batch->ops[i].kind == OP_EXPUNGE)
+			return true;
+	return false;
+}
+
 static void
 run_group(struct emb *e, struct queue *q, bool full)
 {
 	struct group *g = group_new(e);
 	for (struct request *r; (r = queue_take(q)) != NULL; queue_add(&g->all, r)) {
 		int rc;
-		while ((rc = add(e, g, r, full)) == NO_ROOM) {
+		while ((rc = group_take(e, g, r, full)) == NO_ROOM) {
 			if (g->part.buf.len) {
 				finish(e, g);
 				g = group_new(e);
 				continue;
 			}
-			rc = segment_roll(e);
+			rc = segment_roll(e, frees(r));
 			if (rc < 0)
 				break;
 			g->start = position(e);
@@ -411,6 +240,8 @@ weight(const struct request *r)
 {
 	if (r->letter)
 		return r->letter->buf.len + (r->letter->body ? r->letter->body->mem.len : 0);
+	if (r->task)
+		return TASK_WEIGHT;
 	return r->batch ? r->batch->octets.len : 0;
 }
 
@@ -438,7 +269,7 @@ fail_all(struct emb *e, struct queue *q, int rc)
 {
 	for (struct request *r = q->head; r; r = r->next)
 		r->res.rc = rc;
-	store_post(e->store, q);
+	emb_post(e, q);
 }
 
 static void
@@ -459,6 +290,50 @@ run_taken(struct emb *e, struct queue *q, uint64_t applied, bool full, bool stuc
 	mdb_txn_reset(e->log_txn);
 }
 
+/* What room there is stays for what frees some, and for the index. Under m. */
+static bool
+is_full(const struct emb *e)
+{
+	return (e->spare_failed && e->n_spares < SPARES) || e->index_full;
+}
+
+/* Is there one letter, and room for it, and nothing that could keep the caller long? Under m. */
+static bool
+may_lend(const struct emb *e)
+{
+	const struct request *r = e->requests.head;
+	return e->log_sleeps && !r->next && r->kind == REQ_ACCEPT && r->letter &&
+	       !r->letter->body->blob && !too_much_waits(e) && e->sync_us < LEND_SYNC_US &&
+	       weight(r) < LEND_BYTES_MAX &&
+	       e->seg_size - e->seg_off > 2 * weight(r) + LEND_ROOM_LEAST;
+}
+
+void
+emb_go(struct store *s)
+{
+	struct emb *e = s->impl;
+	struct queue q;
+	queue_init(&q);
+	mutex_lock(&e->m);
+	bool wake = e->log_sleeps && e->requests.head;
+	if (wake && may_lend(e)) {
+		wake = false;
+		e->log_lent = true;
+		bool full = is_full(e);
+		uint64_t applied = e->applied;
+		take(e, &q);
+		mutex_unlock(&e->m);
+		run_taken(e, &q, applied, full, false);
+		mutex_lock(&e->m);
+		e->log_lent = false;
+		/* The compaction thread asks when it likes. */
+		wake = e->requests.head != NULL;
+	}
+	mutex_unlock(&e->m);
+	if (wake)
+		cond_signal(&e->log_cond);
+}
+
 void
 log_main(void *arg)
 {
@@ -469,15 +344,17 @@ log_main(void *arg)
 		queue_init(&q);
 		if (!e->requests.head && e->log_stop)
 			break;
-		if (!e->requests.head) {
+		if (!e->requests.head || e->log_lent) {
 			e->log_sleeps = true;
-			cond_wait(&e->log_cond, &e->m);
+			do
+				cond_wait(&e->log_cond, &e->m);
+			while (e->log_lent);
 			e->log_sleeps = false;
 		}
 		while (e->requests.head && too_much_waits(e) && !e->ix_failed && !emb_poisoned(e))
 			cond_wait(&e->room_cond, &e->m);
 		bool stuck = too_much_waits(e) && e->ix_failed;
-		bool full = e->spare_failed && !e->spare;
+		bool full = is_full(e);
 		uint64_t applied = e->applied;
 		take(e, &q);
 		mutex_unlock(&e->m);

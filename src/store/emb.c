@@ -34,6 +34,8 @@ emb_poison(struct emb *e, const char *what, int rc)
 	cond_broadcast(&e->applied_cond);
 	cond_broadcast(&e->spare_cond);
 	cond_broadcast(&e->room_cond);
+	cond_broadcast(&e->compact_cond);
+	cond_broadcast(&e->pin_cond);
 	mutex_unlock(&e->m);
 }
 
@@ -56,6 +58,8 @@ emb_new(struct store *s)
 	cond_init(&e->applied_cond);
 	cond_init(&e->spare_cond);
 	cond_init(&e->prep_cond);
+	cond_init(&e->compact_cond);
+	cond_init(&e->pin_cond);
 	queue_init(&e->requests);
 	queue_init(&e->syncs);
 	e->ix_tail = &e->ix_head;
@@ -104,6 +108,10 @@ emb_free(struct emb *e)
 	cond_done(&e->applied_cond);
 	cond_done(&e->spare_cond);
 	cond_done(&e->prep_cond);
+	cond_done(&e->compact_cond);
+	cond_done(&e->pin_cond);
+	free(e->segs);
+	free(e->gone);
 	mutex_done(&e->m);
 	free(e);
 }
@@ -148,6 +156,9 @@ create(struct emb *e)
 	if (r == 0)
 		r = seg_create(tmp, &h);
 	close_fd(&tmp);
+	/* A disk may keep the later name and lose the earlier one: blob/ comes first. */
+	if (r == 0 && fsync(e->dir) < 0)
+		r = -errno;
 	if (r == 0 && renameat(e->dir, "log.new", e->dir, "log") < 0)
 		r = -errno;
 	if (r == 0 && fsync(e->dir) < 0)
@@ -210,7 +221,10 @@ open_writer(struct emb *e, const char *dir, struct buf *err)
 	thread_start(&e->log_thread, "log", log_main, e);
 	thread_start(&e->ix_thread, "index", index_main, e);
 	thread_start(&e->prep_thread, "segments", prep_main, e);
-	return emb_redo(e, err);
+	r = emb_redo(e, err);
+	if (r == 0)
+		thread_start(&e->compact_thread, "compaction", compact_main, e);
+	return r;
 }
 
 static int
@@ -238,6 +252,12 @@ open_reader(struct emb *e, const char *dir, const char *index, struct buf *err)
 static void
 stop_threads(struct emb *e)
 {
+	/* First who asks the others. */
+	mutex_lock(&e->m);
+	e->compact_stop = true;
+	cond_broadcast(&e->compact_cond);
+	mutex_unlock(&e->m);
+	thread_join(&e->compact_thread);
 	mutex_lock(&e->m);
 	e->log_stop = true;
 	cond_broadcast(&e->log_cond);
@@ -344,7 +364,12 @@ emb_stats(struct store *s, struct store_stats *ret)
 	mutex_lock(&e->m);
 	ret->durable_lsn = e->durable;
 	ret->applied_lsn = e->applied;
-	ret->segments = e->segments;
+	ret->segments = e->n_segs + e->n_spares;
+	ret->bytes_live = e->bytes_live;
+	ret->bytes_log = e->bytes_log;
+	ret->compactions = e->compactions;
+	ret->checkpoints = e->checkpoints;
+	ret->reserve = !e->index_full;
 	mutex_unlock(&e->m);
 	ret->groups = __atomic_load_n(&e->groups, __ATOMIC_RELAXED);
 	ret->group_letters = __atomic_load_n(&e->group_letters, __ATOMIC_RELAXED);
@@ -355,11 +380,52 @@ emb_stats(struct store *s, struct store_stats *ret)
 		ret->bytes_free = (uint64_t)v.f_bavail * v.f_frsize;
 }
 
+/* --- copies --- */
+
+static uint64_t
+emb_pin(struct store *s)
+{
+	struct emb *e = s->impl;
+	mutex_lock(&e->m);
+	while (e->removing)
+		cond_wait(&e->pin_cond, &e->m);
+	uint64_t pin = ++e->pins;
+	mutex_unlock(&e->m);
+	return pin;
+}
+
+static void
+emb_unpin(struct store *s, uint64_t pin)
+{
+	struct emb *e = s->impl;
+	mutex_lock(&e->m);
+	check(e->pins > 0);
+	e->pins--;
+	mutex_unlock(&e->m);
+}
+
+static int
+emb_cut(struct store *s, struct store_cut *ret)
+{
+	struct emb *e = s->impl;
+	if (e->o.read_only)
+		return -ENOTSUP;
+	*ret = (struct store_cut){ 0 };
+	memcpy(ret->id, e->id, STORE_ID_LEN);
+	mutex_lock(&e->m);
+	int r = emb_poisoned(e) ? -EIO : 0;
+	ret->lsn = e->durable;
+	ret->begin = e->checkpoint.begin;
+	mutex_unlock(&e->m);
+	return r;
+}
+
 const struct engine engine_emb = {
 	.prefix = "emb:",
 	.open = emb_open,
 	.close = emb_close,
 	.submit = emb_submit,
+	.go = emb_go,
 	.snap_open = emb_snap_open,
 	.snap_close = emb_snap_close,
 	.get = emb_get,
@@ -368,4 +434,7 @@ const struct engine engine_emb = {
 	.blob_new = emb_blob_new,
 	.blob_drop = emb_blob_drop,
 	.stats = emb_stats,
+	.pin = emb_pin,
+	.unpin = emb_unpin,
+	.cut = emb_cut,
 };

@@ -60,7 +60,7 @@ frame_head_get(const void *at, uint64_t lsn, uint64_t room,
 	if (memcmp(p, zeros, sizeof(zeros)) == 0)
 		return FRAME_NONE;
 	if (be32_get(p) != FRAME_MAGIC || p[4] != FRAME_VERSION || p[5] < FRAME_BODY ||
-	    p[5] > FRAME_END || p[6] || p[7] || be64_get(p + 16) != lsn)
+	    p[5] >= FRAME_TYPES || p[6] || p[7] || be64_get(p + 16) != lsn)
 		return FRAME_BAD;
 	if (be32_get(p + CRC_AT) != head_crc(p, store_id))
 		return FRAME_BAD;

@@ -32,6 +32,9 @@ enum frame_type {
 	FRAME_BATCH,    /* a domain's puts and deletes */
 	FRAME_DONE,     /* the letter is in all its mailboxes */
 	FRAME_END,      /* the log goes on in the next segment */
+	FRAME_SNAP,     /* what stands in a range of a domain's keys, at this place in the log */
+	FRAME_CHECKPOINT, /* all domains were snapped since a place in the log */
+	FRAME_TYPES,
 };
 
 struct frame {

@@ -1,6 +1,7 @@
 #include "store/fsck.h"
 
 #include "base/check.h"
+#include "store/emb.h"
 #include "store/fsck_priv.h"
 
 #include <errno.h>
@@ -84,6 +85,13 @@ free_values(struct map *m)
 	map_done(m);
 }
 
+void
+fsck_forget_versions(struct fsck *f)
+{
+	free_values(&f->vers);
+	f->vers = MAP_NULL;
+}
+
 static void
 close_fd(int fd)
 {
@@ -115,6 +123,8 @@ fsck_run(const char *dir, struct fsck_report *ret,
 	}
 	if (r == 0 && f.has_index)
 		r = fsck_index(&f);
+	if (r == 0 && f.has_index)
+		r = fsck_checkpoint(&f);
 	/* The last line may have been cut off; the count says how many there were. */
 	ret->text.failed = false;
 	index_close(&f.ix);
@@ -125,6 +135,58 @@ fsck_run(const char *dir, struct fsck_report *ret,
 	close_fd(f.blob);
 	close_fd(f.log);
 	close_fd(f.dir);
+	return r;
+}
+
+/* --- the index made anew --- */
+
+static int
+count_letters(struct index *ix, struct fsck_report *ret)
+{
+	struct store_dom d = { { 0 } };
+	MDB_txn *txn;
+	int r = index_errno(mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn));
+	if (r < 0)
+		return r;
+	for (bool first = true; (r = index_next_domain(ix, txn, &d, first)) == 0; first = false) {
+		struct mailbox_head h;
+		struct str v;
+		if (d.b[0] != 'B' || index_get(ix, txn, &d, HEAD_KEY, &v) < 0 ||
+		    !mailbox_head_get(v, &h))
+			continue;
+		ret->mailboxes++;
+		ret->letters += h.messages;
+	}
+	mdb_txn_abort(txn);
+	return r == -ENOENT ? 0 : r;
+}
+
+int
+fsck_rebuild(const char *dir, struct fsck_report *ret,
+    void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct buf *err)
+{
+	struct store_options o = STORE_OPTIONS_DEFAULT;
+	struct store *s = NULL;
+	char *uri = NULL;
+	*ret = (struct fsck_report){ .text = BUF_INIT(FSCK_TEXT_MAX) };
+	o.create = false;
+	o.rebuild_index = true;
+	o.progress = progress;
+	o.progress_arg = arg;
+	if (asprintf(&uri, "emb:%s", dir) < 0)
+		return -ENOMEM;
+	int r = store_open(&s, uri, &o, err);
+	free(uri);
+	if (r < 0)
+		return r;
+	struct emb *e = s->impl;
+	r = count_letters(&e->ix, ret);
+	if (r < 0)
+		buf_putf(err, "reading the new index: %s; check the disk", strerror(-r));
+	mutex_lock(&e->m);
+	ret->segments = e->n_segs;
+	mutex_unlock(&e->m);
+	store_close(s);
 	return r;
 }
 

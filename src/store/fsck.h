@@ -14,4 +14,8 @@ struct fsck_report {
  * server. progress may be NULL. */
 int fsck_run(const char *dir, struct fsck_report *ret,
     void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg);
+/* Makes the index of a store that nobody has open anew; ret->letters and ret->mailboxes are what
+ * it has. 0 or -errno with a line in err. */
+int fsck_rebuild(const char *dir, struct fsck_report *ret,
+    void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg, struct buf *err);
 void fsck_report_done(struct fsck_report *r);

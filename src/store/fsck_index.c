@@ -16,6 +16,7 @@ struct seen_letter {
 	struct store_ref ref;
 	uint64_t letter, modseq, size;
 	uint32_t uid;
+	bool gone; /* since it was seen */
 };
 struct seen_change {
 	uint64_t modseq;
@@ -29,6 +30,7 @@ struct seen_dedup {
 /* One mailbox, as its records say. */
 struct box {
 	struct fsck *f;
+	MDB_txn *txn; /* while its records are read */
 	uint64_t account;
 	uint32_t mailbox;
 	struct seen_letter *letters;
@@ -71,7 +73,9 @@ letter_record(struct box *b, struct str key, struct str value)
 		return false;
 	b->letters = grow(b->letters, b->n_letters, &b->cap_letters, sizeof(*b->letters));
 	b->letters[b->n_letters++] =
-	    (struct seen_letter){ l.ref, l.letter, l.modseq, l.size, l.uid };
+	    (struct seen_letter){ l.ref, l.letter, l.modseq, l.size, l.uid, false };
+	struct store_dom d = store_dom_mailbox(b->account, b->mailbox);
+	fsck_letter_derived(b->f, b->txn, &d, l.uid, &l);
 	return true;
 }
 
@@ -97,6 +101,13 @@ dedup_record(struct box *b, struct str key, struct str value)
 	return true;
 }
 
+/* An import's; only the command line knows what it says. */
+static bool
+mark_record(struct box *b, struct str key, struct str value)
+{
+	return key.len > 2 && key.p[1] == '|';
+}
+
 static const struct {
 	char kind;
 	bool (*get)(struct box *b, struct str key, struct str value);
@@ -105,6 +116,7 @@ static const struct {
 	{ 'R', letter_record },
 	{ 'C', change_record },
 	{ 'D', dedup_record },
+	{ 'I', mark_record },
 };
 
 static bool
@@ -188,12 +200,37 @@ check_changes(struct box *b)
 	}
 }
 
+/* The letter as its record says now; false: it is gone, or says the same as before. */
+static bool
+has_moved(const struct box *b, struct seen_letter *l)
+{
+	struct store_dom d = store_dom_mailbox(b->account, b->mailbox);
+	struct mailbox_letter now;
+	struct str v;
+	char key[6];
+	MDB_txn *txn;
+	if (mdb_txn_begin(b->f->ix.env, NULL, MDB_RDONLY, &txn) != 0)
+		return false;
+	int r = index_get(&b->f->ix, txn, &d, str_n(key, letter_key(key, l->uid)), &v);
+	bool moved = r == 0 && mailbox_letter_get(v, &now) && now.ref.lsn != l->ref.lsn;
+	mdb_txn_abort(txn);
+	if (moved)
+		l->ref = now.ref;
+	l->gone = r == -ENOENT;
+	return moved;
+}
+
 static void
 check_refs(struct box *b)
 {
 	for (size_t i = 0; i < b->n_letters; i++) {
-		const struct seen_letter *l = &b->letters[i];
+		struct seen_letter *l = &b->letters[i];
 		const char *what = fsck_ref(b->f, &l->ref, l->letter);
+		/* Compaction or an expunge may have been faster than we. */
+		while (what && has_moved(b, l))
+			what = fsck_ref(b->f, &l->ref, l->letter);
+		if (l->gone)
+			continue;
 		if (what)
 			fsck_problem(b->f, BOX ": letter %u (lsn %llu): %s", BOX_ARG(b), l->uid,
 			    (unsigned long long)l->ref.lsn, what);
@@ -320,7 +357,9 @@ check_box(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct box *b
 	int r = check_owner(f, txn, d, &removed);
 	if (r < 0 || removed)
 		return r;
-	*b = (struct box){ .f = f, .account = be64_get(d->b + 1), .mailbox = be32_get(d->b + 9) };
+	*b = (struct box){
+		.f = f, .txn = txn, .account = be64_get(d->b + 1), .mailbox = be32_get(d->b + 9)
+	};
 	return index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false, box_record, b);
 }
 
@@ -341,8 +380,9 @@ check_domain(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct box
 	case 'Q':
 		return index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false, queue_record, f);
 	case 'G':
-	case INDEX_DOM_BLOBS:
 		return index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false, any_record, f);
+	case INDEX_DOM_DERIVED:
+		return fsck_derived(f, txn);
 	default:
 		fsck_problem(f, "index: a domain of unknown kind 0x%02x", d->b[0]);
 		return 0;
@@ -369,32 +409,6 @@ check_version(struct fsck *f, MDB_txn *txn, const struct store_dom *d)
 	return 0;
 }
 
-/* The first domain above d (which is the last one seen), or -ENOENT. */
-static int
-next_domain(struct fsck *f, MDB_txn *txn, struct store_dom *d, bool first)
-{
-	char from[16 + STORE_KEY_MAX + 1];
-	MDB_cursor *c;
-	MDB_val k = { 1, from }, v;
-	memset(from, 0xff, sizeof(from));
-	if (first) {
-		from[0] = 0;
-	} else {
-		memcpy(from, d->b, 16);
-		k.mv_size = sizeof(from);
-	}
-	int rc = mdb_cursor_open(txn, f->ix.dbi, &c);
-	if (rc != 0)
-		return index_errno(rc);
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	while (rc == 0 && k.mv_size < 16) /* the index's own record */
-		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	if (rc == 0)
-		memcpy(d->b, k.mv_data, 16);
-	mdb_cursor_close(c);
-	return index_errno(rc);
-}
-
 static int
 check_next(struct fsck *f, struct store_dom *d, bool first, struct box *b)
 {
@@ -402,7 +416,7 @@ check_next(struct fsck *f, struct store_dom *d, bool first, struct box *b)
 	int r = index_errno(mdb_txn_begin(f->ix.env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;
-	r = next_domain(f, txn, d, first);
+	r = index_next_domain(&f->ix, txn, d, first);
 	if (r == 0)
 		r = check_version(f, txn, d);
 	if (r == 0)

@@ -1,8 +1,7 @@
-/* fsck, first pass: every frame of every segment, and the blob files they name. */
+/* fsck, first pass: every frame of every segment. */
 #include "store/fsck_priv.h"
 
 #include "base/check.h"
-#include "base/crc32c.h"
 #include "base/wire.h"
 #include "log/log.h"
 #include "store/emb.h"
@@ -15,8 +14,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOB_STEP (256u << 10)
-
 static const char *const type_name[] = {
 	[FRAME_BODY] = "body",
 	[FRAME_BLOB] = "blob reference",
@@ -25,54 +22,9 @@ static const char *const type_name[] = {
 	[FRAME_BATCH] = "batch",
 	[FRAME_DONE] = "done mark",
 	[FRAME_END] = "end",
+	[FRAME_SNAP] = "snapshot",
+	[FRAME_CHECKPOINT] = "checkpoint",
 };
-
-/* --- blobs --- */
-
-static int
-blob_crc(struct fsck *f, int fd, uint64_t len, uint32_t *ret)
-{
-	char *p = xalloc(BLOB_STEP);
-	uint32_t crc = 0;
-	int r = 0;
-	for (uint64_t off = 0; r == 0 && off < len;) {
-		size_t n = MIN(len - off, (uint64_t)BLOB_STEP);
-		r = pread_all(fd, p, n, off);
-		if (r == 0)
-			crc = crc32c(crc, p, n);
-		off += n;
-		f->report->bytes += n;
-	}
-	free(p);
-	*ret = crc;
-	return r;
-}
-
-static void
-check_blob(struct fsck *f, uint64_t lsn, const struct blob_record *b)
-{
-	char name[BLOB_NAME_LEN];
-	struct stat st;
-	uint32_t crc;
-	blob_name(name, b->number);
-	int fd = openat(f->blob, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0) {
-		fsck_problem(f,
-		    "blob/%s: %s, but the log names it (lsn %llu); restore it from a backup", name,
-		    strerror(errno), (unsigned long long)lsn);
-		return;
-	}
-	f->report->bodies_checked++;
-	if (fstat(fd, &st) < 0 || (uint64_t)st.st_size != b->len)
-		fsck_problem(f,
-		    "blob/%s: it has %lld octets and should have %llu; restore it from a backup",
-		    name, (long long)st.st_size, (unsigned long long)b->len);
-	else if (blob_crc(f, fd, b->len, &crc) < 0)
-		fsck_problem(f, "blob/%s: cannot be read; check the disk", name);
-	else if (crc != b->crc)
-		fsck_problem(f, "blob/%s: wrong checksum; restore it from a backup", name);
-	close(fd);
-}
 
 /* --- payloads --- */
 
@@ -101,6 +53,44 @@ batch_ok(struct fsck *f, const struct frame *h, struct str payload)
 	return true;
 }
 
+/* What a snapshot says of its domain's version. */
+static bool
+snap_ok(struct fsck *f, const struct frame *h, struct str payload)
+{
+	struct snap_record r;
+	if (!snap_record_get(payload, &r))
+		return false;
+	struct str key = str_n(r.dom.b, sizeof(r.dom.b));
+	struct fsck_ver *ver = map_get(&f->vers, key);
+	if (r.ver == 0)
+		return true;
+	if (!ver) {
+		ver = xalloc(sizeof(*ver));
+		map_put(&f->vers, key, ver);
+		ver->last = r.ver;
+	}
+	if (r.ver != ver->last)
+		fsck_problem(f,
+		    "log: a snapshot of version %llu of a %c domain follows version %llu (lsn "
+		    "%llu); part of the log is missing",
+		    (unsigned long long)r.ver, r.dom.b[0], (unsigned long long)ver->last,
+		    (unsigned long long)h->lsn);
+	ver->last = r.ver;
+	if (h->lsn < f->applied)
+		ver->applied = r.ver;
+	return true;
+}
+
+static bool
+checkpoint_ok(struct fsck *f, const struct frame *h, struct str payload)
+{
+	struct checkpoint_record r;
+	if (!checkpoint_record_get(payload, &r) || r.begin > h->lsn)
+		return false;
+	f->cp = (struct checkpoint){ r.begin, h->lsn, r.octets };
+	return true;
+}
+
 static bool
 payload_ok(struct fsck *f, const struct frame *h, struct str payload)
 {
@@ -115,7 +105,7 @@ payload_ok(struct fsck *f, const struct frame *h, struct str payload)
 	case FRAME_BLOB:
 		if (!blob_record_get(payload, &b))
 			return false;
-		check_blob(f, h->lsn, &b);
+		fsck_blob(f, h->lsn, &b);
 		return true;
 	case FRAME_TRACE:
 		return trace_payload_get(payload, &t) && t.letter == h->id;
@@ -127,6 +117,12 @@ payload_ok(struct fsck *f, const struct frame *h, struct str payload)
 		return done_get(payload, &letter, &time_ms) && letter == h->id;
 	case FRAME_END:
 		return payload.len == 0;
+	case FRAME_SNAP:
+		return snap_ok(f, h, payload);
+	case FRAME_CHECKPOINT:
+		return checkpoint_ok(f, h, payload);
+	case FRAME_TYPES:
+		break;
 	}
 	return false;
 }
@@ -317,6 +313,16 @@ open_segment(struct fsck *f, struct logread *r, uint64_t seq)
 	return 0;
 }
 
+/* Has it been freed since we began to look at it? */
+static bool
+is_gone(struct fsck *f, uint64_t seq)
+{
+	char name[SEG_NAME_LEN];
+	struct stat st;
+	seg_name(name, seq);
+	return fstatat(f->log, name, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+}
+
 static int
 check_one(struct fsck *f, uint64_t seq)
 {
@@ -324,13 +330,32 @@ check_one(struct fsck *f, uint64_t seq)
 	f->report->segments++;
 	int rc = open_segment(f, &r, seq);
 	if (rc != 0)
-		return rc < 0 ? rc : 0;
+		return rc < 0 && rc != -ENOENT ? rc : 0;
 	uint64_t start = f->done;
 	if (!f->at_end)
 		rc = check_segment(f, &r);
 	fsck_step(f, r.head.size - MIN(r.head.size, f->done - start));
 	logread_close(&r);
 	return rc;
+}
+
+/* Freed segments leave gaps below the last checkpoint; any other is a loss. */
+static void
+check_gaps(struct fsck *f, const uint64_t *seqs, size_t n)
+{
+	uint64_t first = f->cp.lsn ? lsn_seq(f->cp.begin) : 1, last = 0;
+	struct checkpoint cp;
+	/* There may be a newer one behind what we have read. */
+	if (f->has_index && fsck_checkpoint_noted(f, &cp) == 0)
+		first = MAX(first, lsn_seq(cp.begin));
+	for (size_t i = 0; i < n; i++) {
+		if (seqs[i] == 0)
+			continue;
+		if (seqs[i] != last + 1 && seqs[i] > first)
+			fsck_problem(f, "log/%08llx.seg: it is missing; restore it from a backup",
+			    (unsigned long long)seqs[i] - 1);
+		last = seqs[i];
+	}
 }
 
 int
@@ -348,51 +373,27 @@ fsck_log(struct fsck *f)
 	}
 	if (r == 0 && n == 0)
 		fsck_problem(f, "log: there is no segment; restore the log from a backup");
+	uint64_t last = 0;
 	for (size_t i = 0; i < n && r == 0; i++) {
-		if (i > 0 && seqs[i] != seqs[i - 1] + 1)
-			fsck_problem(f, "log/%08llx.seg: it is missing; restore it from a backup",
-			    (unsigned long long)seqs[i - 1] + 1);
+		uint64_t problems = f->report->problems;
+		size_t text = f->report->text.len;
+		/* Versions follow one another only where the log is whole. */
+		if (seqs[i] != last + 1)
+			fsck_forget_versions(f);
 		r = check_one(f, seqs[i]);
+		last = seqs[i];
+		if (!is_gone(f, seqs[i]))
+			continue;
+		/* What was found in it may have been another one already. */
+		f->report->problems = problems;
+		if (!f->report->text.failed)
+			buf_trunc(&f->report->text, text);
+		r = r == -EIO ? 0 : r;
+		last = 0;
+		seqs[i] = 0;
 	}
+	if (r == 0)
+		check_gaps(f, seqs, n);
 	free(seqs);
 	return r;
-}
-
-/* --- references --- */
-
-static const char *
-blob_ref(struct fsck *f, const struct frame *h, const struct store_ref *ref)
-{
-	struct str payload;
-	struct blob_record b;
-	if (logread_payload(&f->at, h, &payload) < 0 || !blob_record_get(payload, &b))
-		return "its blob reference is damaged";
-	uint32_t crc = crc32c_join(crc32c(0, b.trace.p, b.trace.len), b.crc, b.len);
-	if (b.number != ref->blob || b.trace.len + b.len != ref->len || crc != ref->crc)
-		return "its blob reference says otherwise";
-	return NULL;
-}
-
-const char *
-fsck_ref(struct fsck *f, const struct store_ref *ref, uint64_t letter)
-{
-	uint64_t seq = lsn_seq(ref->lsn);
-	struct frame h;
-	enum frame_state state;
-	if (f->at.fd < 0 || f->at.head.seq != seq) {
-		logread_close(&f->at);
-		if (logread_open(&f->at, f->log, seq, 0) < 0)
-			return "its segment cannot be read";
-	}
-	f->at.off = lsn_off(ref->lsn);
-	if (f->at.off < SEG_HEAD || ref->lsn % FRAME_ALIGN != 0)
-		return "its reference is damaged";
-	if (logread_head(&f->at, &h, &state) < 0 || state != FRAME_OK)
-		return "no body stands where it should";
-	if (h.id != letter || h.type != (ref->blob ? FRAME_BLOB : FRAME_BODY))
-		return "another frame stands where its body should";
-	if (ref->blob)
-		return blob_ref(f, &h, ref);
-	return h.len == ref->len && h.crc == ref->crc ? NULL
-	                                              : "its body has another length or checksum";
 }

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define META_KEY "meta"
-#define META_LEN 28
 #define INDEX_FILE_MODE 0600
 #define MAP_LEAST (1ull << 30) /* a smaller map is not tried */
 
@@ -82,7 +81,8 @@ read_meta(struct index *ix, struct index_meta *ret)
 	mdb_txn_abort(txn);
 	if (r == -ENOENT)
 		return -EBADMSG;
-	return r == 0 && ret->format > INDEX_FORMAT ? -EPROTONOSUPPORT : r;
+	/* It is a function of the log: another format, older or newer, is made anew. */
+	return r == 0 && ret->format != INDEX_FORMAT ? -EPROTONOSUPPORT : r;
 }
 
 int
@@ -100,6 +100,9 @@ index_open(struct index *ix, const char *dir, uint64_t map_bytes, bool read_only
 	if (!read_only)
 		mdb_reader_check(ix->env, &dead);
 	r = read_meta(ix, ret);
+	ix->checkpoint = ret->checkpoint;
+	ix->rebuild = ret->rebuild;
+	ix->max_blob = ret->max_blob;
 	if (r < 0)
 		index_close(ix);
 	return r;
@@ -111,27 +114,58 @@ index_close(struct index *ix)
 	if (ix->env)
 		mdb_env_close(ix->env);
 	ix->env = NULL;
+	free(ix->gone);
+	ix->gone = NULL;
+	ix->n_gone = ix->cap_gone = 0;
+}
+
+static int
+remove_dir(int at, const char *name)
+{
+	static const char *const files[] = { "data.mdb", "lock.mdb" };
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	int r = 0;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		if (unlinkat(fd, files[i], 0) < 0 && errno != ENOENT)
+			r = -errno;
+	close(fd);
+	if (r == 0 && unlinkat(at, name, AT_REMOVEDIR) < 0)
+		r = -errno;
+	return r;
+}
+
+int
+index_sweep(int at)
+{
+	return remove_dir(at, "index.new");
 }
 
 int
 index_remove(int at)
 {
-	static const char *const names[] = { "index/data.mdb", "index/lock.mdb",
-		"index.new/data.mdb", "index.new/lock.mdb" };
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (unlinkat(at, names[i], 0) < 0 && errno != ENOENT && errno != ENOTDIR)
-			return -errno;
-	if (unlinkat(at, "index.new", AT_REMOVEDIR) < 0 && errno != ENOENT)
+	int r = index_sweep(at);
+	if (r == 0)
+		r = remove_dir(at, "index");
+	return r == 0 && fsync(at) < 0 ? -errno : r;
+}
+
+static int
+sync_dir(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
 		return -errno;
-	if (unlinkat(at, "index", AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return -errno;
-	return fsync(at) < 0 ? -errno : 0;
+	int r = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return r;
 }
 
 static int
 create_in(int at, const char *path, uint64_t map_bytes, const struct index_meta *m)
 {
-	struct index ix = { 0 };
+	struct index ix = { .checkpoint = m->checkpoint, .rebuild = m->rebuild };
 	struct index_write w;
 	int r = env_open(&ix.env, path, map_bytes, false);
 	if (r < 0)
@@ -149,12 +183,7 @@ create_in(int at, const char *path, uint64_t map_bytes, const struct index_meta 
 	if (r == 0)
 		r = index_errno(mdb_env_sync(ix.env, 1));
 	index_close(&ix);
-	int fd = openat(at, "index.new", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (r == 0 && (fd < 0 || fsync(fd) < 0))
-		r = -errno;
-	if (fd >= 0)
-		close(fd);
-	return r;
+	return r == 0 ? sync_dir(at, "index.new") : r;
 }
 
 int
@@ -194,6 +223,15 @@ index_meta_get(struct index *ix, MDB_txn *txn, struct index_meta *ret)
 	m.format = get_u32(&w);
 	struct str id = get_bytes(&w, STORE_ID_LEN);
 	m.applied = get_u64(&w);
+	m.checkpoint = (struct checkpoint){ 0 };
+	m.rebuild = m.max_blob = 0;
+	if (m.format == INDEX_FORMAT) {
+		m.checkpoint.begin = get_u64(&w);
+		m.checkpoint.lsn = get_u64(&w);
+		m.checkpoint.octets = get_u64(&w);
+		m.rebuild = get_u64(&w);
+		m.max_blob = get_u64(&w);
+	}
 	if (w.bad)
 		return -EBADMSG;
 	memcpy(m.id, id.p, STORE_ID_LEN);
@@ -274,4 +312,124 @@ index_scan(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str
 	}
 	mdb_cursor_close(c);
 	return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
+}
+
+int
+index_next_domain(struct index *ix, MDB_txn *txn, struct store_dom *d, bool first)
+{
+	char from[16 + STORE_KEY_MAX + 1];
+	MDB_cursor *c;
+	MDB_val k = { 1, from }, v;
+	memset(from, 0xff, sizeof(from));
+	if (first) {
+		from[0] = 0;
+	} else {
+		memcpy(from, d->b, 16);
+		k.mv_size = sizeof(from);
+	}
+	int rc = mdb_cursor_open(txn, ix->dbi, &c);
+	if (rc != 0)
+		return index_errno(rc);
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	while (rc == 0 && k.mv_size < 16) /* the index's own record */
+		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	if (rc == 0)
+		memcpy(d->b, k.mv_data, 16);
+	mdb_cursor_close(c);
+	return index_errno(rc);
+}
+
+static bool
+stop_here(void *arg, struct str key, struct str value)
+{
+	*(bool *)arg = true;
+	return false;
+}
+
+int
+index_blob_used(struct index *ix, MDB_txn *txn, uint64_t number)
+{
+	struct store_dom d = index_dom_derived();
+	char from[BLOB_KEY_LEN], to[BLOB_KEY_LEN];
+	bool any = false;
+	blob_key_put(from, number, 0);
+	blob_key_put(to, number, UINT64_MAX);
+	int r = index_scan(ix, txn, &d, str_n(from, BLOB_KEY_LEN), str_n(to, BLOB_KEY_LEN), 1,
+	    false, stop_here, &any);
+	return r < 0 ? r : any;
+}
+
+/* --- its size --- */
+
+static int
+free_pages(MDB_txn *txn, uint64_t *ret)
+{
+	MDB_cursor *c;
+	MDB_val k, v;
+	uint64_t n = 0;
+	int rc = mdb_cursor_open(txn, 0, &c); /* LMDB's list of free pages */
+	if (rc != 0)
+		return index_errno(rc);
+	while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+		size_t count = 0;
+		if (v.mv_size >= sizeof(count))
+			memcpy(&count, v.mv_data, sizeof(count));
+		n += count;
+	}
+	mdb_cursor_close(c);
+	*ret = n;
+	return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
+}
+
+bool
+index_is_hollow(struct index *ix, uint64_t least)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	MDB_txn *txn;
+	uint64_t n = 0;
+	if (mdb_env_info(ix->env, &info) != 0 || mdb_env_stat(ix->env, &stat) != 0 ||
+	    mdb_txn_begin(ix->env, NULL, MDB_RDONLY, &txn) != 0)
+		return false;
+	int r = free_pages(txn, &n);
+	mdb_txn_abort(txn);
+	return r == 0 && (uint64_t)info.me_last_pgno * stat.ms_psize > least &&
+	       n > info.me_last_pgno / 2;
+}
+
+/* The copy, in index.new/ and durable. */
+static int
+copy_without_holes(struct index *ix, int at, const char *dir)
+{
+	char *path = NULL;
+	int r = index_sweep(at);
+	if (r == 0 && mkdirat(at, "index.new", 0700) < 0)
+		r = -errno;
+	if (r == 0 && asprintf(&path, "%s/index.new", dir) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = index_errno(mdb_env_copy2(ix->env, path, MDB_CP_COMPACT));
+	free(path);
+	if (r < 0)
+		return r;
+	int fd = openat(at, "index.new/data.mdb", O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fsync(fd) < 0 || fchmod(fd, INDEX_FILE_MODE) < 0 ? -errno : 0;
+	close(fd);
+	return r == 0 ? sync_dir(at, "index.new") : r;
+}
+
+int
+index_shrink(struct index *ix, int at, const char *dir)
+{
+	int r = copy_without_holes(ix, at, dir);
+	index_close(ix);
+	/* One name for one: the directory stays, so there is an index at every moment. */
+	if (r == 0 && renameat(at, "index.new/data.mdb", at, "index/data.mdb") < 0)
+		r = -errno;
+	if (r == 0)
+		r = sync_dir(at, "index");
+	(void)index_sweep(at);
+	return r;
 }

@@ -11,9 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HEAD_VALUE_MAX 64      /* a longer header is written at once, each time */
-#define MARKER_AGE_MS 3600000u /* how long an accepted letter's id is remembered */
-#define MARKER_TRIM 64         /* old markers removed per commit */
+#define HEAD_VALUE_MAX 64 /* a longer header is written at once, each time */
+#define MARKER_TRIM 64    /* old markers removed per commit, and two for each new one */
 #define LETTER_ID_MS(id) ((id) >> 22)
 
 /* What a domain has come to in this write, put down once at the commit. */
@@ -30,8 +29,8 @@ val_of(struct str s)
 	return (MDB_val){ s.len, (void *)(uintptr_t)s.p };
 }
 
-static int
-put(struct index_write *w, const void *dom, struct str key, struct str value)
+int
+index_put(struct index_write *w, const void *dom, struct str key, struct str value)
 {
 	char full[16 + STORE_KEY_MAX];
 	memcpy(full, dom, 16);
@@ -42,8 +41,8 @@ put(struct index_write *w, const void *dom, struct str key, struct str value)
 	return index_errno(mdb_put(w->txn, w->ix->dbi, &k, &v, 0));
 }
 
-static int
-del(struct index_write *w, const void *dom, struct str key)
+int
+index_del(struct index_write *w, const void *dom, struct str key)
 {
 	char full[16 + STORE_KEY_MAX];
 	memcpy(full, dom, 16);
@@ -58,7 +57,10 @@ del(struct index_write *w, const void *dom, struct str key)
 int
 index_begin(struct index *ix, struct index_write *w)
 {
-	*w = (struct index_write){ .ix = ix, .intent = BUF_INIT(SEG_SIZE_MAX) };
+	*w = (struct index_write){ .ix = ix,
+		.intent = BUF_INIT(SEG_SIZE_MAX),
+		.checkpoint = ix->checkpoint,
+		.max_blob = ix->max_blob };
 	return index_errno(mdb_txn_begin(ix->env, NULL, 0, &w->txn));
 }
 
@@ -72,6 +74,11 @@ forget(struct index_write *w)
 		free(value);
 	map_done(&w->doms);
 	buf_done(&w->intent);
+	free(w->live);
+	free(w->gone);
+	w->live = NULL;
+	w->gone = NULL;
+	w->n_live = w->n_gone = 0;
 }
 
 void
@@ -97,6 +104,65 @@ change_of(struct index_write *w, const struct store_dom *d)
 	return c;
 }
 
+static bool
+is_letter(const struct store_dom *d, struct str key)
+{
+	return d->b[0] == 'B' && key.len == 6 && str_starts(key, STR("R|"));
+}
+
+/* A letter's record, and what is derived from it. */
+static int
+apply_letter(struct index_write *w, const struct store_dom *d, const struct batch_op *op)
+{
+	char full[16 + 6];
+	memcpy(full, d->b, 16);
+	memcpy(full + 16, op->key.p, 6);
+	MDB_val k = { sizeof(full), full }, v = val_of(op->value);
+	int rc;
+	w->ops += 2;
+	if (op->del) {
+		rc = mdb_get(w->txn, w->ix->dbi, &k, &v);
+		if (rc != 0)
+			return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
+	} else {
+		/* Most letters are new. */
+		rc = mdb_put(w->txn, w->ix->dbi, &k, &v, MDB_NOOVERWRITE);
+		if (rc == 0)
+			return index_letter_changes(w, d, op->key, STR_NULL, op->value);
+		if (rc != MDB_KEYEXIST)
+			return index_errno(rc);
+	}
+	/* What LMDB shows lives until the next write. */
+	struct buf was = BUF_INIT(SIZE_MAX / 2);
+	buf_put(&was, v.mv_data, v.mv_size);
+	rc = was.failed ? -ENOMEM
+	     : op->del  ? index_del(w, d->b, op->key)
+	                : index_put(w, d->b, op->key, op->value);
+	if (rc == 0)
+		rc = index_letter_changes(w, d, op->key, buf_str(&was),
+		    op->del ? STR_NULL : op->value);
+	buf_done(&was);
+	return rc;
+}
+
+static int
+apply_op(struct index_write *w, const struct store_dom *d, struct dom_change *c,
+    const struct batch_op *op)
+{
+	if (str_eq(op->key, HEAD_KEY) && (op->del || op->value.len <= HEAD_VALUE_MAX)) {
+		c->head = op->del ? HEAD_DEL : HEAD_PUT;
+		c->head_len = op->value.len;
+		if (op->value.len)
+			memcpy(c->value, op->value.p, op->value.len);
+		return 0;
+	}
+	if (str_eq(op->key, HEAD_KEY))
+		c->head = HEAD_SAME;
+	if (is_letter(d, op->key))
+		return apply_letter(w, d, op);
+	return op->del ? index_del(w, d->b, op->key) : index_put(w, d->b, op->key, op->value);
+}
+
 static int
 apply_batch(struct index_write *w, struct str payload)
 {
@@ -107,22 +173,14 @@ apply_batch(struct index_write *w, struct str payload)
 	struct dom_change *c = change_of(w, &r.dom);
 	c->ver = r.ver;
 	while (batch_record_next(&r, &op)) {
-		int rc = 0;
-		if (str_eq(op.key, HEAD_KEY) && (op.del || op.value.len <= HEAD_VALUE_MAX)) {
-			c->head = op.del ? HEAD_DEL : HEAD_PUT;
-			c->head_len = op.value.len;
-			if (op.value.len)
-				memcpy(c->value, op.value.p, op.value.len);
-			continue;
-		}
-		if (str_eq(op.key, HEAD_KEY))
-			c->head = HEAD_SAME;
-		rc = op.del ? del(w, r.dom.b, op.key) : put(w, r.dom.b, op.key, op.value);
+		int rc = apply_op(w, &r.dom, c, &op);
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
+
+/* --- letters under way --- */
 
 /* An intent stays in memory until its DONE, which nearly always follows in the same write; only
  * one that another frame overtakes goes to the index. */
@@ -135,7 +193,112 @@ put_open_intent(struct index_write *w)
 		return 0;
 	w->intent_open = false;
 	queue_key(key, 'q', w->intent_letter);
-	return put(w, d.b, str_n(key, sizeof(key)), buf_str(&w->intent));
+	return index_put(w, d.b, str_n(key, sizeof(key)), buf_str(&w->intent));
+}
+
+/* --- snapshots --- */
+
+/* The first key of [from, to) that is in the index but not among the snapshot's, which are the
+ * ones in [op, ...); *ret_key is a copy. */
+static int
+find_foreign(struct index_write *w, const struct snap_record *r, struct buf *key)
+{
+	struct snap_record rest = *r;
+	struct batch_op op = { 0 };
+	bool more = snap_record_next(&rest, &op);
+	char full[16 + STORE_KEY_MAX];
+	MDB_cursor *c;
+	int rc = mdb_cursor_open(w->txn, w->ix->dbi, &c);
+	if (rc != 0)
+		return index_errno(rc);
+	/* Where the last look ended. */
+	struct str from = key->len ? buf_str(key) : r->from;
+	memcpy(full, r->dom.b, 16);
+	if (from.len)
+		memcpy(full + 16, from.p, from.len);
+	MDB_val k = { 16 + from.len, full }, v;
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	buf_reset(key);
+	for (; rc == 0; rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) {
+		struct str at = str_n(k.mv_data, k.mv_size);
+		if (!str_starts(at, str_n(r->dom.b, 16)))
+			break;
+		at = str_skip(at, 16);
+		if (r->to.len && str_cmp(at, r->to) >= 0)
+			break;
+		while (more && str_cmp(op.key, at) < 0)
+			more = snap_record_next(&rest, &op);
+		if (at.len == 0 || (more && str_eq(op.key, at)) || index_is_derived(&r->dom, at))
+			continue;
+		buf_puts(key, at);
+		break;
+	}
+	mdb_cursor_close(c);
+	return rc != 0 && rc != MDB_NOTFOUND ? index_errno(rc) : key->failed ? -ENOMEM : 0;
+}
+
+static int
+drop_foreign(struct index_write *w, const struct snap_record *r, struct dom_change *c)
+{
+	struct buf key = BUF_INIT(STORE_KEY_MAX);
+	int rc;
+	while ((rc = find_foreign(w, r, &key)) == 0 && key.len) {
+		struct batch_op op = { .del = true, .key = buf_str(&key) };
+		if (str_eq(op.key, HEAD_KEY))
+			rc = index_del(w, r->dom.b, op.key);
+		else
+			rc = apply_op(w, &r->dom, c, &op);
+		if (rc < 0)
+			break;
+	}
+	buf_done(&key);
+	return rc;
+}
+
+/* Only an index that is made from a checkpoint needs it; in any other it stands already. */
+static int
+apply_snap(struct index_write *w, const struct frame *f, struct str payload)
+{
+	struct snap_record r;
+	struct batch_op op;
+	if (!snap_record_get(payload, &r))
+		return -EBADMSG;
+	if (f->lsn >= w->ix->rebuild)
+		return 0;
+	/* An intent that waits in memory stands in a range of its own. */
+	struct store_dom q = store_dom_queue(0);
+	int rc = memcmp(r.dom.b, q.b, 16) == 0 ? put_open_intent(w) : 0;
+	struct dom_change *c = change_of(w, &r.dom);
+	if (r.ver)
+		c->ver = r.ver;
+	if (str_cmp(r.from, HEAD_KEY) <= 0 && (!r.to.len || str_cmp(HEAD_KEY, r.to) < 0))
+		c->head = HEAD_DEL; /* unless it follows */
+	if (rc == 0)
+		rc = drop_foreign(w, &r, c);
+	while (rc == 0 && snap_record_next(&r, &op))
+		rc = apply_op(w, &r.dom, c, &op);
+	return rc;
+}
+
+static int
+apply_checkpoint(struct index_write *w, const struct frame *f, struct str payload)
+{
+	struct checkpoint_record r;
+	if (!checkpoint_record_get(payload, &r) || r.begin > f->lsn)
+		return -EBADMSG;
+	w->checkpoint = (struct checkpoint){ r.begin, f->lsn, r.octets };
+	w->max_blob = MAX(w->max_blob, r.blob);
+	return 0;
+}
+
+static int
+apply_blob(struct index_write *w, struct str payload)
+{
+	struct blob_record r;
+	if (!blob_record_get(payload, &r))
+		return -EBADMSG;
+	w->max_blob = MAX(w->max_blob, r.number);
+	return 0;
 }
 
 static int
@@ -169,28 +332,16 @@ apply_done(struct index_write *w, struct str payload)
 	} else {
 		char key[DONE_KEY_LEN];
 		queue_key(key, 'q', letter);
-		r = del(w, d.b, str_n(key, sizeof(key)));
+		r = index_del(w, d.b, str_n(key, sizeof(key)));
 	}
 	/* An id from a clock that runs ahead must not age the others. */
 	uint64_t now = (uint64_t)sys_wall_ms();
-	if (letter > w->ix->max_letter && LETTER_ID_MS(letter) <= now + MARKER_AGE_MS)
+	if (letter > w->ix->max_letter && LETTER_ID_MS(letter) <= now + STORE_MARKER_AGE_MS)
 		w->ix->max_letter = letter;
+	w->marks++;
 	return r < 0 ? r
-	             : put(w, d.b, str_n(payload.p + 16, DONE_KEY_LEN),
+	             : index_put(w, d.b, str_n(payload.p + 16, DONE_KEY_LEN),
 			   str_n(payload.p + 16 + DONE_KEY_LEN, DONE_VALUE_LEN));
-}
-
-static int
-apply_blob(struct index_write *w, const struct frame *f, struct str payload)
-{
-	struct store_dom d = { { INDEX_DOM_BLOBS } };
-	struct blob_record r;
-	if (!blob_record_get(payload, &r))
-		return -EBADMSG;
-	unsigned char key[10] = "b|", value[8];
-	be64_put(key + 2, r.number);
-	be64_put(value, f->lsn);
-	return put(w, d.b, str_n(key, sizeof(key)), str_n(value, sizeof(value)));
 }
 
 int
@@ -203,12 +354,18 @@ index_apply(struct index_write *w, const struct frame *f, struct str payload)
 		return apply_intent(w, payload);
 	case FRAME_DONE:
 		return apply_done(w, payload);
+	case FRAME_SNAP:
+		return apply_snap(w, f, payload);
+	case FRAME_CHECKPOINT:
+		return apply_checkpoint(w, f, payload);
 	case FRAME_BLOB:
-		return apply_blob(w, f, payload);
+		return apply_blob(w, payload);
 	case FRAME_BODY:
 	case FRAME_TRACE:
 	case FRAME_END:
 		return 0;
+	case FRAME_TYPES:
+		break;
 	}
 	return -EBADMSG;
 }
@@ -225,11 +382,12 @@ put_changes(struct index_write *w)
 		struct dom_change *c = value;
 		unsigned char ver[8];
 		be64_put(ver, c->ver);
-		int r = put(w, dom.p, STR(""), str_n(ver, sizeof(ver)));
+		/* The queue has none: its marks are no batches. */
+		int r = c->ver ? index_put(w, dom.p, STR(""), str_n(ver, sizeof(ver))) : 0;
 		if (r == 0 && c->head == HEAD_PUT)
-			r = put(w, dom.p, HEAD_KEY, str_n(c->value, c->head_len));
+			r = index_put(w, dom.p, HEAD_KEY, str_n(c->value, c->head_len));
 		if (r == 0 && c->head == HEAD_DEL)
-			r = del(w, dom.p, HEAD_KEY);
+			r = index_del(w, dom.p, HEAD_KEY);
 		if (r < 0)
 			return r;
 	}
@@ -250,11 +408,11 @@ trim_markers(struct index_write *w)
 		return index_errno(rc);
 	MDB_val k = { sizeof(from), from }, v;
 	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	for (int i = 0; rc == 0 && i < MARKER_TRIM; i++) {
+	for (size_t i = 0; rc == 0 && i < MARKER_TRIM + 2 * w->marks; i++) {
 		if (k.mv_size != 16 + DONE_KEY_LEN || memcmp(k.mv_data, from, sizeof(from)) != 0)
 			break;
 		uint64_t letter = be64_get((unsigned char *)k.mv_data + sizeof(from));
-		if (LETTER_ID_MS(letter) + MARKER_AGE_MS >= LETTER_ID_MS(w->ix->max_letter))
+		if (LETTER_ID_MS(letter) + STORE_MARKER_AGE_MS >= LETTER_ID_MS(w->ix->max_letter))
 			break;
 		rc = mdb_cursor_del(c, 0);
 		if (rc == 0)
@@ -267,11 +425,17 @@ trim_markers(struct index_write *w)
 static int
 put_meta(struct index_write *w, const struct index_meta *m)
 {
-	char octets[64];
+	char octets[128];
 	struct buf b = { .p = octets, .cap = sizeof(octets), .max = sizeof(octets) };
 	put_u32(&b, m->format);
 	buf_put(&b, m->id, STORE_ID_LEN);
 	put_u64(&b, m->applied);
+	put_u64(&b, w->checkpoint.begin);
+	put_u64(&b, w->checkpoint.lsn);
+	put_u64(&b, w->checkpoint.octets);
+	put_u64(&b, w->ix->rebuild);
+	put_u64(&b, w->max_blob);
+	check(!b.failed);
 	MDB_val k = val_of(STR("meta")), v = { b.len, octets };
 	return index_errno(mdb_put(w->txn, w->ix->dbi, &k, &v, 0));
 }
@@ -283,6 +447,8 @@ index_commit(struct index_write *w, const struct index_meta *m)
 	if (r == 0)
 		r = put_open_intent(w);
 	if (r == 0)
+		r = index_live_commit(w);
+	if (r == 0)
 		r = trim_markers(w);
 	if (r == 0)
 		r = put_meta(w, m);
@@ -290,6 +456,11 @@ index_commit(struct index_write *w, const struct index_meta *m)
 		MDB_txn *txn = w->txn;
 		w->txn = NULL;
 		r = index_errno(mdb_txn_commit(txn));
+	}
+	if (r == 0) {
+		w->ix->checkpoint = w->checkpoint;
+		w->ix->max_blob = w->max_blob;
+		index_gone_commit(w);
 	}
 	index_abort(w);
 	return r;

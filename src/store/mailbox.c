@@ -37,10 +37,20 @@ mailbox_head_get(struct str v, struct mailbox_head *ret)
 	return true;
 }
 
+#define LETTER_VERSION 2 /* 1 had no place */
+
+static uint32_t
+keep_of(const struct mailbox_letter *l)
+{
+	return l->keep ? l->keep
+	               : (uint32_t)MIN(body_frame_size(&l->ref, l->trace_len), UINT32_MAX);
+}
+
 void
 mailbox_letter_put(struct buf *b, const struct mailbox_letter *l)
 {
-	put_u8(b, RECORD_VERSION);
+	struct store_place place = { l->trace_lsn, keep_of(l) };
+	put_u8(b, LETTER_VERSION);
 	put_u32(b, l->uid);
 	put_u64(b, l->modseq);
 	put_u64(b, l->time_ms);
@@ -51,6 +61,7 @@ mailbox_letter_put(struct buf *b, const struct mailbox_letter *l)
 	put_u32(b, l->trace_len);
 	put_u32(b, l->header_len);
 	put_u8(b, l->insert_blank);
+	place_put(b, &place);
 	put_str(b, l->prefix);
 }
 
@@ -70,9 +81,15 @@ mailbox_letter_get(struct str v, struct mailbox_letter *ret)
 	l.trace_len = get_u32(&w);
 	l.header_len = get_u32(&w);
 	l.insert_blank = get_bool(&w);
+	struct store_place place = { 0 };
+	if (version == LETTER_VERSION)
+		place = place_get(&w);
+	l.trace_lsn = place.trace;
+	l.keep = place.keep;
+	l.keep = keep_of(&l);
 	l.prefix = get_str(&w, RECORD_PREFIX_MAX);
 	uint64_t size;
-	if (!wire_done(&w) || version != RECORD_VERSION || l.uid == 0 ||
+	if (!wire_done(&w) || (version != 1 && version != LETTER_VERSION) || l.uid == 0 ||
 	    (uint64_t)l.trace_len + l.header_len > l.ref.len ||
 	    __builtin_add_overflow(l.ref.len, l.prefix.len + (l.insert_blank ? 2 : 0), &size) ||
 	    size != l.size)

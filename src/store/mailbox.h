@@ -3,7 +3,8 @@
  *
  * Layout (docs/format.md): G: "u|addr" -> account8, "d|domain", "a|addr" alias, "n|account" the
  * last account's number, "x|account8" removed accounts; A: "M|mbox4" -> name, "N|name" -> mbox4;
- * B: "H" header, "R|uid4" letter, "D|letter8|rcpt" dedup, "C|modseq8|uid4".
+ * B: "H" header, "R|uid4" letter, "D|letter8|rcpt" dedup, "C|modseq8|uid4", "I|..." marks of
+ * imports. A also: "n|mailbox", the last mailbox's number.
  * Numbers in keys are big-endian; the "|" is the octet 0x7c.
  */
 #pragma once
@@ -12,6 +13,18 @@
 
 #define MAILBOX_INBOX 1u
 #define MAILBOX_NAME_MAX 1024
+#define MAILBOX_NAME_STORED_MAX (STORE_KEY_MAX - 2) /* octets of a name that can be made */
+
+/* Bits of a letter's flags (RFC 9051 2.3.2). Bits 5 to 15 are free for more system flags, 16 to
+ * 31 are for keywords that the mailbox names. */
+enum {
+	MAILBOX_SEEN = 1u << 0,
+	MAILBOX_ANSWERED = 1u << 1,
+	MAILBOX_FLAGGED = 1u << 2,
+	MAILBOX_DELETED = 1u << 3,
+	MAILBOX_DRAFT = 1u << 4,
+	MAILBOX_FLAGS_SYSTEM = (1u << 5) - 1,
+};
 
 struct mailbox_head {
 	uint32_t uidvalidity, uidnext;
@@ -24,16 +37,19 @@ struct mailbox_letter {
 	uint64_t modseq;
 	uint64_t time_ms;     /* internal date */
 	uint64_t size;        /* of the whole letter as read: all pieces */
-	uint32_t flags;       /* for IMAP, later */
+	uint32_t flags;       /* MAILBOX_SEEN ... */
 	uint64_t letter;
 	struct store_ref ref;
 	uint32_t trace_len;   /* octets of the ref that are our trace header */
 	uint32_t header_len;  /* octets behind it that are header as received */
 	bool insert_blank;
+	uint64_t trace_lsn;   /* of its history's frame in the log, 0: unknown or none */
+	uint32_t keep;        /* octets that body and history take in the log */
 	struct str prefix;    /* view; Return-Path and Delivered-To */
 };
 void mailbox_head_put(struct buf *b, const struct mailbox_head *h);
 bool mailbox_head_get(struct str v, struct mailbox_head *ret);
+/* keep 0: it is taken from the reference. */
 void mailbox_letter_put(struct buf *b, const struct mailbox_letter *l);
 bool mailbox_letter_get(struct str v, struct mailbox_letter *ret);
 
@@ -45,6 +61,40 @@ void account_remove(struct store *s, struct str address, store_fn *fn, void *arg
 /* Finishes removals that a crash interrupted. Call it once after opening the writer. */
 void account_sweep(struct store *s, store_fn *fn, void *arg);
 
+/* Makes a mailbox: slot[0] is its number. -EEXIST when the name is taken: slot[0] is that one's
+ * number, and its header is there afterwards as well. -EINVAL: no name, or INBOX in another
+ * case; -E2BIG: longer than MAILBOX_NAME_STORED_MAX. Numbers are not used again. */
+void mailbox_create(struct store *s, uint64_t account, struct str name, store_fn *fn, void *arg);
+
+/*
+ * Appends one letter to one mailbox: its body and one batch in the same group, all or nothing.
+ * The octets are the whole letter; nothing is put in front of them.
+ *
+ * A mark makes it exactly once: the record `mark` of the mailbox's domain must hold `was` (p
+ * NULL: must be absent), else nothing is written (-EAGAIN); the same batch makes it `value`. A
+ * chain of letters, each of which expects what the one before has left, is appended in order
+ * and without gaps, however many are under way. Marks begin with "I|".
+ *
+ * rc -ENOENT: there is no such mailbox. slot[0]: uid, slot[1]: uidvalidity. Takes body over and
+ * copies the rest.
+ */
+struct mailbox_append {
+	uint64_t account;
+	uint32_t mailbox;
+	uint64_t letter;      /* its id */
+	uint64_t time_ms;     /* internal date */
+	uint32_t flags;
+	uint64_t header_len;  /* octets of the body that are header */
+	uint64_t now_ms;      /* for its history */
+	struct str history;   /* one or more lines for `trace`, or empty */
+	struct str mark, was, value; /* mark empty: none */
+};
+void mailbox_append(struct store *s, struct store_body *body, const struct mailbox_append *a,
+    enum store_level level, store_fn *fn, void *arg);
+/* Removes the mark and those that begin with it and "|", in batches of their own. */
+void mailbox_forget_marks(struct store *s, uint64_t account, uint32_t mailbox, struct str mark,
+    store_fn *fn, void *arg);
+
 /* Reading, over a snapshot of the mailbox domain. */
 int mailbox_head_read(struct store_snap *sn, struct mailbox_head *ret);
 typedef bool mailbox_each_fn(void *arg, const struct mailbox_letter *l);
@@ -54,6 +104,12 @@ int mailbox_find(
 /* Octets of the whole letter (prefix, trace, header, inserted CRLF, body) from off on. */
 ssize_t mailbox_letter_read(
     struct store *s, const struct mailbox_letter *l, uint64_t off, void *dst, size_t n);
+
+/* In a batch of a mailbox's domain: the letter goes, if it is there, and is no longer counted in
+ * the header, which nobody else may put in the same batch. UIDs must ascend. slot[0] and slot[1]
+ * of the result: how many letters went and their octets. The record that the letter came ("D")
+ * is the caller's to delete: no intent that names the letter is open once it can be seen. */
+void mailbox_expunge(struct store_batch *b, uint32_t uid);
 
 typedef bool mailbox_list_fn(void *arg, uint32_t mailbox, struct str name);
 int mailbox_list(struct store_snap *account, mailbox_list_fn *fn, void *arg);

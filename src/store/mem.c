@@ -21,9 +21,14 @@ struct table {
 	size_t n, cap;
 };
 
+struct body {
+	char *p;
+	size_t len;
+};
+
 struct mem {
 	struct table t;
-	char **bodies; /* by lsn - 1 */
+	struct body *bodies; /* by lsn - 1 */
 	size_t n_bodies;
 	struct buf out;
 	struct store_stats stats;
@@ -158,7 +163,7 @@ body_keep(struct mem *m, const struct letter *l)
 	buf_puts(&b, buf_str(&l->body->mem));
 	check(!b.failed);
 	m->bodies = xrealloc(m->bodies, (m->n_bodies + 1) * sizeof(*m->bodies));
-	m->bodies[m->n_bodies++] = b.p;
+	m->bodies[m->n_bodies++] = (struct body){ b.p, b.len };
 	return (struct store_ref){ .lsn = m->n_bodies, .len = b.len, .crc = crc32c(0, b.p, b.len) };
 }
 
@@ -191,6 +196,19 @@ accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *po
 	return 0;
 }
 
+static int
+append_letter(struct store *s, struct mem *m, struct request *r, struct queue *posts)
+{
+	struct view v = { mem_view_get, m };
+	struct store_ref ref = body_keep(m, r->letter);
+	int rc = resolve_append(r->letter, &ref, &v, &m->out, &r->res);
+	if (rc < 0)
+		return rc;
+	apply(s, m, 0, posts);
+	m->stats.group_letters++;
+	return 0;
+}
+
 static void
 mem_submit(struct store *s, struct request *r)
 {
@@ -205,6 +223,8 @@ mem_submit(struct store *s, struct request *r)
 			apply(s, m, 0, &posts);
 	} else if (r->kind == REQ_ACCEPT && r->res.rc == 0) {
 		r->res.rc = accept_letter(s, m, r->letter, &posts);
+	} else if (r->kind == REQ_APPEND && r->res.rc == 0) {
+		r->res.rc = append_letter(s, m, r, &posts);
 	} else if (r->kind == REQ_LOOK) {
 		resolve_version(&v, &r->dom, &r->res.ver);
 	}
@@ -275,9 +295,11 @@ static ssize_t
 mem_read(struct store *s, const struct store_ref *ref, uint64_t off, void *dst, size_t n)
 {
 	struct mem *m = s->impl;
-	if (ref->lsn == 0 || ref->lsn > m->n_bodies)
+	if (ref->lsn == 0 || ref->lsn > m->n_bodies || m->bodies[ref->lsn - 1].len != ref->len)
 		return -EBADMSG;
-	memcpy(dst, m->bodies[ref->lsn - 1] + off, n);
+	memcpy(dst, m->bodies[ref->lsn - 1].p + off, n);
+	if (off == 0 && n == ref->len && crc32c(0, dst, n) != ref->crc)
+		return -EBADMSG;
 	return (ssize_t)n;
 }
 
@@ -302,7 +324,7 @@ mem_close(struct store *s)
 	struct mem *m = s->impl;
 	table_done(&m->t);
 	for (size_t i = 0; i < m->n_bodies; i++)
-		free(m->bodies[i]);
+		free(m->bodies[i].p);
 	free(m->bodies);
 	buf_done(&m->out);
 	free(m);

@@ -135,6 +135,14 @@ overlay_get(const struct overlay *o, const struct store_dom *d, struct str key, 
 	return -1;
 }
 
+void
+overlay_each(const struct overlay *o, overlay_each_fn *fn, void *arg)
+{
+	for (size_t i = 0; i < o->n_buckets && o->n; i++)
+		for (const struct overlay_entry *e = o->buckets[i]; e; e = e->next)
+			fn(arg, e);
+}
+
 static void
 unlink_entry(struct overlay *o, const struct overlay_entry *e)
 {

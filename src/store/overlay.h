@@ -50,6 +50,9 @@ void overlay_add_batch(struct overlay *o, struct overlay_part *part, size_t begi
 /* 1 and the value, 0: it is known to be deleted, -1: not here. */
 int overlay_get(
     const struct overlay *o, const struct store_dom *d, struct str key, struct str *ret);
+/* Every entry, of each key the newest first, otherwise in no order. */
+typedef void overlay_each_fn(void *arg, const struct overlay_entry *e);
+void overlay_each(const struct overlay *o, overlay_each_fn *fn, void *arg);
 /* Takes back the newest entries of part until n are left. */
 void overlay_undo(struct overlay *o, struct overlay_part *part, size_t n);
 /* Forgets all entries of part and frees its octets. */

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -41,7 +42,7 @@ segment_fd(struct emb *e, uint64_t seq)
 	struct seg_head h;
 	int fd = seg_open(e->log, seq, O_RDONLY, &h);
 	if (fd < 0)
-		return fd == -ENOENT ? -EBADMSG : fd;
+		return fd == -ENOENT ? -ESTALE : fd;
 	if (memcmp(h.id, e->id, STORE_ID_LEN) != 0) {
 		close(fd);
 		return -EBADMSG;
@@ -50,6 +51,29 @@ segment_fd(struct emb *e, uint64_t seq)
 		close(oldest->fd);
 	*oldest = (struct read_file){ .seq = seq, .used = ++e->file_clock, .fd = fd };
 	return fd;
+}
+
+/* A segment that was freed is used again, perhaps while we read from it. Its header is changed
+ * before anything else, so what was read is what was asked for if the header still says so
+ * afterwards. */
+static int
+still_there(struct emb *e, uint64_t seq, int fd)
+{
+	unsigned char p[SEG_HEAD];
+	struct seg_head h;
+	if (pread_all(fd, p, sizeof(p), 0) == 0 && seg_head_get(p, &h) == 0 && h.seq == seq)
+		return 0;
+	for (size_t i = 0; i < READ_FILES; i++) {
+		if (e->files[i].fd != fd)
+			continue;
+		close(fd);
+		e->files[i] = (struct read_file){ .fd = -1 };
+	}
+	/* A header that is damaged where it stands is damage; fsck says more. */
+	char name[SEG_NAME_LEN];
+	struct stat st;
+	seg_name(name, seq);
+	return fstatat(e->log, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? -EBADMSG : -ESTALE;
 }
 
 static int
@@ -88,8 +112,9 @@ read_inline(struct emb *e, const struct store_ref *ref, uint64_t off, void *dst,
 	int r = off == 0 ? preadv_all(fd, iov, 2, at) : pread_all(fd, head, sizeof(head), at);
 	if (r == 0 && off != 0)
 		r = pread_all(fd, dst, n, at + FRAME_HEAD + off);
-	if (r < 0)
-		return r;
+	int there = still_there(e, lsn_seq(ref->lsn), fd);
+	if (there < 0 || r < 0)
+		return there < 0 ? there : r;
 	if (frame_head_get(head, ref->lsn, room, e->id, &f) != FRAME_OK || f.type != FRAME_BODY ||
 	    f.len != ref->len || f.crc != ref->crc)
 		return -EBADMSG;
@@ -103,7 +128,7 @@ read_file(struct emb *e, uint64_t number, uint64_t off, void *dst, size_t n)
 	blob_name(name, number);
 	int fd = openat(e->blob, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -EBADMSG : -errno;
+		return errno == ENOENT ? -ESTALE : -errno;
 	int r = pread_all(fd, dst, n, off);
 	close(fd);
 	return r == -EIO ? -EBADMSG : r; /* shorter than its record says */
@@ -118,15 +143,19 @@ read_blob(struct emb *e, const struct store_ref *ref, uint64_t off, void *dst, s
 	struct str view;
 	uint64_t at = lsn_off(ref->lsn);
 	int fd = segment_fd(e, lsn_seq(ref->lsn));
-	int r = fd < 0 ? fd : pread_all(fd, payload, FRAME_HEAD, at);
-	if (r < 0)
-		return r;
-	if (frame_head_get(payload, ref->lsn, SEG_SIZE_MAX - at, e->id, &f) != FRAME_OK ||
-	    f.type != FRAME_BLOB || f.len > sizeof(payload) - FRAME_HEAD)
+	if (fd < 0)
+		return fd;
+	int r = pread_all(fd, payload, FRAME_HEAD, at);
+	bool good = r == 0 &&
+	            frame_head_get(payload, ref->lsn, SEG_SIZE_MAX - at, e->id, &f) == FRAME_OK &&
+	            f.type == FRAME_BLOB && f.len <= sizeof(payload) - FRAME_HEAD;
+	if (good)
+		r = pread_all(fd, payload + FRAME_HEAD, f.len, at + FRAME_HEAD);
+	int there = still_there(e, lsn_seq(ref->lsn), fd);
+	if (there < 0 || r < 0)
+		return there < 0 ? there : r;
+	if (!good)
 		return -EBADMSG;
-	r = pread_all(fd, payload + FRAME_HEAD, f.len, at + FRAME_HEAD);
-	if (r < 0)
-		return r;
 	view = str_n(payload + FRAME_HEAD, f.len);
 	if (!frame_payload_ok(&f, view.p) || !blob_record_get(view, &b) || b.number != ref->blob ||
 	    b.trace.len + b.len != ref->len)

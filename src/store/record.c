@@ -1,10 +1,12 @@
 #include "store/record.h"
 
 #include "base/check.h"
+#include "store/frame.h"
 
 #include <string.h>
 
 enum { OP_PUT = 1, OP_DEL = 2 };
+#define BLOB_RECORD_LEN 25 /* without its trace header */
 
 /* --- references --- */
 
@@ -26,6 +28,22 @@ ref_get(struct wire *w)
 	r.len = get_u64(w);
 	r.crc = get_u32(w);
 	return r;
+}
+
+void
+place_put(struct buf *b, const struct store_place *p)
+{
+	put_u64(b, p->trace);
+	put_u32(b, p->keep);
+}
+
+struct store_place
+place_get(struct wire *w)
+{
+	struct store_place p = { 0 };
+	p.trace = get_u64(w);
+	p.keep = get_u32(w);
+	return p;
 }
 
 /* --- batches --- */
@@ -129,10 +147,11 @@ batch_record_next(struct batch_record *r, struct batch_op *ret)
 void
 intent_put(struct buf *b, const struct store_letter *l)
 {
-	put_u8(b, RECORD_VERSION);
+	put_u8(b, INTENT_VERSION);
 	put_u64(b, l->letter);
 	put_u64(b, l->time_ms);
 	ref_put(b, &(struct store_ref){ 0 });
+	place_put(b, &(struct store_place){ 0 });
 	put_u32(b, (uint32_t)l->trace.len);
 	put_u32(b, (uint32_t)l->header_len);
 	put_u8(b, l->insert_blank);
@@ -158,6 +177,14 @@ intent_set_ref(char *payload, const struct store_ref *r)
 	be32_put(p + 24, r->crc);
 }
 
+void
+intent_set_place(char *payload, const struct store_place *place)
+{
+	unsigned char *p = (unsigned char *)payload + INTENT_REF_AT + RECORD_REF_LEN;
+	be64_put(p, place->trace);
+	be32_put(p + 8, place->keep);
+}
+
 static bool
 rcpt_get(struct wire *w, struct store_rcpt *ret)
 {
@@ -181,6 +208,8 @@ intent_get(struct str payload, struct intent *ret)
 	in.letter = get_u64(&w);
 	in.time_ms = get_u64(&w);
 	in.ref = ref_get(&w);
+	if (version == INTENT_VERSION)
+		in.place = place_get(&w);
 	in.trace_len = get_u32(&w);
 	in.header_len = get_u32(&w);
 	in.insert_blank = get_bool(&w);
@@ -189,8 +218,10 @@ intent_get(struct str payload, struct intent *ret)
 	in.ret = get_str(&w, RECORD_TEXT_MAX);
 	in.n_rcpt = get_u32(&w);
 	in.rcpts = w;
-	if (version != RECORD_VERSION || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
+	if ((version != 1 && version != INTENT_VERSION) || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
 		return false;
+	if (in.place.keep == 0)
+		in.place.keep = (uint32_t)MIN(body_frame_size(&in.ref, in.trace_len), UINT32_MAX);
 	struct store_rcpt r;
 	for (uint32_t i = 0; i < in.n_rcpt; i++)
 		if (!rcpt_get(&w, &r))
@@ -270,6 +301,94 @@ blob_record_get(struct str payload, struct blob_record *ret)
 	r.crc = get_u32(&w);
 	r.trace = get_str(&w, RECORD_TEXT_MAX);
 	if (!wire_done(&w) || version != RECORD_VERSION || r.number == 0)
+		return false;
+	*ret = r;
+	return true;
+}
+
+uint64_t
+body_frame_size(const struct store_ref *r, uint32_t trace_len)
+{
+	return frame_size(r->blob ? BLOB_RECORD_LEN + (uint64_t)trace_len : r->len);
+}
+
+/* --- snapshots of a domain --- */
+
+void
+snap_record_put(struct buf *b, const struct snap_record *r, struct str puts)
+{
+	put_u8(b, RECORD_VERSION);
+	buf_put(b, r->dom.b, sizeof(r->dom.b));
+	put_u64(b, r->ver);
+	put_u32(b, r->n);
+	put_u16(b, (uint16_t)r->from.len);
+	put_u16(b, (uint16_t)r->to.len);
+	buf_puts(b, r->from);
+	buf_puts(b, r->to);
+	buf_puts(b, puts);
+}
+
+static bool
+within(const struct snap_record *r, const struct batch_op *op, struct str *last)
+{
+	bool ok =
+	    !op->del && str_cmp(op->key, r->from) >= 0 && (!last->p || str_cmp(op->key, *last) > 0);
+	*last = op->key;
+	return ok;
+}
+
+bool
+snap_record_get(struct str payload, struct snap_record *ret)
+{
+	struct wire w = wire_of(payload);
+	struct snap_record r = { 0 };
+	struct str last = STR_NULL;
+	uint8_t version = get_u8(&w);
+	struct str d = get_bytes(&w, sizeof(r.dom.b));
+	r.ver = get_u64(&w);
+	r.n = get_u32(&w);
+	uint16_t from = get_u16(&w), to = get_u16(&w);
+	r.from = get_bytes(&w, from);
+	r.to = get_bytes(&w, to);
+	if (w.bad || version != RECORD_VERSION || from > STORE_KEY_MAX || to > STORE_KEY_MAX)
+		return false;
+	memcpy(r.dom.b, d.p, sizeof(r.dom.b));
+	r.ops = w;
+	struct batch_op op;
+	for (uint32_t i = 0; i < r.n; i++)
+		if (!op_get(&w, &op) || !within(&r, &op, &last))
+			return false;
+	if (!wire_done(&w) || (r.to.len && str_cmp(last.p ? last : r.from, r.to) >= 0))
+		return false;
+	*ret = r;
+	return true;
+}
+
+bool
+snap_record_next(struct snap_record *r, struct batch_op *ret)
+{
+	return r->ops.left > 0 && op_get(&r->ops, ret);
+}
+
+void
+checkpoint_record_put(struct buf *b, const struct checkpoint_record *r)
+{
+	put_u8(b, RECORD_VERSION);
+	put_u64(b, r->begin);
+	put_u64(b, r->octets);
+	put_u64(b, r->blob);
+}
+
+bool
+checkpoint_record_get(struct str payload, struct checkpoint_record *ret)
+{
+	struct wire w = wire_of(payload);
+	struct checkpoint_record r = { 0 };
+	uint8_t version = get_u8(&w);
+	r.begin = get_u64(&w);
+	r.octets = get_u64(&w);
+	r.blob = get_u64(&w);
+	if (!wire_done(&w) || version != RECORD_VERSION || lsn_seq(r.begin) == 0)
 		return false;
 	*ret = r;
 	return true;

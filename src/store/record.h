@@ -28,6 +28,14 @@
 void ref_put(struct buf *b, const struct store_ref *r);
 struct store_ref ref_get(struct wire *w);
 
+/* What a letter's frames are, besides its reference; 12 octets. */
+struct store_place {
+	uint64_t trace; /* lsn of its TRACE frame, 0: unknown or none */
+	uint32_t keep;  /* octets that the frames of body and trace take in the log */
+};
+void place_put(struct buf *b, const struct store_place *p);
+struct store_place place_get(struct wire *w);
+
 /* --- BATCH: one domain's puts and deletes, as resolved --- */
 struct batch_record {
 	struct store_dom dom;
@@ -50,10 +58,12 @@ bool batch_record_get(struct str payload, struct batch_record *ret);
 bool batch_record_next(struct batch_record *r, struct batch_op *ret);
 
 /* --- INTENT: a letter and every mailbox it goes to --- */
-#define INTENT_REF_AT 17 /* where its reference stands: filled in when the body has its place */
+#define INTENT_VERSION 2 /* 1 had no place */
+#define INTENT_REF_AT 17 /* where reference and place stand: filled in when the body has them */
 struct intent {
 	uint64_t letter, time_ms;
 	struct store_ref ref;
+	struct store_place place;
 	uint32_t trace_len, header_len;
 	bool insert_blank;
 	struct str from, envid, ret;
@@ -63,6 +73,7 @@ struct intent {
 /* Appends; the reference is zero until intent_set_ref(). */
 void intent_put(struct buf *b, const struct store_letter *l);
 void intent_set_ref(char *payload, const struct store_ref *r);
+void intent_set_place(char *payload, const struct store_place *p);
 bool intent_get(struct str payload, struct intent *ret);
 bool intent_next(struct intent *in, struct store_rcpt *ret);
 
@@ -84,6 +95,30 @@ struct blob_record {
 };
 void blob_record_put(struct buf *b, const struct blob_record *r);
 bool blob_record_get(struct str payload, struct blob_record *ret);
+
+/* Octets that the frame of a body takes in the log. trace_len: of the trace header alone. */
+uint64_t body_frame_size(const struct store_ref *r, uint32_t trace_len);
+
+/* --- SNAP: the keys in [from, to) of a domain are these and no others --- */
+struct snap_record {
+	struct store_dom dom;
+	uint64_t ver;
+	struct str from, to; /* to empty: to the domain's end */
+	uint32_t n;
+	struct wire ops; /* puts, ascending; walk with snap_record_next */
+};
+/* puts: n of them, as batch_record_put() makes them. */
+void snap_record_put(struct buf *b, const struct snap_record *r, struct str puts);
+bool snap_record_get(struct str payload, struct snap_record *ret);
+bool snap_record_next(struct snap_record *r, struct batch_op *ret);
+
+/* --- CHECKPOINT: every domain that had a version at begin was snapped since --- */
+struct checkpoint_record {
+	uint64_t begin, octets; /* octets of the frames that snapped them */
+	uint64_t blob;          /* no blob named before begin has a higher number */
+};
+void checkpoint_record_put(struct buf *b, const struct checkpoint_record *r);
+bool checkpoint_record_get(struct str payload, struct checkpoint_record *ret);
 
 /* --- TRACE: the letter's history --- */
 struct trace_payload {

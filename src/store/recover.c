@@ -2,136 +2,66 @@
  * Opening the writer: find the log's end, make the index agree with it, clean what a crash left
  * behind it, and finish the letters that were named but not done.
  */
-#include "store/emb.h"
+#include "store/recover_priv.h"
 
 #include "base/check.h"
 #include "log/log.h"
-#include "store/logread.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
-
-#define TAIL_STEP (1u << 20)
-
-static int
-say(struct buf *err, int rc, const char *what, const char *remedy)
-{
-	buf_putf(err, "%s: %s; %s", what, strerror(-rc), remedy);
-	return rc;
-}
 
 /* --- segments --- */
 
-static int
-segment_bad(struct buf *err, int rc, uint64_t seq)
-{
-	char name[SEG_NAME_LEN];
-	seg_name(name, seq);
-	if (rc == -EPROTONOSUPPORT)
-		buf_putf(err, "log/%s was written by a newer version; use that version", name);
-	else if (rc == -EBADMSG)
-		buf_putf(err,
-		    "log/%s is damaged; run `pennypost fsck` and restore it from a backup", name);
-	else
-		buf_putf(err, "log/%s: %s; check the directory's rights and disk", name,
-		    strerror(-rc));
-	return rc;
-}
+/* The segments that were found. */
+struct found {
+	uint64_t *seqs;
+	size_t n;
+	struct seg_entry *segs; /* their sizes */
+	uint64_t solid;         /* from this one on there is no gap */
+	bool old;               /* one is of an older format */
+};
 
-/* All segments must be of one store and without a gap. Takes the store's id from the first. */
+/* All segments must be of one store. Takes the store's id from the first. */
 static int
-check_segments(struct emb *e, const uint64_t *seqs, size_t n, struct buf *err)
+check_segments(struct emb *e, struct found *f, struct buf *err)
 {
-	for (size_t i = 0; i < n; i++) {
+	f->segs = xalloc(f->n * sizeof(*f->segs));
+	f->solid = f->seqs[0];
+	for (size_t i = 0; i < f->n; i++) {
 		struct seg_head h;
-		int fd = seg_open(e->log, seqs[i], O_RDONLY, &h);
+		int fd = seg_open(e->log, f->seqs[i], O_RDONLY, &h);
 		if (fd < 0)
-			return segment_bad(err, fd, seqs[i]);
+			return recover_segment_bad(err, fd, f->seqs[i]);
 		close(fd);
 		if (i == 0)
 			memcpy(e->id, h.id, STORE_ID_LEN);
 		if (memcmp(e->id, h.id, STORE_ID_LEN) != 0)
-			return segment_bad(err, -EBADMSG, seqs[i]);
-		if (i > 0 && seqs[i] != seqs[i - 1] + 1)
-			return segment_bad(err, -ENOENT, seqs[i - 1] + 1);
+			return recover_segment_bad(err, -EBADMSG, f->seqs[i]);
+		if (i > 0 && f->seqs[i] != f->seqs[i - 1] + 1)
+			f->solid = f->seqs[i];
+		f->segs[i] = (struct seg_entry){ h.seq, h.size };
+		f->old |= h.format != SEG_FORMAT;
 	}
 	return 0;
 }
 
-/* --- the tail --- */
-
-struct tail {
-	bool dirty; /* something stands there */
-	bool later; /* a frame of a later group: what stands before it had been synced */
-};
-
-static void
-look(struct emb *e, const char *p, size_t n, size_t usable, uint64_t lsn, uint64_t end,
-    struct tail *t)
-{
-	for (size_t i = 0; i < n; i += FRAME_ALIGN) {
-		static const char zeros[FRAME_ALIGN];
-		struct frame f;
-		if (memcmp(p + i, zeros, MIN(n - i, sizeof(zeros))) == 0)
-			continue;
-		t->dirty = true;
-		if (usable - i >= FRAME_HEAD &&
-		    frame_head_get(p + i, lsn + i, SEG_SIZE_MAX, e->id, &f) == FRAME_OK &&
-		    f.group > end)
-			t->later = true;
-	}
-}
-
-/* What stands from off to the end of the segment. */
+/* Freed segments leave gaps, but only below the last checkpoint: from there on the log must be
+ * whole, and without a checkpoint all of it. */
 static int
-look_at_tail(struct emb *e, int fd, uint64_t seq, uint64_t off, uint64_t size, struct tail *ret)
+check_gaps(const struct found *f, const struct checkpoint *cp, struct buf *err)
 {
-	struct tail t = { 0 };
-	char *p = xalloc(TAIL_STEP + FRAME_HEAD);
-	int r = 0;
-	for (uint64_t at = off; r == 0 && at < size; at += TAIL_STEP) {
-		size_t n = MIN(size - at, (uint64_t)TAIL_STEP);
-		size_t usable = MIN(size - at, (uint64_t)TAIL_STEP + FRAME_HEAD);
-		r = pread_all(fd, p, usable, at);
-		if (r == 0)
-			look(e, p, n, usable, lsn_of(seq, at), off, &t);
-	}
-	free(p);
-	if (r == 0)
-		*ret = t;
-	return r;
+	uint64_t first = cp->lsn ? lsn_seq(cp->begin) : 1;
+	if (f->solid <= first)
+		return 0;
+	return recover_segment_bad(err, -ENOENT, f->solid - 1);
 }
 
-static int
-clean_tail(int fd, uint64_t off, uint64_t size)
-{
-	char *zeros = xalloc(TAIL_STEP);
-	int r = 0;
-	for (; r == 0 && off < size; off += TAIL_STEP)
-		r = pwrite_all(fd, zeros, MIN(size - off, (uint64_t)TAIL_STEP), off);
-	free(zeros);
-	return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
-}
-
-/* --- replay --- */
-
-/* What a killed process wrote may be in the page cache alone; and after a sync that failed the
- * cache may hold what the disk has not got. What is read from here on is answered for, so it is
- * made durable, and read from the disk. */
-static int
-settle(int fd)
-{
-	if (fdatasync(fd) < 0)
-		return -errno;
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	return 0;
-}
-
-/* The same for the names of segments and blobs. */
+/* What a killed process has named, made or taken away may not be on the disk yet. */
 static int
 settle_names(const struct emb *e)
 {
@@ -140,129 +70,6 @@ settle_names(const struct emb *e)
 		if (fsync(dirs[i]) < 0)
 			return -errno;
 	return 0;
-}
-
-struct replay {
-	struct emb *e;
-	struct logread r;
-	struct index_write w;
-	struct index_meta meta;
-	bool open;
-	struct buf *err;
-};
-
-static int
-replay_commit(struct replay *p)
-{
-	if (!p->open)
-		return 0;
-	p->open = false;
-	p->meta.applied = lsn_of(p->r.head.seq, p->r.off);
-	return index_commit(&p->w, &p->meta);
-}
-
-static int
-replay_frame(struct replay *p, const struct frame *f, struct str payload)
-{
-	int r = p->open ? 0 : index_begin(&p->e->ix, &p->w);
-	if (r < 0)
-		return r;
-	p->open = true;
-	return index_apply(&p->w, f, payload);
-}
-
-/* A body or a history with a wrong checksum in the middle of the log is one letter's damage,
- * which reading it reports; at the end of the log it is a torn write, and the end. */
-static int
-is_damage(struct replay *p, const struct frame *f, bool *ret)
-{
-	struct tail t;
-	*ret = false;
-	if (f->type != FRAME_BODY && f->type != FRAME_TRACE)
-		return 0;
-	int r = look_at_tail(p->e, p->r.fd, p->r.head.seq, p->r.off, p->r.head.size, &t);
-	if (r < 0)
-		return r;
-	*ret = t.later;
-	if (t.later)
-		LOG(LOG_ERROR, 0, "store-damage", LOGZ("what", "a letter's frame"),
-		    LOGN("lsn", f->lsn));
-	return 0;
-}
-
-/* Replays one segment from where p->r stands. *ret_end: the log goes on in the next one. */
-static int
-replay_segment(struct replay *p, bool *ret_end)
-{
-	*ret_end = false;
-	for (;;) {
-		struct frame f;
-		enum frame_state state;
-		struct str payload;
-		bool damage = false;
-		int r = logread_head(&p->r, &f, &state);
-		if (r < 0 || state != FRAME_OK)
-			return r;
-		r = logread_payload(&p->r, &f, &payload);
-		if (r == -EBADMSG) {
-			r = is_damage(p, &f, &damage);
-			if (r < 0 || !damage)
-				return r;
-		} else if (r == 0) {
-			r = replay_frame(p, &f, payload);
-		}
-		if (r < 0)
-			return r;
-		if (f.type == FRAME_END) {
-			/* Not passed: what is applied next must find its way from here. */
-			*ret_end = true;
-			return 0;
-		}
-		logread_next(&p->r, &f);
-		if (p->w.ops >= INDEX_OPS && (r = replay_commit(p)) < 0)
-			return r;
-	}
-}
-
-static int
-replay_log(struct replay *p, uint64_t from, uint64_t last_seq)
-{
-	struct emb *e = p->e;
-	uint64_t seq = lsn_seq(from), off = lsn_off(from);
-	for (;;) {
-		bool end;
-		int r = logread_open(&p->r, e->log, seq, off);
-		if (r == 0)
-			r = settle(p->r.fd);
-		if (r < 0) {
-			logread_close(&p->r);
-			return segment_bad(p->err, r, seq);
-		}
-		r = replay_segment(p, &end);
-		e->seg_seq = seq;
-		e->seg_off = p->r.off;
-		if (r == 0 && end && seq < last_seq) {
-			logread_close(&p->r);
-			seq++;
-			off = SEG_HEAD;
-			continue;
-		}
-		if (r == 0)
-			r = replay_commit(p);
-		logread_close(&p->r);
-		if (r < 0)
-			return say(p->err, r, "replaying the log into the index",
-			    "check the disk, run `pennypost fsck`");
-		if (!end)
-			return 0;
-		struct seg_head h = { .seq = seq + 1, .size = e->o.segment_bytes };
-		memcpy(h.id, e->id, STORE_ID_LEN);
-		r = seg_create(e->log, &h);
-		if (r < 0)
-			return segment_bad(p->err, r, seq + 1);
-		last_seq = ++seq;
-		off = SEG_HEAD;
-	}
 }
 
 /* --- index --- */
@@ -285,17 +92,21 @@ log_reaches(struct emb *e, uint64_t to, bool *ret)
 	}
 	bool gap = rc == 0 && state != FRAME_OK && r.off < lsn_off(to);
 	if (gap && lsn_off(to) <= r.head.size)
-		rc = look_at_tail(e, r.fd, r.head.seq, r.off, lsn_off(to), &t);
+		rc = tail_look(e, r.fd, r.head.seq, r.off, lsn_off(to), &t);
 	logread_close(&r);
 	*ret = !gap || t.dirty;
 	return rc;
 }
 
+/* From the last checkpoint, or else from the log's first segment. */
 static int
-index_anew(struct emb *e, const char *dir, const char *path, uint64_t first_seq,
+index_anew(struct emb *e, const char *dir, const char *path, const struct checkpoint *cp,
     struct index_meta *ret)
 {
-	struct index_meta m = { .format = INDEX_FORMAT, .applied = lsn_of(first_seq, SEG_HEAD) };
+	struct index_meta m = { .format = INDEX_FORMAT,
+		.applied = cp->lsn ? cp->begin : lsn_of(1, SEG_HEAD),
+		.checkpoint = *cp,
+		.rebuild = cp->lsn };
 	memcpy(m.id, e->id, STORE_ID_LEN);
 	int r = index_remove(e->dir);
 	if (r == 0)
@@ -305,25 +116,61 @@ index_anew(struct emb *e, const char *dir, const char *path, uint64_t first_seq,
 	return r;
 }
 
-/* Opens the index; one that is missing, damaged, newer or another store's is made anew. */
+/* Nobody else has it open: a copy without free pages, if that is worth it. */
 static int
-open_index(struct emb *e, const char *dir, const char *path, uint64_t first_seq,
-    struct index_meta *ret)
+shrink(struct emb *e, const char *dir, const char *path, struct index_meta *ret)
+{
+	if (!index_is_hollow(&e->ix, e->o.shrink_bytes))
+		return 0;
+	int r = index_shrink(&e->ix, e->dir, dir);
+	LOG(r < 0 ? LOG_WARN : LOG_INFO, 0, "index-shrunk", LOGZ("outcome", strerror(-r)));
+	return index_open(&e->ix, path, e->o.map_bytes, false, ret);
+}
+
+/* Can this index be brought up to date? One that is so old that the log it needs has been freed
+ * cannot. */
+static bool
+of_this_log(const struct emb *e, const struct found *f, const struct index_meta *m)
+{
+	return memcmp(m->id, e->id, STORE_ID_LEN) == 0 && lsn_seq(m->applied) >= f->solid;
+}
+
+/* Opens the index; one that is missing, damaged, of another format or another store's is made
+ * anew. */
+static int
+open_index(struct emb *e, const char *dir, const char *path, const struct found *f,
+    struct index_meta *ret, struct buf *err)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	/* Nobody has the index open: its lock file is stale, whatever stands in it. */
 	bool cold = fcntl(e->readers, F_OFD_SETLK, &whole) == 0;
 	if (cold && unlinkat(e->dir, "index/lock.mdb", 0) < 0 && errno != ENOENT)
 		return -errno;
-	int r = index_open(&e->ix, path, e->o.map_bytes, false, ret);
-	if (r == 0 && memcmp(ret->id, e->id, STORE_ID_LEN) != 0) {
+	int r = index_sweep(e->dir);
+	if (r < 0)
+		return r;
+	r = -ENOENT;
+	if (!e->o.rebuild_index)
+		r = index_open(&e->ix, path, e->o.map_bytes, false, ret);
+	if (r == 0 && !of_this_log(e, f, ret)) {
 		index_close(&e->ix);
 		r = -EBADMSG;
 	}
-	if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT) {
+	if (r == 0 && cold)
+		r = shrink(e, dir, path, ret);
+	if (r == 0) {
+		r = check_gaps(f, &ret->checkpoint, err);
+	} else if (r == -ENOENT || r == -EBADMSG || r == -EPROTONOSUPPORT) {
+		struct checkpoint cp;
 		if (!e->fresh)
 			LOG(LOG_INFO, 0, "index-rebuild", LOGZ("why", strerror(-r)));
-		r = index_anew(e, dir, path, first_seq, ret);
+		r = checkpoint_find(e, f->seqs, f->n, &cp);
+		if (r == 0)
+			r = check_gaps(f, &cp, err);
+		if (r == 0)
+			r = index_anew(e, dir, path, &cp, ret);
+		if (r == -ENOSPC && reserve_release(e))
+			r = index_anew(e, dir, path, &cp, ret);
 	}
 	whole.l_type = F_RDLCK;
 	fcntl(e->readers, F_OFD_SETLK, &whole);
@@ -339,9 +186,9 @@ open_end(struct emb *e, const uint64_t *seqs, size_t n, struct buf *err)
 	struct tail t;
 	e->seg_fd = seg_open(e->log, e->seg_seq, O_RDWR, &h);
 	if (e->seg_fd < 0)
-		return segment_bad(err, e->seg_fd, e->seg_seq);
+		return recover_segment_bad(err, e->seg_fd, e->seg_seq);
 	e->seg_size = h.size;
-	int r = look_at_tail(e, e->seg_fd, e->seg_seq, e->seg_off, h.size, &t);
+	int r = tail_look(e, e->seg_fd, e->seg_seq, e->seg_off, h.size, &t);
 	/* A segment is begun only when the one before has its end. */
 	for (size_t i = 0; i < n && r == 0 && !t.later; i++) {
 		unsigned char head[FRAME_HEAD];
@@ -363,33 +210,70 @@ open_end(struct emb *e, const uint64_t *seqs, size_t n, struct buf *err)
 		return -EBADMSG;
 	}
 	if (r == 0 && t.dirty)
-		r = clean_tail(e->seg_fd, e->seg_off, e->seg_size);
-	return r < 0 ? segment_bad(err, r, e->seg_seq) : 0;
+		r = tail_clean(e->seg_fd, e->seg_off, e->seg_size);
+	return r < 0 ? recover_segment_bad(err, r, e->seg_seq) : 0;
+}
+
+/* What is written from here on may be of the new format, so an older program must not open it. */
+static int
+upgrade(struct emb *e, const struct found *f)
+{
+	int r = 0;
+	for (size_t i = 0; r == 0 && f->old && i < f->n; i++)
+		if (f->seqs[i] >= e->seg_seq)
+			r = seg_upgrade(e->log, f->seqs[i]);
+	return r;
+}
+
+/* What the threads begin with. */
+static int
+take_stock(struct emb *e, const struct found *f, struct buf *err)
+{
+	struct stat st;
+	e->spare_next = e->seg_seq + 1;
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->seqs[i] <= e->seg_seq)
+			segs_add(e, f->seqs[i], f->segs[i].size);
+		else if (f->seqs[i] != e->spare_next || e->n_spares == SPARES_MAX)
+			return recover_segment_bad(err, -ENOENT, e->spare_next);
+		else
+			e->spares[e->n_spares++] = e->spare_next++;
+	}
+	if (f->seqs[f->n - 1] < e->seg_seq)
+		segs_add(e, e->seg_seq, e->seg_size);
+	e->durable = e->applied = lsn_of(e->seg_seq, e->seg_off);
+	e->checkpoint = e->ix.checkpoint;
+	e->max_blob = e->ix.max_blob;
+	e->ix.n_gone = 0;
+	e->reserve = fstatat(e->dir, "reserve", &st, AT_SYMLINK_NOFOLLOW) == 0;
+	return 0;
 }
 
 static int
-recover(struct emb *e, const char *dir, const char *path, const uint64_t *seqs, size_t n,
-    struct buf *err)
+recover(struct emb *e, const char *dir, const char *path, struct found *f, struct buf *err)
 {
 	struct replay p = { .e = e, .err = err };
-	int r = check_segments(e, seqs, n, err);
+	bool reaches;
+	int r = check_segments(e, f, err);
 	if (r < 0)
 		return r;
-	r = settle_names(e);
+	r = seg_sweep(e->log);
+	if (r == 0)
+		r = settle_names(e);
 	if (r < 0)
-		return say(err, r, "syncing the store's directories", "check the disk");
-	r = open_index(e, dir, path, seqs[0], &p.meta);
+		return recover_say(err, r, "syncing the store's directories", "check the disk");
+	r = open_index(e, dir, path, f, &p.meta, err);
 	if (r < 0)
-		return say(err, r, "opening the index",
-		    "check rights and space; removing the directory "
-		    "`index` makes it anew");
-	uint64_t from = p.meta.applied;
-	bool reaches;
-	if (lsn_seq(from) < seqs[0] || lsn_seq(from) > seqs[n - 1])
-		return segment_bad(err, -ENOENT, lsn_seq(from));
+		return err->len ? r
+		                : recover_say(err, r, "opening the index",
+				      "check rights and space; removing the directory "
+				      "`index` makes it anew");
+	uint64_t from = p.meta.applied, last = f->seqs[f->n - 1];
+	if (lsn_seq(from) > last)
+		return recover_segment_bad(err, -ENOENT, lsn_seq(from));
 	r = log_reaches(e, from, &reaches);
 	if (r < 0)
-		return segment_bad(err, r, lsn_seq(from));
+		return recover_segment_bad(err, r, lsn_seq(from));
 	if (!reaches) {
 		buf_putf(err,
 		    "the log ends before what the index holds: part of it is missing, or it was "
@@ -397,44 +281,38 @@ recover(struct emb *e, const char *dir, const char *path, const uint64_t *seqs, 
 		    "`index` to go on with the letters that are left");
 		return -EBADMSG;
 	}
-	r = replay_log(&p, from, seqs[n - 1]);
-	if (p.open)
-		index_abort(&p.w);
+	r = replay_run(&p, last);
+	if (r == 0)
+		r = open_end(e, f->seqs, f->n, err);
 	if (r < 0)
 		return r;
-	r = open_end(e, seqs, n, err);
+	r = upgrade(e, f);
 	if (r < 0)
-		return r;
+		return recover_say(err, r, "writing the new format's number", "check the disk");
 	r = blobs_sweep(e);
 	if (r < 0)
-		return say(err, r, "looking through blob/", "check rights and disk");
-	e->durable = e->applied = lsn_of(e->seg_seq, e->seg_off);
-	e->segments = e->seg_seq - seqs[0] + 1;
-	bool ready = seqs[n - 1] > e->seg_seq;
-	e->spare = ready ? e->seg_seq + 1 : 0;
-	e->spare_next = ready ? 0 : e->seg_seq + 1;
-	e->segments += ready;
-	return 0;
+		return recover_say(err, r, "looking through blob/", "check rights and disk");
+	return take_stock(e, f, err);
 }
 
 int
 emb_recover(struct emb *e, const char *dir, struct buf *err)
 {
-	uint64_t *seqs = NULL;
-	size_t n = 0;
+	struct found f = { 0 };
 	char *path = NULL;
-	int r = seg_list(e->log, &seqs, &n);
-	if (r == 0 && n == 0)
+	int r = seg_list(e->log, &f.seqs, &f.n);
+	if (r == 0 && f.n == 0)
 		r = -ENOENT;
 	if (r < 0)
-		return say(err, r, "looking for segments in log/", "restore them from a backup");
-	if (asprintf(&path, "%s/index", dir) < 0) {
-		free(seqs);
-		return -ENOMEM;
-	}
-	r = recover(e, dir, path, seqs, n, err);
+		return recover_say(err, r, "looking for segments in log/",
+		    "restore them from a backup");
+	if (asprintf(&path, "%s/index", dir) < 0)
+		r = -ENOMEM;
+	if (r == 0)
+		r = recover(e, dir, path, &f, err);
 	free(path);
-	free(seqs);
+	free(f.seqs);
+	free(f.segs);
 	return r;
 }
 
@@ -487,7 +365,7 @@ emb_redo(struct emb *e, struct buf *err)
 	}
 	int waited = store_wait(e->store);
 	r = r < 0 ? r : waited < 0 ? waited : d.rc;
-	return r < 0 ? say(err, r, "delivering letters that a crash interrupted",
+	return r < 0 ? recover_say(err, r, "delivering letters that a crash interrupted",
 			   "check the disk and start again")
 	             : 0;
 }

@@ -117,6 +117,8 @@ resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out
 	struct store_res done = { 0 };
 	uint64_t ver = 0;
 	int r = b->rc < 0 ? b->rc : resolve_version(v, &b->dom, &ver);
+	if (r == 0 && !leases_hold(b->store, b->fences, b->n_fences))
+		r = -ESTALE;
 	if (r == 0)
 		r = expectations_hold(b, v);
 	if (r < 0)
@@ -139,6 +141,8 @@ resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out
 			continue;
 		n++;
 	}
+	if (r == 0)
+		r = resolve_expunges(b, v, out, &n, &done);
 	batch_record_end(out, begin, n);
 	if (r == 0 && out->failed)
 		r = -ENOMEM;
@@ -225,6 +229,8 @@ delivery_put(struct buf *out, const struct intent *in, const struct store_rcpt *
 		.trace_len = in->trace_len,
 		.header_len = in->header_len,
 		.insert_blank = in->insert_blank,
+		.trace_lsn = in->place.trace,
+		.keep = in->place.keep,
 		.prefix = r->prefix };
 	h->messages++;
 	h->bytes += l.size;
@@ -267,6 +273,97 @@ resolve_delivery(const struct intent *in, const struct store_rcpt *rcpt, const s
 	if (out->failed)
 		return -ENOMEM;
 	*ret_written = true;
+	return 0;
+}
+
+/* --- appended letters --- */
+
+static int
+mark_holds(const struct append *a, const struct store_dom *d, const struct view *v)
+{
+	struct str mark = str_first(buf_str(&a->marks), a->mark_len), value;
+	struct str was = str_n(mark.p + a->mark_len, a->was_len);
+	if (mark.len == 0)
+		return 0;
+	int r = v->get(v->arg, d, mark, &value);
+	if (r < 0)
+		return r;
+	return (a->absent ? r == 0 : r == 1 && str_eq(value, was)) ? 0 : -EAGAIN;
+}
+
+static uint32_t
+append_put(struct buf *out, const struct letter *n, const struct store_ref *ref,
+    struct mailbox_head *h)
+{
+	const struct append *a = n->append;
+	char key[15];
+	struct mailbox_letter l = { .uid = h->uidnext++,
+		.modseq = ++h->modseq,
+		.time_ms = a->time_ms,
+		.size = ref->len,
+		.flags = a->flags,
+		.letter = n->letter,
+		.ref = *ref,
+		.header_len = (uint32_t)a->header_len,
+		.trace_lsn = n->trace_lsn,
+		.keep = n->keep };
+	h->messages++;
+	h->bytes += l.size;
+
+	size_t at = batch_record_put_begin(out, str_n(key, letter_key(key, l.uid)));
+	mailbox_letter_put(out, &l);
+	batch_record_put_end(out, at);
+	batch_record_put(out, str_n(key, change_key(key, l.modseq, l.uid)), STR(""));
+	if (a->mark_len)
+		batch_record_put(out, str_n(a->marks.p, a->mark_len),
+		    str_n(a->marks.p + a->mark_len + a->was_len, a->value_len));
+	at = batch_record_put_begin(out, HEAD_KEY);
+	mailbox_head_put(out, h);
+	batch_record_put_end(out, at);
+	return l.uid;
+}
+
+/* 1: the account was removed, and what comes now would stay for ever. */
+static int
+account_gone(const struct view *v, uint64_t account)
+{
+	struct store_dom d = store_dom_directory();
+	char key[10] = "x|";
+	struct str value;
+	be64_put((unsigned char *)key + 2, account);
+	return v->get(v->arg, &d, str_n(key, sizeof(key)), &value);
+}
+
+int
+resolve_append(const struct letter *l, const struct store_ref *ref, const struct view *v,
+    struct buf *out, struct store_res *res)
+{
+	const struct append *a = l->append;
+	struct store_dom d = store_dom_mailbox(a->account, a->mailbox);
+	struct mailbox_head h = { 0 };
+	struct str value;
+	uint64_t ver = 0;
+	int r = account_gone(v, a->account);
+	r = r == 0 ? mark_holds(a, &d, v) : r < 0 ? r : -ENOENT;
+	/* Only INBOX is there without a header. */
+	if (r == 0 && a->mailbox != MAILBOX_INBOX) {
+		r = v->get(v->arg, &d, HEAD_KEY, &value);
+		r = r < 0 ? r : r == 1 ? 0 : -ENOENT;
+	}
+	if (r == 0)
+		r = resolve_version(v, &d, &ver);
+	if (r == 0)
+		r = head_of(v, &d, l->time_ms, &h);
+	if (r == 0 && h.uidnext == UINT32_MAX)
+		r = -EOVERFLOW;
+	if (r < 0)
+		return r;
+	size_t begin = batch_record_begin(out, &d, ver + 1);
+	uint32_t uid = append_put(out, l, ref, &h);
+	batch_record_end(out, begin, a->mark_len ? 4 : 3);
+	if (out->failed)
+		return -ENOMEM;
+	*res = (struct store_res){ .ver = ver + 1, .slot = { uid, h.uidvalidity } };
 	return 0;
 }
 

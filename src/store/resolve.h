@@ -19,14 +19,23 @@ struct view {
 int resolve_version(const struct view *v, const struct store_dom *d, uint64_t *ret);
 
 /* Order inside a batch: expectations, then sums, then puts and deletes, each in the order given.
- * 0, or -EAGAIN, -E2BIG, -EINVAL, -ENOMEM and out as it was. */
+ * 0, or -ESTALE, -EAGAIN, -E2BIG, -EINVAL, -ENOMEM and out as it was. */
 int resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out,
     struct store_res *res);
+
+/* The letters that a batch takes out of a mailbox, and its header; see mailbox_expunge(). */
+int resolve_expunges(const struct store_batch *b, const struct view *v, struct buf *out,
+    uint32_t *n, struct store_res *res);
 
 /* One mailbox's copy of a letter. Writes nothing when the mailbox has it already; then
  * *ret_written is false. */
 int resolve_delivery(const struct intent *in, const struct store_rcpt *r, const struct view *v,
     struct buf *out, bool *ret_written);
+
+/* One letter into one mailbox, with its mark: -EAGAIN when the mark is not as expected, -ENOENT
+ * when there is no such mailbox; then out is as it was. The body is where ref says. */
+int resolve_append(const struct letter *l, const struct store_ref *ref, const struct view *v,
+    struct buf *out, struct store_res *res);
 
 /* 1: the letter was accepted before; 0 or -errno. */
 int resolve_accepted(const struct view *v, uint64_t letter);

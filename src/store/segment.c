@@ -75,43 +75,44 @@ seg_head_get(const unsigned char p[SEG_HEAD], struct seg_head *ret)
 		return -EBADMSG;
 	if (be32_get(p + 8) > SEG_FORMAT)
 		return -EPROTONOSUPPORT;
-	struct seg_head h = { .seq = be64_get(p + 16), .size = be64_get(p + 24) };
+	struct seg_head h = {
+		.seq = be64_get(p + 16), .size = be64_get(p + 24), .format = be32_get(p + 8)
+	};
 	memcpy(h.id, p + 32, STORE_ID_LEN);
-	if (be32_get(p + 12) != SEG_HEAD || h.seq == 0 || h.seq > UINT32_MAX ||
+	if (be32_get(p + 12) != SEG_HEAD || h.format == 0 || h.seq == 0 || h.seq > UINT32_MAX ||
 	    h.size < SEG_SIZE_MIN || h.size > SEG_SIZE_MAX)
 		return -EBADMSG;
 	*ret = h;
 	return 0;
 }
 
-/* Zeros, not holes: overwriting blocks that exist needs no journal commit at the sync. */
+static int
+write_head(int fd, const struct seg_head *h)
+{
+	unsigned char head[SEG_HEAD];
+	seg_head_put(head, h);
+	return pwrite_all(fd, head, sizeof(head), 0);
+}
+
+/* The header first. Zeros, not holes: overwriting blocks that exist needs no journal commit at
+ * the sync. */
 static int
 fill(int fd, const struct seg_head *h)
 {
 	char *zeros = xalloc(ZERO_STEP);
-	int r = 0;
-	for (uint64_t off = 0; r == 0 && off < h->size; off += ZERO_STEP)
+	int r = write_head(fd, h);
+	for (uint64_t off = SEG_HEAD; r == 0 && off < h->size; off += ZERO_STEP)
 		r = pwrite_all(fd, zeros, MIN(h->size - off, (uint64_t)ZERO_STEP), off);
 	free(zeros);
-	unsigned char head[SEG_HEAD];
-	seg_head_put(head, h);
-	if (r == 0)
-		r = pwrite_all(fd, head, sizeof(head), 0);
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
 	return r;
 }
 
-int
-seg_create(int log, const struct seg_head *h)
+/* Closes it and gives it its name. */
+static int
+finish(int log, int fd, int r, const char *tmp, const char *name)
 {
-	char name[SEG_NAME_LEN], tmp[SEG_NAME_LEN + 4];
-	seg_name(name, h->seq);
-	snprintf(tmp, sizeof(tmp), "%s.new", name);
-	int fd = openat(log, tmp, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	int r = fill(fd, h);
 	if (close(fd) < 0 && r == 0)
 		r = -errno;
 	if (r == 0 && renameat(log, tmp, log, name) < 0)
@@ -120,6 +121,78 @@ seg_create(int log, const struct seg_head *h)
 		unlinkat(log, tmp, 0);
 	else if (fsync(log) < 0)
 		r = -errno;
+	return r;
+}
+
+static void
+new_name(char out[SEG_NAME_LEN + 4], uint64_t seq)
+{
+	char name[SEG_NAME_LEN];
+	seg_name(name, seq);
+	snprintf(out, SEG_NAME_LEN + 4, "%s.new", name);
+}
+
+int
+seg_create(int log, const struct seg_head *h)
+{
+	char name[SEG_NAME_LEN], tmp[SEG_NAME_LEN + 4];
+	seg_name(name, h->seq);
+	new_name(tmp, h->seq);
+	int fd = openat(log, tmp, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -errno;
+	return finish(log, fd, fill(fd, h), tmp, name);
+}
+
+int
+seg_retire(int log, uint64_t seq)
+{
+	char name[SEG_NAME_LEN], tmp[SEG_NAME_LEN + 4];
+	seg_name(name, seq);
+	new_name(tmp, seq);
+	if (renameat(log, name, log, tmp) < 0)
+		return -errno;
+	return fsync(log) < 0 ? -errno : 0;
+}
+
+int
+seg_reuse(int log, uint64_t old, const struct seg_head *h)
+{
+	char name[SEG_NAME_LEN], tmp[SEG_NAME_LEN + 4];
+	struct stat st;
+	seg_name(name, h->seq);
+	new_name(tmp, old);
+	int fd = openat(log, tmp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = fstat(fd, &st) < 0 ? -errno : (uint64_t)st.st_size == h->size ? 0 : -EINVAL;
+	return finish(log, fd, r < 0 ? r : fill(fd, h), tmp, name);
+}
+
+int
+seg_drop(int log, uint64_t old)
+{
+	char tmp[SEG_NAME_LEN + 4];
+	new_name(tmp, old);
+	int fd = openat(log, tmp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	int r = ftruncate(fd, 0) < 0 ? -errno : 0;
+	close(fd);
+	return unlinkat(log, tmp, 0) < 0 ? -errno : r;
+}
+
+int
+seg_upgrade(int log, uint64_t seq)
+{
+	struct seg_head h;
+	int fd = seg_open(log, seq, O_RDWR, &h);
+	if (fd < 0)
+		return fd;
+	int r = h.format == SEG_FORMAT ? 0 : write_head(fd, &h);
+	if (r == 0 && h.format != SEG_FORMAT && fdatasync(fd) < 0)
+		r = -errno;
+	close(fd);
 	return r;
 }
 
@@ -166,18 +239,45 @@ by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int
-seg_list(int log, uint64_t **ret, size_t *ret_n)
+static int
+open_list(int log, DIR **ret)
 {
 	int fd = openat(log, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		int r = -errno;
-		close(fd);
+	*ret = fdopendir(fd);
+	if (*ret)
+		return 0;
+	int r = -errno;
+	close(fd);
+	return r;
+}
+
+int
+seg_sweep(int log)
+{
+	DIR *d;
+	int r = open_list(log, &d);
+	if (r < 0)
 		return r;
-	}
+	struct dirent *e;
+	while (r == 0 && (errno = 0, (e = readdir(d)) != NULL))
+		if (str_ends(str_of(e->d_name), STR(".seg.new")) &&
+		    unlinkat(log, e->d_name, 0) < 0 && errno != ENOENT)
+			r = -errno;
+	if (r == 0)
+		r = -errno;
+	closedir(d);
+	return r;
+}
+
+int
+seg_list(int log, uint64_t **ret, size_t *ret_n)
+{
+	DIR *d;
+	int r = open_list(log, &d);
+	if (r < 0)
+		return r;
 	uint64_t *list = NULL, seq;
 	size_t n = 0, cap = 0;
 	struct dirent *e;
@@ -190,7 +290,7 @@ seg_list(int log, uint64_t **ret, size_t *ret_n)
 		}
 		list[n++] = seq;
 	}
-	int r = -errno;
+	r = -errno;
 	closedir(d);
 	if (r < 0) {
 		free(list);

@@ -108,6 +108,7 @@ store_open(struct store **ret, const char *uri, const struct store_options *o, s
 	cond_init(&s->c);
 	queue_init(&s->done);
 	watch_init(s);
+	leases_init(&s->leases);
 	int r = engine->open(s, str_skip(u, strlen(engine->prefix)), err);
 	if (r < 0) {
 		s->engine = NULL;
@@ -125,11 +126,13 @@ store_close(struct store *s)
 		return NULL;
 	if (s->engine) {
 		store_wait(s);
+		leases_stop(s);
 		s->engine->close(s);
 	}
 	for (struct request *r; (r = queue_take(&s->done)) != NULL;)
 		request_free(r);
 	watch_done(s);
+	leases_done(&s->leases);
 	cond_done(&s->c);
 	mutex_done(&s->m);
 	close(s->efd);
@@ -151,14 +154,15 @@ store_post(struct store *s, struct queue *q)
 	if (!q->head)
 		return;
 	mutex_lock(&s->m);
-	bool was_empty = !s->done.head;
+	bool tell = !s->done.head && !s->collects;
 	queue_move(&s->done, q);
-	if (was_empty) {
+	mutex_unlock(&s->m);
+	/* Outside: whoever wakes up wants the mutex next. */
+	if (tell) {
 		uint64_t one = 1;
 		check(write(s->efd, &one, sizeof(one)) == sizeof(one));
 		cond_signal(&s->c);
 	}
-	mutex_unlock(&s->m);
 }
 
 static void
@@ -176,19 +180,18 @@ complete(struct store *s, struct request *r)
 	request_free(r);
 }
 
-void
-store_run(struct store *s)
+static void
+run_done(struct store *s)
 {
-	uint64_t n;
-	if (read(s->efd, &n, sizeof(n)) < 0)
-		check(errno == EAGAIN || errno == EINTR);
 	struct queue q;
 	queue_init(&q);
 	mutex_lock(&s->m);
+	s->collects = false;
 	queue_move(&q, &s->done);
 	mutex_unlock(&s->m);
 	bool outer = !s->running;
 	s->running = true;
+	leases_run(s);
 	for (struct request *r; (r = queue_take(&q)) != NULL;)
 		complete(s, r);
 	if (outer) {
@@ -197,11 +200,36 @@ store_run(struct store *s)
 	}
 }
 
+void
+store_run(struct store *s)
+{
+	uint64_t n;
+	if (read(s->efd, &n, sizeof(n)) < 0)
+		check(errno == EAGAIN || errno == EINTR);
+	run_done(s);
+}
+
+void
+store_go(struct store *s)
+{
+	if (!s->gathered)
+		return;
+	s->gathered = false;
+	mutex_lock(&s->m);
+	s->collects = true;
+	mutex_unlock(&s->m);
+	s->engine->go(s);
+	run_done(s);
+}
+
 int
 store_wait(struct store *s)
 {
 	check(!s->running); /* a completion that waits for completions would wait for itself */
 	while (s->under_way) {
+		store_go(s);
+		if (!s->under_way) /* that was all of it */
+			break;
 		mutex_lock(&s->m);
 		while (!s->done.head)
 			cond_wait(&s->c, &s->m);
@@ -288,6 +316,25 @@ store_stats(struct store *s, struct store_stats *ret)
 	*ret = (struct store_stats){ 0 };
 	s->engine->stats(s, ret);
 	ret->bodies_memory = s->bodies_memory;
+}
+
+uint64_t
+store_pin(struct store *s)
+{
+	return s->engine->pin ? s->engine->pin(s) : 1;
+}
+
+void
+store_unpin(struct store *s, uint64_t pin)
+{
+	if (s->engine->unpin)
+		s->engine->unpin(s, pin);
+}
+
+int
+store_cut(struct store *s, struct store_cut *ret)
+{
+	return s->engine->cut ? s->engine->cut(s, ret) : -ENOTSUP;
 }
 
 int

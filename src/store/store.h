@@ -5,13 +5,15 @@
  * The unit of atomicity, order, version and ownership is a domain. A batch names one domain; a
  * committed batch raises that domain's version by one; a conflict writes nothing. Completions
  * run on the caller's loop: poll store_fd() and call store_run(). rc in a completion: 0, -EAGAIN
- * (an expectation failed: nothing was written), -ENOSPC, -E2BIG, -EIO (the store is poisoned: a
- * sync failed; every later call fails and the process must end).
+ * (an expectation failed: nothing was written), -ESTALE (a lease it was fenced with is not ours
+ * any more: nothing was written), -ENOSPC, -E2BIG, -EINVAL (a mistake in the batch), -EROFS (the
+ * store was opened to be read), -EIO (the store is poisoned: a sync failed; every later call
+ * fails and the process must end).
  *
  * rc 0 means: survives power loss. Level APPLIED means besides: seen by the next snapshot.
  *
- * Everything here is called from one thread, the caller's. Snapshots, bodies and watches end
- * before the store is closed.
+ * Everything here is called from one thread, the caller's. Snapshots, bodies, watches and leases
+ * end before the store is closed.
  */
 #pragma once
 
@@ -43,6 +45,7 @@ struct store_batch;
 struct store_snap;
 struct store_watch;
 struct store_body;
+struct store_lease;
 
 struct store_options {
 	uint64_t segment_bytes;  /* 64 MiB */
@@ -51,9 +54,17 @@ struct store_options {
 	uint64_t map_bytes;      /* LMDB map: 1 TiB; tests and sanitizers take less */
 	bool read_only;          /* a reader: only snapshots and reads */
 	bool create;             /* make it when it is not there */
+	bool gather;             /* letters handed in wait for store_go() */
+	int64_t (*clock_ms)(void); /* for leases; NULL: the system's monotonic clock. Any thread */
+	bool rebuild_index;        /* make the index anew from the log */
+	/* While the log is read at the start, in segments; may be NULL. */
+	void (*progress)(void *arg, uint64_t done, uint64_t all);
+	void *progress_arg;
+	uint64_t shrink_bytes; /* 64 MiB: an index above this that is mostly empty is copied */
 };
 #define STORE_OPTIONS_DEFAULT \
-	((struct store_options){ 64u << 20, 256, 4u << 20, 1ull << 40, false, true })
+	((struct store_options){ 64u << 20, 256, 4u << 20, 1ull << 40, false, true, false, NULL,   \
+	    false, NULL, NULL, 64u << 20 })
 
 struct store_res {
 	int rc;
@@ -68,6 +79,12 @@ struct store *store_close(struct store *s); /* waits for what is under way; retu
 int store_fd(struct store *s);              /* readable: completions or events wait */
 void store_run(struct store *s);            /* runs them here */
 int store_wait(struct store *s);            /* blocks until nothing is under way (tests, tools) */
+/* With option gather: letters handed in since the last call are begun, at the end of a turn of the
+ * caller's loop, so that those of one turn share a sync (while the log is written anyway they may
+ * begin before). A lone letter while nothing else is under
+ * way is written and synced here where the disk is fast, and its completion runs: that saves two
+ * wake-ups of a thread, which cost more than such a sync. */
+void store_go(struct store *s);
 
 /* --- batches --- */
 /* Inside a batch expectations come first, then sums, then puts and deletes, each in the order
@@ -85,6 +102,10 @@ void store_del(struct store_batch *b, struct str key);
  * of 8 octets); slot >= 0 receives the sum. */
 void store_add(struct store_batch *b, struct str key, int64_t delta, int slot);
 void store_slot_marker(unsigned char out[8], unsigned slot);
+/* -ESTALE, and nothing is written, unless the lease is ours when the batch gets its place among
+ * the commits. At most STORE_FENCES of them; the lease may be put before the completion. */
+#define STORE_FENCES 4
+void store_fence(struct store_batch *b, const struct store_lease *l);
 /* Takes b over. fn may be NULL. */
 void store_commit(struct store_batch *b, enum store_level level, store_fn *fn, void *arg);
 
@@ -148,7 +169,9 @@ typedef bool store_scan_fn(void *arg, struct str key, struct str value);
 int store_scan(struct store_snap *sn, struct str from, struct str to, uint32_t limit, bool reverse,
     store_scan_fn *fn, void *arg);
 /* Reads up to n octets of a body at off; the checksum is verified when the whole is read in
- * one call, and by store_ref_check(). Octets read, or -errno (-EBADMSG: damaged). */
+ * one call, and by store_ref_check(). Octets read, or -errno (-EBADMSG: damaged; -ESTALE: the
+ * body has been moved or removed since the record was read: read the record again, and if it
+ * still says the same, the body is lost). Never another letter's octets. */
 ssize_t store_read(struct store *s, const struct store_ref *ref, uint64_t off, void *dst, size_t n);
 int store_ref_check(struct store *s, const struct store_ref *ref);
 /* Makes the index catch up with the log; fn runs when all that is durable now is applied. */
@@ -160,9 +183,51 @@ struct store_watch *store_watch_new(struct store *s, const struct store_dom *d, 
     store_watch_fn *fn, void *arg);
 struct store_watch *store_watch_free(struct store_watch *w);
 
+/* --- leases --- */
+/* The right to write a domain, for those who agree to ask for it; a lease alone hinders nobody,
+ * store_fence() does. The holder renews every third of ttl_ms, by itself, from store_run(). If
+ * it cannot, or store_run() was not called in time, it stops at two thirds: batches fenced with
+ * the lease are refused from then on, and lost_fn runs from the next store_run(), before the
+ * ttl ends if that is called when store_fd() is readable. At the end of the ttl another may take
+ * the lease, whether the holder has noticed or not. A lost lease stays lost: put it.
+ *
+ * Epochs rise with each lease that is given, over all domains and across restarts: what is done
+ * outside the store under an epoch that no fenced batch has made durable may be done again under
+ * the same number after a crash. What an earlier holder sent may still become durable until the
+ * new one's first fenced batch is: commit that, then read what was left. */
+#define STORE_LEASES_MAX 1024
+#define STORE_LEASE_MS_MIN 30
+#define STORE_LEASE_MS_MAX 3600000
+typedef void store_lost_fn(void *arg, struct store_lease *l);
+/* 0, -EBUSY (somebody has it), -EINVAL (ttl_ms is out of bounds), -E2BIG (too many leases),
+ * -EROFS, -ENOSPC or -EIO. The first one reads the last epoch and blocks as a snapshot does. */
+int store_lease_get(struct store *s, const struct store_dom *d, uint32_t ttl_ms, store_lost_fn *fn,
+    void *arg, struct store_lease **ret);
+struct store_lease *store_lease_put(struct store_lease *l); /* gives it back; returns NULL */
+uint64_t store_lease_epoch(const struct store_lease *l);
+
 struct store_stats {
 	uint64_t groups, group_letters, group_batches, durable_lsn, applied_lsn, index_commits;
 	uint64_t segments, bytes_free, bodies_memory;
+	uint64_t bytes_log, bytes_live; /* of the log, and of that what is needed; a moment old */
+	uint64_t compactions, checkpoints; /* since the start */
+	bool reserve; /* false: the index has taken its reserve; nothing is accepted */
 	bool poisoned;
 };
 void store_stats(struct store *s, struct store_stats *ret);
+
+/* --- copies of a running store --- */
+/* What is on the disk up to lsn, with the blobs, is a consistent copy: every segment from the
+ * first there is up to that of lsn, and of the last one the octets below lsn's offset (what
+ * stands behind them belongs to later letters and is to be zeros in the copy). All of it is
+ * durable. While a pin is held no segment and no blob that is there is removed, moved or used
+ * again; what is written meanwhile stands behind lsn or in files of its own. Pin first, then
+ * cut, copy, unpin. An engine without files: -ENOTSUP, and pins do nothing. */
+struct store_cut {
+	unsigned char id[16]; /* of the store; the same in all its segments */
+	uint64_t lsn;         /* segment number << 32 | offset */
+	uint64_t begin;       /* of the last checkpoint in the log, 0: none; for information */
+};
+uint64_t store_pin(struct store *s); /* a number for store_unpin(), never 0 */
+void store_unpin(struct store *s, uint64_t pin);
+int store_cut(struct store *s, struct store_cut *ret);

@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "base/map.h"
+#include "store/lease.h"
 #include "store/record.h"
 #include "store/store.h"
 #include "sys/thread.h"
@@ -18,7 +19,7 @@
 #define HEAD_KEY STR("H")
 
 /* --- batches, as the caller built them --- */
-enum op_kind { OP_EXPECT, OP_ABSENT, OP_PUT, OP_DEL, OP_ADD };
+enum op_kind { OP_EXPECT, OP_ABSENT, OP_PUT, OP_DEL, OP_ADD, OP_EXPUNGE };
 struct op {
 	enum op_kind kind;
 	int slot;
@@ -32,7 +33,9 @@ struct store_batch {
 	struct op *ops;
 	size_t n, cap;
 	struct buf octets;
-	int rc; /* sticky: -E2BIG or -EINVAL */
+	struct fence fences[STORE_FENCES];
+	size_t n_fences;
+	int rc; /* sticky: -E2BIG, -EINVAL or -ESTALE */
 };
 struct str batch_key(const struct store_batch *b, const struct op *o);
 struct str batch_value(const struct store_batch *b, const struct op *o);
@@ -54,6 +57,21 @@ struct letter {
 	struct store_body *body;    /* NULL: the intent has its reference (recovery) */
 	struct buf buf; /* trace header, TRACE payload, INTENT payload, one after another */
 	size_t head_len, trace_len, intent_len;
+	struct append *append; /* NULL: it goes where the intent says */
+	uint64_t trace_lsn;    /* where the engine has put its history, 0: nowhere */
+	uint32_t keep;         /* octets that body and history take there */
+};
+
+/* What mailbox_append() copied. */
+struct append {
+	uint64_t account;
+	uint32_t mailbox;
+	uint64_t time_ms;
+	uint32_t flags;
+	uint64_t header_len;
+	bool absent; /* the mark must be */
+	size_t mark_len, was_len, value_len;
+	struct buf marks; /* mark, was, value, one after another */
 };
 struct str letter_head(const struct letter *l);
 struct str letter_trace(const struct letter *l);
@@ -64,10 +82,16 @@ struct letter *letter_free(struct letter *l);
 enum req_kind {
 	REQ_BATCH,
 	REQ_ACCEPT,
+	REQ_APPEND,
 	REQ_REDO,  /* an intent that recovery found open */
 	REQ_LOOK,  /* the version of a domain, for a new watch */
 	REQ_SYNC,
 	REQ_EVENT, /* made by the engine: dom has reached res.ver */
+	/* an engine's own, from a thread of its own; see emb.h */
+	REQ_MOVE,
+	REQ_SNAP,
+	REQ_CHECKPOINT,
+	REQ_RETIRE,
 };
 struct request {
 	struct request *next;
@@ -80,6 +104,7 @@ struct request {
 	struct letter *letter;
 	struct store_dom dom;
 	uint64_t lsn;
+	struct task *task; /* of an engine's own request; it goes back to who waits for it */
 	bool
 	    written; /* there is something of it in the log: nothing of a conflict or a repeat is */
 };
@@ -100,6 +125,7 @@ struct engine {
 	int (*open)(struct store *s, struct str place, struct buf *err);
 	void (*close)(struct store *s);
 	void (*submit)(struct store *s, struct request *r);
+	void (*go)(struct store *s); /* begin what was gathered; NULL: it never gathers */
 	int (*snap_open)(struct store_snap *sn, uint64_t *ret_ver);
 	void (*snap_close)(struct store_snap *sn);
 	int (*get)(struct store_snap *sn, struct str key, struct str *ret);
@@ -111,6 +137,10 @@ struct engine {
 	int (*blob_new)(struct store *s, uint64_t *ret_number, int *ret_fd);
 	void (*blob_drop)(struct store *s, uint64_t number);
 	void (*stats)(struct store *s, struct store_stats *ret);
+	/* NULL in an engine without files. */
+	uint64_t (*pin)(struct store *s);
+	void (*unpin)(struct store *s, uint64_t pin);
+	int (*cut)(struct store *s, struct store_cut *ret);
 };
 extern const struct engine engine_emb, engine_mem;
 
@@ -124,10 +154,13 @@ struct store {
 	struct mutex m;
 	struct cond c;
 	struct queue done;      /* under m */
+	bool collects;          /* under m: the caller is in store_go() and looks at done itself */
+	bool gathered;          /* caller's thread: store_go() is due */
 	struct map watches;     /* caller's thread: domain to struct watch_set */
 	uint32_t n_watches;     /* atomic: engines skip events while it is 0 */
 	bool running;           /* in store_run() */
 	bool watches_died;      /* freed meanwhile */
+	struct leases leases;
 };
 
 struct store_snap {

@@ -300,3 +300,56 @@ kit_letters(struct store *s, uint64_t account, size_t body, uint64_t *ids)
 	            h.uidvalidity != 0;
 	return good ? c.letters : UINT64_MAX;
 }
+
+/* --- a store of either kind, as cmocka's state --- */
+
+struct kit_lab {
+	char *dir; /* NULL: mem */
+	struct store *s;
+};
+
+static inline int
+kit_lab_new(void **state, char *dir)
+{
+	struct kit_lab *l = xalloc(sizeof(*l));
+	l->dir = dir;
+	l->s = kit_open(dir);
+	*state = l;
+	return l->s ? 0 : -1;
+}
+
+static inline int
+kit_set_up_emb(void **state)
+{
+	return kit_lab_new(state, kit_dir());
+}
+
+static inline int
+kit_set_up_mem(void **state)
+{
+	return kit_lab_new(state, NULL);
+}
+
+static inline int
+kit_tear_down(void **state)
+{
+	struct kit_lab *l = *state;
+	store_close(l->s);
+	if (l->dir)
+		kit_dir_done(l->dir);
+	free(l);
+	return 0;
+}
+
+static inline struct store *
+kit_store(void **state)
+{
+	return ((struct kit_lab *)*state)->s;
+}
+
+/* Two rows of a group of tests: f with mem: and with emb:. */
+#define KIT_BOTH(f)                                                                                \
+	{ #f " (mem)", f, kit_set_up_mem, kit_tear_down, NULL },                                   \
+	{                                                                                          \
+#f " (emb)", f, kit_set_up_emb, kit_tear_down, NULL                                \
+	}

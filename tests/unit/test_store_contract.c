@@ -9,47 +9,11 @@
 #include "store_kit.h"
 
 #include <errno.h>
-#include <poll.h>
-
-struct lab {
-	char *dir; /* NULL: mem */
-	struct store *s;
-};
-
-static int
-set_up_emb(void **state)
-{
-	struct lab *l = xalloc(sizeof(*l));
-	l->dir = kit_dir();
-	l->s = kit_open(l->dir);
-	*state = l;
-	return l->s ? 0 : -1;
-}
-
-static int
-set_up_mem(void **state)
-{
-	struct lab *l = xalloc(sizeof(*l));
-	l->s = kit_open(NULL);
-	*state = l;
-	return l->s ? 0 : -1;
-}
-
-static int
-tear_down(void **state)
-{
-	struct lab *l = *state;
-	store_close(l->s);
-	if (l->dir)
-		kit_dir_done(l->dir);
-	free(l);
-	return 0;
-}
 
 static void
 versions_rise_by_one(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	struct store_dom a = store_dom_account(1), b = store_dom_account(2);
 	for (uint64_t i = 1; i <= 5; i++) {
 		struct store_res r = kit_put(s, a, "k", "v");
@@ -69,7 +33,7 @@ versions_rise_by_one(void **state)
 static void
 conflicts_write_nothing(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	struct store_dom d = store_dom_account(1);
 	kit_put(s, d, "a", "1");
 	static const struct {
@@ -109,7 +73,7 @@ conflicts_write_nothing(void **state)
 static void
 sums_and_slots(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	struct store_dom d = store_dom_directory();
 	unsigned char marker[8], key[10] = "k|";
 	store_slot_marker(marker, 3);
@@ -151,7 +115,7 @@ sums_and_slots(void **state)
 static void
 limits_are_refused_whole(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	struct store_dom d = store_dom_account(9);
 	char *big = xalloc(STORE_VALUE_MAX + 1);
 	memset(big, 'k', STORE_VALUE_MAX + 1);
@@ -194,7 +158,7 @@ list_one(void *arg, struct str key, struct str value)
 static void
 scans_in_order(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	/* Neighbours before and behind, whose keys must not show. */
 	kit_put(s, store_dom_account(1), "z", "");
 	kit_put(s, store_dom_account(3), "a", "");
@@ -245,7 +209,7 @@ scans_in_order(void **state)
 static void
 snapshots_stand_still(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	struct store_dom d = store_dom_account(1);
 	kit_put(s, d, "k", "old");
 	struct store_snap *sn;
@@ -268,57 +232,10 @@ snapshots_stand_still(void **state)
 	}
 }
 
-struct order {
-	int n, last;
-	bool bad;
-};
-struct order_arg {
-	struct order *o;
-	int i;
-};
-
-static void
-in_order(void *arg, const struct store_res *res)
-{
-	struct order_arg *a = arg;
-	if (a->i != a->o->last + 1 || res->rc != 0)
-		a->o->bad = true;
-	a->o->last = a->i;
-	a->o->n++;
-}
-
-static void
-completions_come_by_the_fd(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	struct store_dom d = store_dom_account(1);
-	struct order o = { .last = -1 };
-	struct order_arg args[300];
-	struct pollfd p = { .fd = store_fd(s), .events = POLLIN };
-	for (int i = 0; i < 300; i++) {
-		args[i] = (struct order_arg){ &o, i };
-		struct store_batch *b = store_batch_new(s, &d);
-		store_add(b, STR("n"), 1, 0);
-		store_commit(b, STORE_DURABLE, in_order, &args[i]);
-		assert_int_equal(o.n, 0); /* never from inside the call */
-	}
-	while (o.n < 300) {
-		assert_int_equal(poll(&p, 1, 10000), 1);
-		store_run(s);
-	}
-	assert_false(o.bad);
-	struct store_snap *sn;
-	struct str v;
-	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
-	assert_int_equal(store_get(sn, STR("n"), &v), 0);
-	assert_int_equal(be64_get((const unsigned char *)v.p), 300);
-	store_snap_close(sn);
-}
-
 static void
 applied_and_sync(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
+	struct store *s = kit_store(state);
 	struct store_dom d = store_dom_account(1);
 	struct store_res one = { .rc = 1 }, two = { .rc = 1 };
 	struct store_batch *b = store_batch_new(s, &d);
@@ -334,309 +251,448 @@ applied_and_sync(void **state)
 	assert_true(st.applied_lsn >= st.durable_lsn);
 }
 
-/* --- watches --- */
+/* --- mistakes and order --- */
 
-struct seen {
-	int n;
-	uint64_t ver;
-	struct store_watch *free_me;
-};
-
-static void
-on_change(void *arg, const struct store_dom *d, uint64_t ver)
-{
-	struct seen *seen = arg;
-	seen->n++;
-	seen->ver = ver;
-	seen->free_me = store_watch_free(seen->free_me);
-}
-
-static void
-watches_fire(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	struct store_dom d = store_dom_account(1), other = store_dom_account(2);
-	struct seen a = { 0 }, b = { 0 }, c = { 0 }, twice = { 0 };
-	kit_put(s, d, "k", "1");
-	struct store_watch *wa = store_watch_new(s, &d, 0, on_change, &a); /* behind already */
-	struct store_watch *wb = store_watch_new(s, &d, 1, on_change, &b); /* up to date */
-	struct store_watch *wc = store_watch_new(s, &other, 0, on_change, &c);
-	store_wait(s);
-	assert_int_equal(a.n, 1);
-	assert_int_equal(a.ver, 1);
-	assert_int_equal(b.n, 0);
-	twice.free_me = store_watch_new(s, &d, 1, on_change, &twice); /* frees itself */
-	kit_put(s, d, "k", "2");
-	kit_put(s, d, "k", "3");
-	store_run(s);
-	assert_int_equal(a.ver, 3);
-	assert_int_equal(b.ver, 3);
-	assert_int_equal(twice.n, 1);
-	assert_null(twice.free_me);
-	assert_int_equal(c.n, 0);
-	assert_int_equal(kit_accept(s,
-			     (struct kit_letter){ .id = 1, .first = 4, .count = 1, .n = 10 }),
-	    0);
-	struct store_dom m = store_dom_mailbox(4, MAILBOX_INBOX);
-	struct seen e = { 0 };
-	struct store_watch *we = store_watch_new(s, &m, 1, on_change, &e);
-	store_wait(s);
-	assert_int_equal(e.n, 0);
-	assert_int_equal(kit_accept(s,
-			     (struct kit_letter){ .id = 2, .first = 4, .count = 1, .n = 10 }),
-	    0);
-	store_run(s);
-	assert_int_equal(e.ver, 2);
-	wa = store_watch_free(wa);
-	int before = a.n;
-	kit_put(s, d, "k", "4");
-	store_run(s);
-	assert_int_equal(a.n, before);
-	assert_int_equal(b.ver, 4);
-	store_watch_free(wb);
-	store_watch_free(wc);
-	store_watch_free(we);
-}
-
-/* --- letters --- */
-
-static void
-letters_are_whole(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	static const struct {
-		size_t n;
-		bool blank, spill;
-	} rows[] = {
-		{ 0, false, false },
-		{ 1, false, false },
-		{ 10, true, false },
-		{ 4096, false, false },
-		{ 4096, true, true },
-		{ STORE_INLINE_MAX, false, false },
-		{ STORE_INLINE_MAX + 1, false, false },
-		{ 3 * STORE_INLINE_MAX, true, false },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		uint64_t account = 100 + i;
-		struct kit_letter k = { .id = i + 1,
-			.first = account,
-			.count = 1,
-			.n = rows[i].n,
-			.blank = rows[i].blank,
-			.spill = rows[i].spill };
-		assert_int_equal(kit_accept(s, k), 0);
-		struct store_dom d = store_dom_mailbox(account, MAILBOX_INBOX);
-		struct store_snap *sn;
-		struct mailbox_letter l;
-		assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
-		assert_int_equal(mailbox_find(sn, 1, &l), 0);
-		assert_int_equal(l.letter, i + 1);
-		assert_int_equal(l.time_ms, KIT_TIME);
-		assert_true(kit_whole(s, &l, rows[i].n, rows[i].blank));
-		assert_int_equal(mailbox_find(sn, 2, &l), -ENOENT);
-		store_snap_close(sn);
-		assert_int_equal(kit_letters(s, account, 0, NULL), 1);
-	}
-	struct store_stats st;
-	store_stats(s, &st);
-	assert_int_equal(st.bodies_memory, 0);
-}
-
-static void
-accept_is_idempotent(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	struct kit_letter k = { .id = 5, .first = 1, .count = 3, .n = 100 };
-	struct store_res res[4];
-	uint64_t last = 1;
-	assert_int_equal(store_accepted(s, 5), 0);
-	assert_int_equal(store_last_letter(s, &last), 0);
-	assert_int_equal(last, 0);
-	for (size_t i = 0; i < 4; i++) /* all in one group, as far as may be */
-		kit_accept_async(s, k, kit_take, &res[i]);
-	store_wait(s);
-	for (size_t i = 0; i < 4; i++)
-		assert_int_equal(res[i].rc, 0);
-	k.n = STORE_INLINE_MAX * 2;
-	assert_int_equal(kit_accept(s, k), 0);
-	for (uint64_t a = 1; a <= 3; a++)
-		assert_int_equal(kit_letters(s, a, 100, NULL), 1);
-	assert_int_equal(store_accepted(s, 5), 1);
-	assert_int_equal(store_accepted(s, 6), 0);
-	assert_int_equal(store_last_letter(s, &last), 0);
-	assert_int_equal(last, 5);
-}
-
-static void
-many_recipients(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	assert_int_equal(kit_accept(s,
-			     (struct kit_letter){ .id = 1, .first = 1, .count = 1500, .n = 500 }),
-	    0);
-	assert_int_equal(kit_accept(s,
-			     (struct kit_letter){ .id = 2, .first = 1, .count = 1500, .n = 500 }),
-	    0);
-	for (uint64_t a = 1; a <= 1500; a += 99)
-		assert_int_equal(kit_letters(s, a, 500, NULL), 2);
-	assert_int_equal(kit_letters(s, 1501, 500, NULL), 0);
-	struct store_stats st;
-	store_stats(s, &st);
-	assert_int_equal(st.group_letters, 2);
-}
-
-static void
-bodies_can_be_dropped(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	char *p = xalloc(STORE_INLINE_MAX);
-	struct store_body *small = store_body_new(s, 1), *large = store_body_new(s, 2);
-	struct store_stats st;
-	assert_int_equal(store_body_write(small, str_n(p, 1000)), 0);
-	assert_int_equal(store_body_memory(small), 1000);
-	for (int i = 0; i < 3; i++)
-		assert_int_equal(store_body_write(large, str_n(p, STORE_INLINE_MAX)), 0);
-	store_stats(s, &st);
-	assert_true(st.bodies_memory >= 1000);
-	assert_null(store_body_free(small));
-	assert_null(store_body_free(large));
-	assert_null(store_body_free(NULL));
-	store_stats(s, &st);
-	assert_int_equal(st.bodies_memory, 0);
-	free(p);
-}
-
-static void
-bad_letters_are_refused(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	char *text = xalloc(1u << 17);
-	memset(text, 'x', 1u << 17);
-	struct store_rcpt rcpt = { 1, 1, STR("P"), STR("r") };
-	struct store_letter good = { .letter = 1, .rcpt = &rcpt, .n_rcpt = 1 };
-	struct store_letter bad[4] = { good, good, good, good };
-	struct store_rcpt long_rcpt = { 1, 1, STR("P"), str_n(text, 1u << 17) };
-	bad[0].trace = str_n(text, 1u << 17);
-	bad[1].header_len = 6;
-	bad[2].rcpt = &long_rcpt;
-	bad[3].qid = str_n(text, 1u << 17);
-	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		struct store_res res = { .rc = 1 };
-		struct store_body *b = store_body_new(s, 1);
-		assert_int_equal(store_body_write(b, STR("12345")), 0);
-		store_accept(s, b, &bad[i], kit_take, &res);
-		store_wait(s);
-		assert_int_equal(res.rc, -E2BIG);
-	}
-	assert_int_equal(store_accepted(s, 1), 0);
-	free(text);
-}
-
-static void
-long_recipients_stay_apart(void **state)
-{
-	struct store *s = ((struct lab *)*state)->s;
-	char a[600], b[600];
-	memset(a, 'r', sizeof(a));
-	memset(b, 'r', sizeof(b));
-	b[sizeof(b) - 1] = 's';
-	struct store_rcpt rcpt[3] = { { 1, 1, STR("P"), str_n(a, sizeof(a)) },
-		{ 1, 1, STR("P"), str_n(b, sizeof(b)) }, { 1, 1, STR("P"), str_n(a, sizeof(a)) } };
-	struct store_letter l = { .letter = 1, .rcpt = rcpt, .n_rcpt = 3 };
-	struct store_res res = { .rc = 1 };
-	store_accept(s, store_body_new(s, 1), &l, kit_take, &res);
-	store_wait(s);
-	assert_int_equal(res.rc, 0);
-	assert_int_equal(kit_letters(s, 1, 0, NULL), 2);
-}
-
-/* --- accounts --- */
-
+/* Everything a domain holds, with its version. */
 static bool
-name_into(void *arg, uint32_t mailbox, struct str name)
+add_text(void *arg, struct str key, struct str value)
 {
-	struct listed *l = arg;
-	size_t n = strlen(l->text);
-	snprintf(l->text + n, sizeof(l->text) - n, "%u " STR_FMT ",", mailbox, STR_ARG(name));
+	struct buf *b = arg;
+	buf_putf(b, "%zu ", key.len);
+	buf_puts(b, key);
+	buf_putf(b, " %zu ", value.len);
+	buf_puts(b, value);
 	return true;
 }
 
-static void
-accounts(void **state)
+static struct buf
+contents(struct store_snap *sn, uint64_t ver, bool reverse)
 {
-	struct store *s = ((struct lab *)*state)->s;
-	struct store_res r = { .rc = 1 };
-	struct store_dom g = store_dom_directory();
-	account_create(s, STR("alice@example.com"), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, 0);
-	uint64_t alice = r.slot[0];
-	account_create(s, STR("alice@example.com"), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, -EEXIST);
-	account_create(s, STR("bob@example.com"), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, 0);
-	assert_int_not_equal(r.slot[0], alice);
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	buf_putf(&b, "%llu\n", (unsigned long long)ver);
+	check(store_scan(sn, STR_NULL, STR_NULL, 0, reverse, add_text, &b) == 0);
+	return b;
+}
 
-	struct store_dom a = store_dom_account(alice), b = store_dom_mailbox(alice, MAILBOX_INBOX);
+static struct buf
+contents_now(struct store *s, const struct store_dom *d)
+{
 	struct store_snap *sn;
-	struct listed l = { 0 };
-	struct mailbox_head h;
-	assert_int_equal(store_snap_open(s, &a, &sn, NULL), 0);
-	assert_int_equal(mailbox_list(sn, name_into, &l), 0);
-	assert_string_equal(l.text, "1 INBOX,");
+	uint64_t ver;
+	check(store_snap_open(s, d, &sn, &ver) == 0);
+	struct buf b = contents(sn, ver, false);
 	store_snap_close(sn);
-	assert_int_equal(store_snap_open(s, &b, &sn, NULL), 0);
-	assert_int_equal(mailbox_head_read(sn, &h), 0);
-	assert_true(h.uidvalidity != 0 && h.uidnext == 1 && h.messages == 0);
-	store_snap_close(sn);
-	for (uint64_t i = 1; i <= 800; i++)
-		kit_accept_async(s,
-		    (struct kit_letter){ .id = i, .first = alice, .count = 2, .n = 50 }, NULL,
-		    NULL);
-	store_wait(s);
-	assert_int_equal(kit_letters(s, alice, 50, NULL), 800);
+	return b;
+}
 
-	account_remove(s, STR("alice@example.com"), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, 0);
-	assert_string_equal(kit_get(s, g, "u|alice@example.com"), "-");
-	assert_int_equal(kit_letters(s, alice, 0, NULL), 0);
-	assert_int_equal(kit_letters(s, alice + 1, 50, NULL), 800);
-	account_remove(s, STR("alice@example.com"), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, -ENOENT);
-	account_sweep(s, kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, 0);
-	/* The number is not given out again. */
-	account_create(s, STR("alice@example.com"), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, 0);
-	assert_true(r.slot[0] > alice + 1);
-	account_create(s, STR(""), kit_take, &r);
-	store_wait(s);
-	assert_int_equal(r.rc, -EINVAL);
+/* Whatever is wrong with a batch, it changes nothing; the first mistake is the one told. */
+static void
+key_empty(struct store_batch *b)
+{
+	store_put(b, STR(""), STR("v"), 0);
+}
+static void
+expect_other(struct store_batch *b)
+{
+	store_expect(b, STR("a"), STR("other"));
+}
+static void
+expect_none(struct store_batch *b)
+{
+	store_expect(b, STR("a"), STR_NULL);
+}
+static void
+expect_some(struct store_batch *b)
+{
+	store_expect(b, STR("nothing"), STR("v"));
+}
+static void
+expect_empty(struct store_batch *b)
+{
+	store_expect(b, STR("nothing"), STR(""));
+}
+static void
+expect_longer(struct store_batch *b)
+{
+	store_expect(b, STR("a"), STR("11"));
+}
+static void
+expect_many(struct store_batch *b)
+{
+	store_expect(b, STR("a"), STR("1"));
+	store_expect(b, STR("e"), STR(""));
+	store_expect(b, STR("nothing"), STR_NULL);
+	store_expect(b, STR("a"), STR("2"));
+}
+static void
+short_sum(struct store_batch *b)
+{
+	store_add(b, STR("a"), 1, 0);
+}
+static void
+slot_high(struct store_batch *b)
+{
+	store_add(b, STR("n"), 1, STORE_SLOTS);
+}
+static void
+slots_high(struct store_batch *b)
+{
+	store_put(b, STR("k"), STR("v"), 1u << STORE_SLOTS);
+}
+static void
+key_long(struct store_batch *b)
+{
+	char key[STORE_KEY_MAX + 1];
+	memset(key, 'k', sizeof(key));
+	store_expect(b, str_n(key, sizeof(key)), STR_NULL);
+}
+static void
+two_mistakes(struct store_batch *b)
+{
+	key_long(b);
+	key_empty(b);
+}
+static void
+many_ops(struct store_batch *b)
+{
+	for (uint32_t i = 0; i < STORE_BATCH_OPS_MAX; i++)
+		store_put(b, STR("k"), STR("v"), 0);
+}
+static void
+many_octets(struct store_batch *b)
+{
+	char *big = xalloc(STORE_VALUE_MAX);
+	for (uint32_t i = 0; i < 100; i++)
+		store_put(b, STR("k"), str_n(big, STORE_VALUE_MAX), 0);
+	free(big);
+}
+static void
+many_sums(struct store_batch *b)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		char key[16];
+		snprintf(key, sizeof(key), "sum%u", i);
+		store_add(b, str_of(key), 1, -1);
+	}
 }
 
 static void
-sweep_finishes_a_removal(void **state)
+mistakes_change_nothing(void **state)
 {
-	struct store *s = ((struct lab *)*state)->s;
-	struct store_dom g = store_dom_directory();
-	struct store_res r = { .rc = 1 };
-	for (uint64_t i = 1; i <= 10; i++)
-		kit_accept(s, (struct kit_letter){ .id = i, .first = 7, .count = 1, .n = 50 });
-	/* As account_remove() leaves it when the process dies after its first step. */
-	struct store_batch *b = store_batch_new(s, &g);
-	store_put(b, str_n("x|\0\0\0\0\0\0\0\7", 10), str_n("\0", 1), 0);
+	static const struct {
+		void (*make)(struct store_batch *b);
+		int rc;
+	} rows[] = {
+		{ key_empty, -EINVAL },
+		{ expect_other, -EAGAIN },
+		{ expect_none, -EAGAIN },
+		{ expect_some, -EAGAIN },
+		{ expect_empty, -EAGAIN },
+		{ expect_longer, -EAGAIN },
+		{ expect_many, -EAGAIN },
+		{ short_sum, -EINVAL },
+		{ slot_high, -EINVAL },
+		{ slots_high, -EINVAL },
+		{ key_long, -E2BIG },
+		{ two_mistakes, -E2BIG },
+		{ many_ops, -E2BIG },
+		{ many_octets, -E2BIG },
+		{ many_sums, -E2BIG },
+	};
+	struct store *s = kit_store(state);
+	struct store_dom d = store_dom_account(1);
+	kit_put(s, d, "a", "1");
+	kit_put(s, d, "e", "");
+	kit_put(s, d, "n", "12345678");
+	struct buf before = contents_now(s, &d);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		for (int last = 0; last < 2; last++) {
+			struct store_batch *b = store_batch_new(s, &d);
+			if (last)
+				rows[i].make(b);
+			store_put(b, STR("a"), STR("changed"), 0);
+			store_del(b, STR("e"));
+			store_add(b, STR("n"), 1, 0);
+			store_put(b, STR("new"), STR("v"), 0);
+			if (!last)
+				rows[i].make(b);
+			assert_int_equal(kit_commit(s, b).rc, rows[i].rc);
+			struct buf after = contents_now(s, &d);
+			assert_true(str_eq(buf_str(&before), buf_str(&after)));
+			buf_done(&after);
+		}
+	buf_done(&before);
+	/* The domain is as good as before, and its next version is the next. */
+	assert_int_equal(kit_put(s, d, "a", "2").ver, 4);
+	/* Not committed: forgotten. */
+	struct store_batch *b = store_batch_new(s, &d);
+	store_put(b, STR("a"), STR("never"), 0);
+	assert_null(store_batch_free(b));
+	assert_string_equal(kit_get(s, d, "a"), "2");
+}
+
+static void
+expectations_come_first(void **state)
+{
+	struct store *s = kit_store(state);
+	struct store_dom d = store_dom_account(1);
+	kit_put(s, d, "a", "1");
+	kit_put(s, d, "gone", "1");
+	/* What the batch itself writes is not looked at, wherever it stands. */
+	struct store_batch *b = store_batch_new(s, &d);
+	store_put(b, STR("a"), STR("2"), 0);
+	store_put(b, STR("new"), STR("x"), 0);
+	store_del(b, STR("gone"));
+	store_expect(b, STR("a"), STR("1"));
+	store_expect(b, STR("new"), STR_NULL);
+	store_expect(b, STR("gone"), STR("1"));
 	assert_int_equal(kit_commit(s, b).rc, 0);
-	account_sweep(s, kit_take, &r);
+	/* Puts and deletes in the order given, behind the sums. */
+	b = store_batch_new(s, &d);
+	store_put(b, STR("x"), STR("1"), 0);
+	store_del(b, STR("x"));
+	store_del(b, STR("y"));
+	store_put(b, STR("y"), STR("2"), 0);
+	store_put(b, STR("z"), STR("1"), 0);
+	store_put(b, STR("z"), STR("2"), 0);
+	store_put(b, STR("sum"), STR("replaced"), 0);
+	store_add(b, STR("sum"), 5, 0);
+	struct store_res r = kit_commit(s, b);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(r.slot[0], 5);
+	assert_string_equal(kit_get(s, d, "x"), "-");
+	assert_string_equal(kit_get(s, d, "y"), "2");
+	assert_string_equal(kit_get(s, d, "z"), "2");
+	assert_string_equal(kit_get(s, d, "sum"), "replaced");
+	/* An empty value is a value, and an empty batch a batch. */
+	b = store_batch_new(s, &d);
+	store_put(b, STR("e"), STR(""), 0);
+	assert_int_equal(kit_commit(s, b).rc, 0);
+	b = store_batch_new(s, &d);
+	store_expect(b, STR("e"), STR(""));
+	assert_int_equal(kit_commit(s, b).rc, 0);
+	r = kit_commit(s, store_batch_new(s, &d));
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(r.ver, 7);
+}
+
+/* Only the bits named are filled, the first marker of each, in key and value. */
+static void
+slots_where_asked(void **state)
+{
+	struct store *s = kit_store(state);
+	struct store_dom d = store_dom_account(1);
+	unsigned char m[STORE_SLOTS][8], want[24];
+	for (unsigned i = 0; i < STORE_SLOTS; i++)
+		store_slot_marker(m[i], i);
+	struct buf v = BUF_INIT(1000);
+	buf_put(&v, m[0], 8);
+	buf_put(&v, m[15], 8);
+	buf_put(&v, m[0], 8);
+	struct store_batch *b = store_batch_new(s, &d);
+	store_put(b, STR("none"), buf_str(&v), 0);
+	store_put(b, STR("0"), buf_str(&v), 1u << 0);
+	store_put(b, STR("15"), buf_str(&v), 1u << 15);
+	store_put(b, str_n(m[15], 8), STR("k"), 1u << 15 | 1u << 3);
+	store_add(b, STR("a"), 7, 0);
+	store_add(b, STR("b"), -1, 15);
+	store_add(b, STR("c"), INT64_MIN, -1);
+	struct store_res r = kit_commit(s, b);
+	assert_int_equal(r.rc, 0);
+	assert_int_equal(r.slot[0], 7);
+	assert_int_equal(r.slot[15], UINT64_MAX);
+	struct store_snap *sn;
+	struct str got;
+	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+	assert_int_equal(store_get(sn, STR("none"), &got), 0);
+	assert_true(str_eq(got, buf_str(&v)));
+	for (int i = 0; i < 2; i++) {
+		memcpy(want, v.p, sizeof(want));
+		be64_put(want + 8 * (size_t)i, r.slot[i ? 15 : 0]);
+		assert_int_equal(store_get(sn, i ? STR("15") : STR("0"), &got), 0);
+		assert_memory_equal(got.p, want, sizeof(want));
+	}
+	be64_put(want, UINT64_MAX);
+	assert_int_equal(store_get(sn, str_n(want, 8), &got), 0);
+	assert_int_equal(store_get(sn, str_n(m[15], 8), &got), -ENOENT);
+	store_snap_close(sn);
+	buf_done(&v);
+}
+
+static void
+domains_are_apart(void **state)
+{
+	struct store *s = kit_store(state);
+	const struct store_dom doms[] = { store_dom_directory(), store_dom_account(0),
+		store_dom_account(1), store_dom_account(UINT64_MAX), store_dom_mailbox(0, 0),
+		store_dom_mailbox(1, 0), store_dom_mailbox(1, 1), store_dom_mailbox(1, UINT32_MAX),
+		store_dom_mailbox(UINT64_MAX, 1), store_dom_queue(0), store_dom_queue(1) };
+	static const char *const keys[] = { "\x01", "k", "\xff\xff", "zz" };
+	for (size_t i = 0; i < ARRAY_LEN(doms); i++)
+		for (size_t n = 0; n <= i; n++) {
+			char text[16];
+			snprintf(text, sizeof(text), "%zu", i);
+			for (size_t k = 0; k < ARRAY_LEN(keys); k++)
+				kit_put(s, doms[i], keys[k], text);
+		}
+	for (size_t i = 0; i < ARRAY_LEN(doms); i++) {
+		struct store_snap *sn;
+		struct str v;
+		uint64_t ver;
+		char text[16];
+		struct listed l = { 0 };
+		snprintf(text, sizeof(text), "%zu", i);
+		assert_int_equal(store_snap_open(s, &doms[i], &sn, &ver), 0);
+		assert_int_equal(ver, 4 * (i + 1));
+		assert_int_equal(store_scan(sn, STR_NULL, STR_NULL, 0, true, list_one, &l), 0);
+		assert_string_equal(l.text, "\xff\xff,zz,k,\x01,");
+		assert_int_equal(store_get(sn, STR("k"), &v), 0);
+		assert_true(str_eq(v, str_of(text)));
+		/* Keys that cannot be are nowhere. */
+		assert_int_equal(store_get(sn, STR(""), &v), -ENOENT);
+		store_snap_close(sn);
+	}
+}
+
+/* --- snapshots in scans --- */
+
+static void
+a_snapshot_is_one_version(void **state)
+{
+	static const struct {
+		const char *from, *to;
+		uint32_t limit;
+		bool reverse;
+	} rows[] = {
+		{ NULL, NULL, 0, false },
+		{ NULL, NULL, 0, true },
+		{ "k010", "k090", 0, false },
+		{ "k010", "k090", 0, true },
+		{ "k020", NULL, 7, false },
+		{ NULL, "k050", 7, true },
+		{ "k0205", "k0305", 3, true },
+	};
+	struct store *s = kit_store(state);
+	struct store_dom d = store_dom_account(1);
+	for (unsigned i = 0; i < 100; i += 2) {
+		char key[8];
+		snprintf(key, sizeof(key), "k%03u", i);
+		kit_put(s, d, key, "old");
+	}
+	struct store_snap *old, *new;
+	uint64_t ver;
+	struct buf before[ARRAY_LEN(rows)], after;
+	assert_int_equal(store_snap_open(s, &d, &old, &ver), 0);
+	assert_int_equal(ver, 50);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		before[i] = BUF_INIT(1u << 20);
+		assert_int_equal(store_scan(old, str_of(rows[i].from), str_of(rows[i].to),
+				     rows[i].limit, rows[i].reverse, add_text, &before[i]),
+		    0);
+		assert_true(before[i].len > 0);
+	}
+	/* Every key changes, half of them go, as many come. */
+	struct store_batch *b = store_batch_new(s, &d);
+	for (unsigned i = 0; i < 100; i++) {
+		char key[8];
+		snprintf(key, sizeof(key), "k%03u", i);
+		if (i % 4 == 0)
+			store_del(b, str_of(key));
+		else
+			store_put(b, str_of(key), STR("new"), 0);
+	}
+	struct store_res r = { .rc = 1 };
+	store_commit(b, STORE_APPLIED, kit_take, &r);
 	store_wait(s);
 	assert_int_equal(r.rc, 0);
-	assert_int_equal(kit_letters(s, 7, 0, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		after = BUF_INIT(1u << 20);
+		assert_int_equal(store_scan(old, str_of(rows[i].from), str_of(rows[i].to),
+				     rows[i].limit, rows[i].reverse, add_text, &after),
+		    0);
+		assert_true(str_eq(buf_str(&before[i]), buf_str(&after)));
+		buf_done(&after);
+		buf_done(&before[i]);
+	}
+	struct str v;
+	assert_int_equal(store_get(old, STR("k000"), &v), 0);
+	assert_true(str_eq(v, STR("old")));
+	assert_int_equal(store_get(old, STR("k001"), &v), -ENOENT);
+	assert_int_equal(store_snap_open(s, &d, &new, &ver), 0);
+	assert_int_equal(ver, 51);
+	assert_int_equal(store_get(new, STR("k000"), &v), -ENOENT);
+	assert_int_equal(store_get(new, STR("k001"), &v), 0);
+	assert_true(str_eq(v, STR("new")));
+	store_snap_close(old);
+	assert_int_equal(store_get(new, STR("k099"), &v), 0);
+	store_snap_close(new);
+}
+
+static void
+applied_is_seen(void **state)
+{
+	struct store *s = kit_store(state);
+	struct store_dom d = store_dom_account(1);
+	for (int i = 0; i < 20; i++) {
+		struct store_res one = { .rc = 1 }, two = { .rc = 1 };
+		struct store_stats st;
+		struct store_batch *b = store_batch_new(s, &d);
+		store_put(b, STR("k"), STR("v"), 0);
+		store_commit(b, STORE_DURABLE, kit_take, &one);
+		store_wait(s);
+		assert_int_equal(one.rc, 0);
+		b = store_batch_new(s, &d);
+		store_put(b, STR("k"), STR("w"), 0);
+		store_commit(b, STORE_APPLIED, kit_take, &two);
+		store_wait(s);
+		assert_int_equal(two.rc, 0);
+		/* No snapshot has asked for it, and yet it is there. */
+		store_stats(s, &st);
+		assert_int_equal(st.applied_lsn, st.durable_lsn);
+		/* A conflict is not waited for, and is told at that level too. */
+		b = store_batch_new(s, &d);
+		store_expect(b, STR("k"), STR("v"));
+		store_commit(b, STORE_APPLIED, kit_take, &two);
+		store_wait(s);
+		assert_int_equal(two.rc, -EAGAIN);
+	}
+}
+
+/* --- a store that is only read --- */
+
+static void
+no_watch(void *arg, const struct store_dom *d, uint64_t ver)
+{
+}
+
+static void
+readers_write_nothing(void **state)
+{
+	struct kit_lab *l = *state;
+	struct store_options o = kit_options();
+	struct store_dom d = store_dom_account(1);
+	struct kit_letter k = { .id = 2, .first = 1, .count = 1, .n = 10 };
+	char uri[4200];
+	kit_put(l->s, d, "k", "v");
+	assert_int_equal(kit_accept(l->s, (struct kit_letter){ .id = 1, .first = 1, .count = 1 }),
+	    0);
+	o.read_only = true;
+	snprintf(uri, sizeof(uri), "emb:%s", l->dir);
+	store_wait(l->s);
+	l->s = store_close(l->s);
+	struct store *reader = l->s = kit_open_with(uri, o);
+	assert_non_null(reader);
+	assert_int_equal(kit_put(reader, d, "k", "w").rc, -EROFS);
+	assert_int_equal(kit_accept(reader, k), -EROFS);
+	errno = 0;
+	assert_null(store_watch_new(reader, &d, 0, no_watch, NULL));
+	assert_int_equal(errno, ENOTSUP);
+	struct store_res r = { .rc = 1 };
+	store_sync(reader, kit_take, &r);
+	store_wait(reader);
+	assert_int_equal(r.rc, 0);
+	assert_string_equal(kit_get(reader, d, "k"), "v");
+	assert_int_equal(kit_letters(reader, 1, 0, NULL), 1);
 }
 
 static void
@@ -655,33 +711,25 @@ uris(void **state)
 	assert_null(store_close(NULL));
 }
 
-#define BOTH(f)                                                                                    \
-	{ #f " (mem)", f, set_up_mem, tear_down, NULL },                                           \
-	{                                                                                          \
-#f " (emb)", f, set_up_emb, tear_down, NULL                                        \
-	}
-
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		BOTH(versions_rise_by_one),
-		BOTH(conflicts_write_nothing),
-		BOTH(sums_and_slots),
-		BOTH(limits_are_refused_whole),
-		BOTH(scans_in_order),
-		BOTH(snapshots_stand_still),
-		BOTH(completions_come_by_the_fd),
-		BOTH(applied_and_sync),
-		BOTH(watches_fire),
-		BOTH(letters_are_whole),
-		BOTH(accept_is_idempotent),
-		BOTH(many_recipients),
-		BOTH(bodies_can_be_dropped),
-		BOTH(bad_letters_are_refused),
-		BOTH(long_recipients_stay_apart),
-		BOTH(accounts),
-		BOTH(sweep_finishes_a_removal),
+		KIT_BOTH(versions_rise_by_one),
+		KIT_BOTH(conflicts_write_nothing),
+		KIT_BOTH(sums_and_slots),
+		KIT_BOTH(limits_are_refused_whole),
+		KIT_BOTH(scans_in_order),
+		KIT_BOTH(snapshots_stand_still),
+		KIT_BOTH(applied_and_sync),
+		KIT_BOTH(mistakes_change_nothing),
+		KIT_BOTH(expectations_come_first),
+		KIT_BOTH(slots_where_asked),
+		KIT_BOTH(domains_are_apart),
+		KIT_BOTH(a_snapshot_is_one_version),
+		KIT_BOTH(applied_is_seen),
+		cmocka_unit_test_setup_teardown(readers_write_nothing, kit_set_up_emb,
+		    kit_tear_down),
 		cmocka_unit_test(uris),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -331,7 +331,7 @@ a_full_index(void **state)
 		}
 	}
 	assert_int_equal(rc, -ENOSPC);
-	assert_true(done > 500);
+	assert_true(done > 100);
 	store_stats(s, &st);
 	assert_false(st.poisoned);
 	struct store_dom d = store_dom_mailbox(1, MAILBOX_INBOX);

@@ -10,6 +10,7 @@
 #include "base/wire.h"
 #include "store/emb.h"
 #include "store/frame.h"
+#include "store/fsck.h"
 #include "store/record.h"
 #include "store/segment.h"
 #include "store_kit.h"
@@ -17,7 +18,7 @@
 
 #include <errno.h>
 
-#define READER_LINES_MAX 40
+#define READER_LINES_MAX 45
 
 static int
 set_up(void **state)
@@ -119,6 +120,28 @@ the_reader_reads(void **state)
 	assert_int_equal(mailbox_each(sn, 1, expect_letter, &(struct expected){ s, &want }), 0);
 	store_snap_close(sn);
 	run_reader(script, dir, "alice@example.com", &got);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.p, want.p, want.len);
+	/* And once more when bodies have moved, records have been snapped and segments are gone. */
+	for (uint64_t i = 1; i <= 3000; i++) {
+		kit_accept_async(s,
+		    (struct kit_letter){
+			.id = 1000 + i, .first = alice + 1, .count = 1, .n = 2000 },
+		    NULL, NULL);
+		struct store_dom bob = store_dom_mailbox(alice + 1, MAILBOX_INBOX);
+		b = store_batch_new(s, &bob);
+		mailbox_expunge(b, (uint32_t)i + 300);
+		store_commit(b, STORE_DURABLE, NULL, NULL);
+		if (i % 200 == 0)
+			store_wait(s);
+	}
+	store_wait(s);
+	emb_tidy(s);
+	struct store_stats st;
+	store_stats(s, &st);
+	assert_true(st.compactions > 0 && st.checkpoints > 0);
+	buf_reset(&got);
+	run_reader(script, dir, "alice@example.com", &got);
 	store_close(s);
 	assert_int_equal(got.len, want.len);
 	assert_memory_equal(got.p, want.p, want.len);
@@ -126,6 +149,139 @@ the_reader_reads(void **state)
 	buf_done(&text);
 	buf_done(&got);
 	buf_done(&want);
+}
+
+/* --- a store of the first format --- */
+
+struct old_letter {
+	uint32_t uid;
+	uint64_t size;
+	char sum[65], address[64];
+};
+
+static bool
+find_user(struct store *s, const char *address, uint64_t *ret)
+{
+	struct store_dom g = store_dom_directory();
+	struct store_snap *sn;
+	struct str v;
+	char key[80];
+	snprintf(key, sizeof(key), "u|%s", address);
+	assert_int_equal(store_snap_open(s, &g, &sn, NULL), 0);
+	int r = store_get(sn, str_of(key), &v);
+	if (r == 0)
+		*ret = be64_get((const unsigned char *)v.p);
+	store_snap_close(sn);
+	return r == 0;
+}
+
+/* Each letter of the list is there, octet for octet. */
+static size_t
+old_letters(struct store *s, const char *dir, const char *list)
+{
+	struct old_letter o;
+	char line[256];
+	size_t n = 0;
+	FILE *f = fopen(list, "r");
+	assert_non_null(f);
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long long size;
+		if (line[0] == '#')
+			continue;
+		assert_int_equal(sscanf(line, "%63s %u %llu %64s", o.address, &o.uid, &size, o.sum),
+		    4);
+		uint64_t account;
+		struct store_snap *sn;
+		struct mailbox_letter l;
+		struct buf got = BUF_INIT(1024);
+		assert_true(find_user(s, o.address, &account));
+		struct store_dom d = store_dom_mailbox(account, MAILBOX_INBOX);
+		assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+		assert_int_equal(mailbox_find(sn, o.uid, &l), 0);
+		assert_int_equal(l.size, size);
+		char *octets = xalloc(l.size), *path = kit_path(dir, "letter"), cmd[400];
+		assert_int_equal(mailbox_letter_read(s, &l, 0, octets, l.size), l.size);
+		store_snap_close(sn);
+		assert_int_equal(file_replace(path, str_n(octets, l.size), 0600), 0);
+		snprintf(cmd, sizeof(cmd), "sha256sum < '%s'", path);
+		FILE *p = popen(cmd, "r");
+		assert_non_null(p);
+		assert_int_equal(file_read_fd(fileno(p), 1024, &got), 0);
+		pclose(p);
+		assert_true(str_starts(buf_str(&got), str_of(o.sum)));
+		unlink(path);
+		buf_done(&got);
+		free(octets);
+		free(path);
+		n++;
+	}
+	fclose(f);
+	return n;
+}
+
+static void
+the_first_format(void **state)
+{
+	const char *dir = *state;
+	struct str here = str_of(__FILE__);
+	char *data = str_dup(str_first(here, str_rfind(here, '/')));
+	char *archive = kit_path(data, "../data/store-format-1.tar.xz");
+	char *list = kit_path(data, "../data/store-format-1.txt");
+	char cmd[9000], *seg = kit_path(dir, "log/00000002.seg");
+	struct fsck_report report;
+	if (access(archive, R_OK) < 0 || system("xz --version >/dev/null 2>&1") != 0)
+		skip();
+	/* It unpacks as "store", which is what dir ends in. */
+	snprintf(cmd, sizeof(cmd), "mkdir -p '%s' && tar -xJf '%s' -C '%s/..'", dir, archive, dir);
+	assert_int_equal(system(cmd), 0);
+	unsigned char head[SEG_HEAD];
+	struct seg_head h;
+	for (int round = 0; round < 3; round++) {
+		struct store *s = kit_open(dir);
+		assert_non_null(s);
+		assert_int_equal(old_letters(s, dir, list), 18);
+		uint64_t alice;
+		assert_true(find_user(s, "alice@example.com", &alice));
+		for (uint64_t i = 1; i <= 700; i++) {
+			assert_int_equal(kit_accept(s,
+					     (struct kit_letter){
+						 .id = 1000000 * (uint64_t)(round + 1) + i,
+						 .first = alice,
+						 .count = 1,
+						 .n = 9000 }),
+			    0);
+			struct store_dom d = store_dom_mailbox(alice, MAILBOX_INBOX);
+			struct store_batch *b = store_batch_new(s, &d);
+			mailbox_expunge(b, 11 + (uint32_t)round * 700 + (uint32_t)i);
+			assert_int_equal(kit_commit(s, b).rc, 0);
+		}
+		emb_tidy(s);
+		assert_int_equal(old_letters(s, dir, list), 18);
+		store_close(s);
+		assert_int_equal(fsck_run(dir, &report, NULL, NULL), 0);
+		if (report.problems)
+			print_message("%.*s", (int)report.text.len, report.text.p);
+		assert_int_equal(report.problems, 0);
+		fsck_report_done(&report);
+		struct buf err = BUF_INIT(1000);
+		assert_int_equal(fsck_rebuild(dir, &report, NULL, NULL, &err), 0);
+		assert_int_equal(report.letters, 18);
+		fsck_report_done(&report);
+		buf_done(&err);
+		/* The segment that was written to is of the new format now, if it is still there.
+		 */
+		int fd = open(seg, O_RDONLY);
+		if (fd >= 0) {
+			assert_int_equal(pread_all(fd, head, sizeof(head), 0), 0);
+			assert_int_equal(seg_head_get(head, &h), 0);
+			assert_int_equal(h.format, SEG_FORMAT);
+			close(fd);
+		}
+	}
+	free(data);
+	free(archive);
+	free(list);
+	free(seg);
 }
 
 /* --- layouts --- */
@@ -140,7 +296,7 @@ segment_header(void **state)
 	struct seg_head h = { .seq = 0x11, .size = 0x200000 }, got;
 	memcpy(h.id, id, sizeof(id));
 	seg_head_put(p, &h);
-	assert_memory_equal(p, "PENNYSEG\0\0\0\1\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
+	assert_memory_equal(p, "PENNYSEG\0\0\0\2\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
 	    32);
 	assert_memory_equal(p + 32, id, 16);
 	assert_int_equal(be32_get(p + 60), crc32c(0, p, 60));
@@ -307,13 +463,17 @@ letter_records(void **state)
 		.trace_len = 40,
 		.header_len = 50,
 		.insert_blank = true,
+		.trace_lsn = 0x77,
+		.keep = 4321,
 		.prefix = STR("prefix") },
 			      got;
 	struct buf b = BUF_INIT(4096);
 	mailbox_letter_put(&b, &l);
-	assert_int_equal(b.len, 82 + 6);
+	assert_int_equal(b.len, 94 + 6);
 	assert_int_equal(be64_get((unsigned char *)b.p + 41), 7);
-	assert_memory_equal(b.p + 82, "prefix", 6);
+	assert_int_equal(be64_get((unsigned char *)b.p + 78), 0x77);
+	assert_int_equal(be32_get((unsigned char *)b.p + 86), 4321);
+	assert_memory_equal(b.p + 94, "prefix", 6);
 	assert_true(mailbox_letter_get(buf_str(&b), &got));
 	assert_true(got.uid == 1 && got.modseq == 2 && got.time_ms == 3 && got.size == l.size &&
 		    got.flags == 5 && got.letter == 6 && got.ref.len == 100 &&
@@ -350,6 +510,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_reader_reads, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_first_format, set_up, tear_down),
 		cmocka_unit_test(segment_header),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(records_cut_short),

@@ -1,0 +1,248 @@
+/* What each kind of request adds to the group at hand. */
+#include "store/emb.h"
+
+#include "base/check.h"
+#include "base/crc32c.h"
+
+#include <errno.h>
+
+/* --- what the store holds now --- */
+
+static int
+view_get(void *arg, const struct store_dom *d, struct str key, struct str *ret)
+{
+	struct emb *e = arg;
+	int r = overlay_get(&e->overlay, d, key, ret);
+	if (r >= 0)
+		return r;
+	r = index_get(&e->ix, e->log_txn, d, key, ret);
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
+/* --- one request into the group --- */
+
+struct view
+emb_view(struct emb *e)
+{
+	return (struct view){ view_get, e };
+}
+
+struct mark
+group_mark(const struct group *g)
+{
+	return (struct mark){ g->part.buf.len, g->part.n, g->batches };
+}
+
+void
+group_undo(struct emb *e, struct group *g, struct mark m)
+{
+	overlay_undo(&e->overlay, &g->part, m.entries);
+	g->part.buf.failed = false;
+	buf_trunc(&g->part.buf, m.len);
+	g->batches = m.batches;
+}
+
+/* rc, or NO_ROOM when what was added since m does not fit, or -E2BIG when it never will. */
+int
+group_check_room(const struct emb *e, const struct group *g, struct mark m, int rc)
+{
+	const struct buf *b = &g->part.buf;
+	/* The end of the segment must fit behind. */
+	if (!b->failed && b->len + FRAME_HEAD <= e->seg_size - e->seg_off)
+		return rc;
+	uint64_t most = MAX(e->seg_size, e->o.segment_bytes) - SEG_HEAD - FRAME_HEAD;
+	bool never = b->failed ? m.len == 0 : b->len - m.len > most;
+	return never ? -E2BIG : NO_ROOM;
+}
+
+void
+group_end_batch(struct emb *e, struct group *g, size_t at, uint64_t letter)
+{
+	struct buf *b = &g->part.buf;
+	size_t end = b->len;
+	frame_end(b, at, FRAME_BATCH, letter, g->start, e->id);
+	if (b->failed)
+		return;
+	overlay_add_batch(&e->overlay, &g->part, at + FRAME_HEAD, end);
+}
+
+static int
+add_batch(struct emb *e, struct group *g, struct request *r)
+{
+	struct view v = { view_get, e };
+	struct buf *b = &g->part.buf;
+	struct mark m = group_mark(g);
+	size_t at = frame_begin(b);
+	int rc = b->failed ? -ENOMEM : resolve_batch(r->batch, &v, b, &r->res);
+	if (rc == 0)
+		rc = batch_refs_stand(e, str_skip(buf_str(b), at + FRAME_HEAD));
+	if (rc == 0)
+		group_end_batch(e, g, at, 0);
+	rc = group_check_room(e, g, m, rc);
+	if (rc < 0) {
+		group_undo(e, g, m);
+		return rc;
+	}
+	g->batches++;
+	r->written = true;
+	return 0;
+}
+
+static struct store_ref
+add_body(struct emb *e, struct group *g, const struct letter *l)
+{
+	struct buf *b = &g->part.buf;
+	const struct store_body *body = l->body;
+	struct str head = letter_head(l);
+	struct store_ref ref = {
+		.lsn = g->start + b->len, .blob = body->blob, .len = head.len + body->size
+	};
+	size_t at = frame_begin(b);
+	if (body->blob) {
+		blob_record_put(b,
+		    &(struct blob_record){ body->blob, body->size, body->crc, head });
+		ref.crc = crc32c_join(crc32c(0, head.p, head.len), body->crc, body->size);
+		frame_end(b, at, FRAME_BLOB, l->letter, g->start, e->id);
+	} else {
+		buf_puts(b, head);
+		buf_puts(b, buf_str(&body->mem));
+		frame_end(b, at, FRAME_BODY, l->letter, g->start, e->id);
+		if (!b->failed)
+			ref.crc = be32_get((unsigned char *)b->p + at + 12);
+	}
+	return ref;
+}
+
+uint64_t
+group_add(struct emb *e, struct group *g, enum frame_type type, uint64_t letter, struct str payload)
+{
+	size_t at = frame_begin(&g->part.buf);
+	buf_puts(&g->part.buf, payload);
+	frame_end(&g->part.buf, at, type, letter, g->start, e->id);
+	return g->start + at;
+}
+
+/* A letter's body and its history, which stay together. */
+static struct store_ref
+add_octets(struct emb *e, struct group *g, struct letter *l)
+{
+	size_t at = g->part.buf.len;
+	struct store_ref ref = add_body(e, g, l);
+	l->trace_lsn = 0;
+	if (l->trace_len)
+		l->trace_lsn = group_add(e, g, FRAME_TRACE, l->letter, letter_trace(l));
+	l->keep = (uint32_t)(g->part.buf.len - at);
+	return ref;
+}
+
+static int
+add_deliveries(struct emb *e, struct group *g, struct intent *in)
+{
+	struct view v = { view_get, e };
+	struct buf *b = &g->part.buf;
+	struct store_rcpt rcpt;
+	while (intent_next(in, &rcpt)) {
+		bool written = false;
+		struct mark m = group_mark(g);
+		size_t at = frame_begin(b);
+		int rc = b->failed ? -ENOMEM : resolve_delivery(in, &rcpt, &v, b, &written);
+		if (rc < 0)
+			return rc;
+		if (written)
+			group_end_batch(e, g, at, in->letter);
+		else
+			group_undo(e, g, m);
+		g->batches += written;
+	}
+	size_t at = frame_begin(b), dom = b->len;
+	done_put(b, in->letter, in->time_ms);
+	frame_end(b, at, FRAME_DONE, in->letter, g->start, e->id);
+	if (b->failed)
+		return -ENOMEM;
+	overlay_add(&e->overlay, &g->part, dom, dom + 16, DONE_KEY_LEN, false,
+	    dom + 16 + DONE_KEY_LEN, DONE_VALUE_LEN);
+	return 0;
+}
+
+static int
+add_letter(struct emb *e, struct group *g, struct request *r)
+{
+	struct view v = { view_get, e };
+	struct letter *l = r->letter;
+	struct mark m = group_mark(g);
+	struct intent in;
+	int rc = resolve_accepted(&v, l->letter);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	if (r->kind == REQ_ACCEPT) {
+		struct store_ref ref = add_octets(e, g, l);
+		struct store_place place = { l->trace_lsn, l->keep };
+		intent_set_ref(l->buf.p + l->head_len + l->trace_len, &ref);
+		intent_set_place(l->buf.p + l->head_len + l->trace_len, &place);
+		group_add(e, g, FRAME_INTENT, l->letter, letter_intent(l));
+	}
+	rc = intent_get(letter_intent(l), &in) ? add_deliveries(e, g, &in) : -EBADMSG;
+	rc = group_check_room(e, g, m, rc);
+	if (rc < 0) {
+		group_undo(e, g, m);
+		return rc;
+	}
+	g->letters++;
+	r->written = true;
+	return 0;
+}
+
+static int
+add_append(struct emb *e, struct group *g, struct request *r)
+{
+	struct view v = { view_get, e };
+	struct letter *l = r->letter;
+	struct mark m = group_mark(g);
+	struct store_ref ref = add_octets(e, g, l);
+	struct buf *b = &g->part.buf;
+	size_t at = frame_begin(b);
+	int rc = b->failed ? -ENOMEM : resolve_append(l, &ref, &v, b, &r->res);
+	if (rc == 0)
+		group_end_batch(e, g, at, l->letter);
+	rc = group_check_room(e, g, m, rc);
+	if (rc < 0) {
+		group_undo(e, g, m);
+		return rc;
+	}
+	g->batches++;
+	g->letters++;
+	r->written = true;
+	return 0;
+}
+
+int
+group_take(struct emb *e, struct group *g, struct request *r, bool full)
+{
+	struct view v = { view_get, e };
+	if (emb_poisoned(e))
+		return -EIO;
+	if (r->res.rc < 0)
+		return r->res.rc;
+	switch (r->kind) {
+	case REQ_BATCH:
+		return add_batch(e, g, r);
+	case REQ_ACCEPT:
+		/* What room there is stays for the small batches that delete. */
+		return full ? -ENOSPC : add_letter(e, g, r);
+	case REQ_APPEND:
+		return full ? -ENOSPC : add_append(e, g, r);
+	case REQ_REDO:
+		return add_letter(e, g, r);
+	case REQ_LOOK:
+		return resolve_version(&v, &r->dom, &r->res.ver);
+	case REQ_MOVE:
+	case REQ_SNAP:
+	case REQ_CHECKPOINT:
+	case REQ_RETIRE:
+		return add_task(e, g, r);
+	case REQ_SYNC:
+	case REQ_EVENT:
+		break;
+	}
+	check(false);
+}
