@@ -240,7 +240,7 @@ test_first_letter(void **state)
 	id_format(id, 1000);
 	snprintf(show, sizeof(show),
 	    "1|1700000000123|%zu|%s|carol@elsewhere.example|"
-	    "Carol <carol@elsewhere.example>|a folded one\n",
+	    "Carol <carol@elsewhere.example>|a folded one|\n",
 	    strlen(whole), id);
 	assert_int_equal(KIT_ASK(&t.reader, &t.out, "mailbox.show", "alice@example.com", "inbox"),
 	    CTL_OK);

@@ -237,6 +237,7 @@ commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct 
 		a->memory += rcpt[i].prefix.len + 2 * rcpt[i].rcpt.len;
 	f->role->body_memory += a->memory;
 	store_accept(f->role->store, body, &l, on_accepted, a);
+	loop_defer_add(f->role->loop, &f->role->go);
 }
 
 /* Bodies leave room for those that come while they arrive; but what waits for the disk with a

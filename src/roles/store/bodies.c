@@ -115,6 +115,7 @@ writer_body_data(struct front_peer *f, uint64_t id, struct str octets)
 		return;
 	}
 	set_memory(b, store_body_memory(b->store));
+	writer_space_took(f->role, octets.len);
 	/* What is left of the disk belongs to letters that are complete. */
 	if (f->role->state.low && b->memory == 0)
 		fail_body(b, -ENOSPC);

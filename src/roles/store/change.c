@@ -17,6 +17,14 @@ const struct desk_op writer_ops[] = {
 	{ "alias.add", writer_op_alias_add, false },
 	{ "alias.remove", writer_op_alias_remove, false },
 	{ "alias.list", writer_op_alias_list, false },
+	{ "mailbox.delete", writer_op_mailbox_delete, false },
+	{ "backup.begin", writer_op_backup_begin, false },
+	{ "backup.hold", writer_op_backup_hold, false },
+	{ "backup.end", writer_op_backup_end, false },
+	{ "import.open", writer_op_import_open, false },
+	{ "import.marks", writer_op_import_marks, false },
+	{ "import.forget", writer_op_import_forget, false },
+	{ "import.letters", writer_op_import_letters, false },
 	{ NULL, NULL, false },
 };
 

@@ -39,13 +39,21 @@ void writer_change_committed(void *arg, const struct store_res *res);
 /* A batch of one put (or, value p NULL, one del) in the directory domain. */
 void writer_change_commit_record(struct change *c, char kind, struct str value);
 
-/* users.c, domains.c, aliases.c, lists.c: one op each. */
+/* users.c, domains.c, aliases.c, lists.c, delete_op.c, backup_op.c: one op each. */
 void writer_op_user_add(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_user_remove(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_user_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_domain_add(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_domain_remove(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_import_open(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_import_marks(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_import_forget(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_import_letters(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_domain_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_alias_add(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_alias_remove(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_alias_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_mailbox_delete(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_backup_begin(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_backup_hold(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_backup_end(void *arg, struct desk_ask *a, const struct msg_ask *m);

@@ -99,6 +99,30 @@ reader_letters_over(struct job_batch *b)
 	b->open = false;
 }
 
+int
+reader_letter_again(struct store *s, struct job *j, struct letter *l)
+{
+	const struct store_dom dom = store_dom_mailbox(j->account, j->mailbox);
+	struct mailbox_letter now;
+	struct store_snap *sn;
+	uint64_t ver;
+	int rc = store_snap_open(s, &dom, &sn, &ver);
+	if (rc < 0)
+		return rc;
+	rc = mailbox_find(sn, l->meta.uid, &now);
+	if (rc == 0 && now.letter != l->meta.letter)
+		rc = -ENOENT;
+	if (rc == 0 && now.ref.lsn == l->meta.ref.lsn)
+		rc = -EBADMSG;
+	if (rc == 0) {
+		l->meta.ref = now.ref;
+		l->meta.trace_lsn = now.trace_lsn;
+		l->meta.keep = now.keep;
+	}
+	store_snap_close(sn);
+	return rc;
+}
+
 static void
 take_field(struct buf *out, const struct header_field *f, struct str name)
 {

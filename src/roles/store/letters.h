@@ -26,6 +26,10 @@ struct letter *reader_letters_at(
     struct job_batch *b); /* the last one that reader_letters_next() gave, or NULL */
 void reader_letters_over(struct job_batch *b); /* that one is done with */
 
+/* Reads the record of l again, because its body is no longer where it said: 0, -ENOENT (the
+ * letter was expunged), -EBADMSG (it still says the same: the body is lost) or -errno. */
+int reader_letter_again(struct store *s, struct job *j, struct letter *l);
+
 struct letter_facts {
 	struct buf from, subject; /* unfolded */
 };

@@ -177,6 +177,22 @@ note_damage(struct job *j, const struct letter *l)
 		j->first_damaged = l->meta.uid;
 }
 
+/* As a Maildir has them in its files' names. */
+static struct str
+flag_letters(uint32_t flags, char out[8])
+{
+	static const struct {
+		uint32_t flag;
+		char letter;
+	} letters[] = { { MAILBOX_DRAFT, 'D' }, { MAILBOX_FLAGGED, 'F' }, { MAILBOX_ANSWERED, 'R' },
+		{ MAILBOX_SEEN, 'S' }, { MAILBOX_DELETED, 'T' } };
+	size_t n = 0;
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+		if (flags & letters[i].flag)
+			out[n++] = letters[i].letter;
+	return str_n(out, n);
+}
+
 static enum job_step
 show_step(struct job *j)
 {
@@ -188,8 +204,19 @@ show_step(struct job *j)
 		return cannot_read(j, rc);
 	struct letter_facts facts = { .from = BUF_INIT(LETTER_FIELD_MAX),
 		.subject = BUF_INIT(LETTER_FIELD_MAX) };
-	char num[3][TEXT_NUM], id[14];
-	if (reader_letter_facts(j->reader->store, &l->meta, &facts) < 0)
+	char num[3][TEXT_NUM], id[14], flags[8];
+	int got = reader_letter_facts(j->reader->store, &l->meta, &facts);
+	while (got == -ESTALE && (got = reader_letter_again(j->reader->store, j, l)) == 0) {
+		buf_reset(&facts.from);
+		buf_reset(&facts.subject);
+		got = reader_letter_facts(j->reader->store, &l->meta, &facts);
+	}
+	if (got == -ENOENT) { /* it went just now */
+		buf_done(&facts.from);
+		buf_done(&facts.subject);
+		return JOB_MORE;
+	}
+	if (got < 0)
 		note_damage(j, l);
 	id_format(id, l->meta.letter);
 	const struct str row[] = {
@@ -200,6 +227,7 @@ show_step(struct job *j)
 		reader_return_path(&l->meta),
 		buf_str(&facts.from),
 		buf_str(&facts.subject),
+		flag_letters(l->meta.flags, flags),
 	};
 	desk_row(j->ask, row, ARRAY_LEN(row));
 	buf_done(&facts.from);
@@ -211,10 +239,14 @@ show_step(struct job *j)
 
 /* Puts the next chunk of l; 0, 1 at its end, or -errno. */
 static int
-put_chunk(struct job *j, const struct letter *l, bool export)
+put_chunk(struct job *j, struct letter *l, bool export)
 {
 	char chunk[LETTER_CHUNK];
-	ssize_t n = mailbox_letter_read(j->reader->store, &l->meta, j->off, chunk, sizeof(chunk));
+	struct store *s = j->reader->store;
+	ssize_t n = mailbox_letter_read(s, &l->meta, j->off, chunk, sizeof(chunk));
+	/* The octets are the same wherever they stand. */
+	while (n == -ESTALE && (n = reader_letter_again(s, j, l)) == 0)
+		n = mailbox_letter_read(s, &l->meta, j->off, chunk, sizeof(chunk));
 	if (n < 0)
 		return (int)n;
 	if (n == 0 && j->off < l->meta.size)
@@ -229,9 +261,23 @@ put_chunk(struct job *j, const struct letter *l, bool export)
 static enum job_step
 damaged(struct job *j, const struct letter *l, int rc)
 {
+	if (rc == -ENOENT)
+		return reader_job_end(j, CTL_FAILED, "letter %u of %s was removed meanwhile",
+		    l->meta.uid, j->arg[0]);
 	return reader_job_end(j, CTL_FAILED,
 	    "letter %u of %s is damaged: %s; `pennypost fsck` says more", l->meta.uid, j->arg[0],
 	    strerror(-rc));
+}
+
+/* Is the body whole, wherever it is by now? */
+static int
+check_letter(struct job *j, struct letter *l)
+{
+	struct store *s = j->reader->store;
+	int rc = store_ref_check(s, &l->meta.ref);
+	while (rc == -ESTALE && (rc = reader_letter_again(s, j, l)) == 0)
+		rc = store_ref_check(s, &l->meta.ref);
+	return rc;
 }
 
 static enum job_step
@@ -252,7 +298,7 @@ read_begin(struct job *j)
 	if (rc == -ENOENT || l->meta.uid != uid)
 		return reader_job_end(j, CTL_NOT_FOUND, "there is no letter %s in %s of %s",
 		    j->arg[2], j->arg[1], j->arg[0]);
-	rc = store_ref_check(j->reader->store, &l->meta.ref);
+	rc = check_letter(j, l);
 	return rc < 0 ? damaged(j, l, rc) : JOB_MORE;
 }
 
@@ -277,8 +323,10 @@ export_next(struct job *j)
 		return end_walk(j);
 	if (rc < 0)
 		return cannot_read(j, rc);
-	if (store_ref_check(j->reader->store, &l->meta.ref) < 0) {
-		note_damage(j, l);
+	rc = check_letter(j, l);
+	if (rc < 0) {
+		if (rc != -ENOENT)
+			note_damage(j, l);
 		reader_letters_over(j->batch);
 		return JOB_MORE;
 	}

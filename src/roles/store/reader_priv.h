@@ -73,6 +73,7 @@ struct job {
 	/* of trace_op.c */
 	uint64_t seq; /* segment to look at next */
 	size_t n_hits;
+	uint64_t *hits; /* the letters shown: one that was moved stands twice for a while */
 };
 
 /* reader.c: the store as the writer of this life has it; false with a line in err. A writer that

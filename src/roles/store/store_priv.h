@@ -62,6 +62,7 @@ struct store_role {
 	struct conf *conf;
 	struct store *store;
 	struct loop_io *watch;   /* of store_fd() */
+	struct loop_defer go;    /* letters wait for store_go() */
 	struct loop_timer *tick; /* once a second */
 	struct chan *parent;
 	struct desk *desk;
@@ -86,9 +87,15 @@ struct store_role {
 	struct loop_defer change_next;
 	bool changing;
 	struct list listings;
+	struct list imports;
+	uint64_t import_ms; /* the last id given to a letter of theirs */
+	uint32_t import_seq;
+	struct list backups;
+	struct list deletions;
 	struct msg_store_state state;
 	uint64_t space_free;
-	bool draining;
+	uint64_t space_taken; /* octets that came since then */
+	bool draining, settling; /* settling: nothing new is asked of the engine */
 	struct loop_timer *drain;
 };
 
@@ -117,6 +124,8 @@ void writer_front_send(struct front_peer *f, uint16_t type, uint64_t id, struct 
 /* bodies.c: false is a breach. */
 bool writer_body_open(struct front_peer *f, uint64_t id);
 void writer_body_data(struct front_peer *f, uint64_t id, struct str octets);
+/* Octets of a letter came: the disk is looked at when that may have made it full. */
+void writer_space_took(struct store_role *r, uint64_t octets);
 void writer_body_drop(struct front_peer *f, uint64_t id);
 struct body *writer_body_find(struct front_peer *f, uint64_t id);
 /* Forgets the entry and hands out its octets: NULL when it had failed. */
@@ -130,6 +139,9 @@ void writer_accept_retry(struct store_role *r); /* once a second */
 void writer_accept_front_gone(struct front_peer *f);
 void writer_accepts_done(struct store_role *r);
 
+/* import_op.c */
+void writer_imports_done(struct store_role *r); /* ends them unfinished */
+
 /* directory.c */
 bool writer_directory_publish(struct store_role *r); /* false: cannot be built; logged */
 void writer_directory_send(struct front_peer *f);
@@ -137,6 +149,13 @@ void writer_directory_done(struct store_role *r);
 
 /* lists.c */
 void writer_listings_done(struct store_role *r); /* ends them unfinished */
+
+/* backup_op.c */
+void writer_backups_tick(struct store_role *r); /* once a second */
+void writer_backups_done(struct store_role *r);
+
+/* delete_op.c */
+void writer_deletions_done(struct store_role *r); /* ends them unfinished */
 
 /* change.c */
 void writer_changes_init(struct store_role *r);

@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
+#define SPACE_STEP_MIN (256u << 10) /* octets between two looks at the disk */
+#define SPACE_BESIDE 2048           /* of a letter's history and places */
 #define ERR_MAX (64u << 10)
 
 _Noreturn void
@@ -98,6 +100,11 @@ on_status(struct store_role *r, struct ipc_frame *m)
 		{ STATUS_ACCOUNTS, r->n_accounts },
 		{ STATUS_BODY_MEMORY, r->body_memory },
 		{ STATUS_INDEX_COMMITS, st.index_commits },
+		{ STATUS_LOG_SIZE, st.bytes_log },
+		{ STATUS_LOG_LIVE, st.bytes_live },
+		{ STATUS_COMPACTIONS, st.compactions },
+		{ STATUS_CHECKPOINTS, st.checkpoints },
+		{ STATUS_RESERVE, st.reserve },
 	};
 	role_say_status(r->parent, m->id, r->layers, rows, ARRAY_LEN(rows));
 	return true;
@@ -194,6 +201,7 @@ static void
 look_at_space(struct store_role *r)
 {
 	r->space_free = dir_space_free(r->dir);
+	r->space_taken = 0;
 	bool low = r->conf->limit_disk_low != CONF_OFF && r->space_free < r->conf->limit_disk_low;
 	if (low == r->state.low)
 		return;
@@ -202,6 +210,18 @@ look_at_space(struct store_role *r)
 	r->state.low = low;
 	for (size_t i = 0; i < FRONT_MAX; i++)
 		writer_front_state(&r->front[i]);
+}
+
+/* Between two ticks much can come: looked at again before half of what there was above the limit
+ * can have gone. */
+void
+writer_space_took(struct store_role *r, uint64_t octets)
+{
+	uint64_t low = r->conf->limit_disk_low == CONF_OFF ? 0 : r->conf->limit_disk_low;
+	r->space_taken += octets + SPACE_BESIDE;
+	if (r->space_taken >= SPACE_STEP_MIN && r->space_free >= low &&
+	    r->space_taken > (r->space_free - low) / 4)
+		look_at_space(r);
 }
 
 static void
@@ -214,9 +234,17 @@ on_tick(void *arg)
 		writer_check(-EIO);
 	look_at_space(r);
 	writer_accept_retry(r);
+	writer_backups_tick(r);
 }
 
 /* --- start and end --- */
+
+static void
+on_go(void *arg)
+{
+	struct store_role *r = arg;
+	store_go(r->store);
+}
 
 static void
 init(struct store_role *r)
@@ -225,8 +253,12 @@ init(struct store_role *r)
 	for (size_t i = 0; i < SIZE_CLASSES; i++)
 		list_init(&r->by_size[i]);
 	list_init(&r->listings);
+	list_init(&r->imports);
+	list_init(&r->backups);
+	list_init(&r->deletions);
 	writer_changes_init(r);
 	writer_peers_init(r);
+	loop_defer_init(&r->go, on_go, r);
 }
 
 /* Opened inside the sandbox, so that everything in the directory is ours from the first file on. */
@@ -236,6 +268,7 @@ open_store(struct store_role *r, struct buf *err)
 	struct store_options o = STORE_OPTIONS_DEFAULT;
 	char uri[CONF_TEXT_MAX + 16];
 	o.segment_bytes = r->conf->store_segment_bytes;
+	o.gather = true;
 	o.group_letters = (uint32_t)MIN(r->conf->store_group_letters, UINT32_MAX);
 	o.group_bytes = r->conf->store_group_bytes;
 	snprintf(uri, sizeof(uri), "emb:%s", r->dir);
@@ -285,11 +318,15 @@ run(struct store_role *r)
 static void
 settle(struct store_role *r)
 {
+	r->settling = true;
 	if (store_wait(r->store) < 0)
 		writer_die("what was under way did not become durable");
 	store_run(r->store);
 	writer_changes_done(r);
 	writer_listings_done(r);
+	writer_imports_done(r);
+	writer_deletions_done(r);
+	writer_backups_done(r);
 	writer_peers_flush(r);
 	desk_flush(r->desk);
 }

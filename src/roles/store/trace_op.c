@@ -13,6 +13,11 @@ static bool
 put_hit(void *arg, const struct trace_record *t)
 {
 	struct job *j = arg;
+	for (size_t i = 0; i < j->n_hits; i++)
+		if (j->hits[i] == t->letter)
+			return true;
+	j->hits = xrealloc(j->hits, (j->n_hits + 1) * sizeof(*j->hits));
+	j->hits[j->n_hits] = t->letter;
 	char letter[14], session[14], time[TEXT_NUM];
 	id_format(letter, t->letter);
 	id_format(session, t->session);
@@ -59,7 +64,13 @@ step(struct job *j)
 	return reader_job_end(j, CTL_OK, "%s", "");
 }
 
-static const struct job_kind kind = { begin, step, NULL };
+static void
+forget_hits(struct job *j)
+{
+	free(j->hits);
+}
+
+static const struct job_kind kind = { begin, step, forget_hits };
 
 void
 reader_op_trace(void *arg, struct desk_ask *a, const struct msg_ask *m)
