@@ -88,7 +88,7 @@ over_rate(struct conn *c)
 {
 	struct front *f = c->front;
 	uint64_t limit = c->settings->conf->listeners[c->listener].limit_rcpts_per_hour;
-	if (limit == CONF_OFF)
+	if (limit == CONF_OFF || c->local)
 		return false;
 	return rate_count(f->rates, FRONT_MAX, &c->key, f->clock.wall) >= limit;
 }
@@ -105,7 +105,7 @@ answer_rcpt(struct conn *c, struct smtp_answer *a)
 	route_resolve(&c->front->directory, &rcpt->addr, &r);
 	a->situation = r.verdict == ROUTE_LOCAL ? keep_route(c, rcpt, &r) : refusal_for[r.verdict];
 	route_result_done(&r);
-	if (a->situation == SMTP_NONE && c->front->rate)
+	if (a->situation == SMTP_NONE && c->front->rate && !c->local)
 		rate_add(c->front->rate, &c->key, c->front->clock.wall);
 	return true;
 }

@@ -32,8 +32,17 @@ static void
 leave(struct conn *c)
 {
 	if (c->counted)
-		tally_leave(&c->front->tally, &c->key, c->listener);
+		tally_leave(&c->front->tally, &c->key, c->seat);
 	c->counted = false;
+}
+
+void
+conn_reseat(struct conn *c, const uint16_t seat_of[LISTENER_MAX])
+{
+	uint16_t seat = c->seat < LISTENER_MAX ? seat_of[c->seat] : TALLY_NOWHERE;
+	if (c->counted)
+		tally_move(&c->front->tally, c->seat, seat);
+	c->seat = seat;
 }
 
 void
@@ -226,7 +235,8 @@ on_stream(void *arg, enum stream_event e)
 static void
 describe_peer(const struct conn *c, const struct conf_listener *l, struct smtp_peer *p)
 {
-	const char *ip = l->client_ip && l->client_ip[0] ? l->client_ip : c->ip;
+	const char *own = c->local ? "unix" : c->ip;
+	const char *ip = l->client_ip && l->client_ip[0] ? l->client_ip : own;
 	const char *name = l->client_name && l->client_name[0] ? l->client_name : "unknown";
 	(void)str_copy(p->ip, sizeof(p->ip), str_of(ip));
 	(void)str_copy(p->name, sizeof(p->name), str_of(name));
@@ -251,7 +261,12 @@ void
 conn_new(struct front *f, const struct guest *g)
 {
 	struct conn *c = xalloc(sizeof(*c));
-	*c = (struct conn){ .front = f, .listener = g->listener, .key = g->key, .relay = g->relay };
+	*c = (struct conn){ .front = f,
+		.listener = g->listener,
+		.seat = g->listener,
+		.key = g->key,
+		.relay = g->relay,
+		.local = g->local };
 	c->id = front_next_id(f);
 	c->counted = g->refuse == SMTP_NONE;
 	c->history = BUF_INIT(HISTORY_MAX);

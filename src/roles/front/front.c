@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #define SWEEP_MS 250
-#define SPARE_FDS 200
 #define ID_SEQ_MAX 0xfffu
 
 void
@@ -51,6 +50,20 @@ front_next_id(struct front *f)
 
 /* --- messages from parent --- */
 
+/* A listener of old goes on under the number that the new configuration has for its place. */
+static void
+reseat_all(struct front *f, const struct settings *old, const struct settings *new)
+{
+	uint16_t seat_of[LISTENER_MAX];
+	for (size_t i = 0; i < LISTENER_MAX; i++)
+		seat_of[i] = TALLY_NOWHERE;
+	for (size_t i = 0; i < old->n; i++)
+		for (size_t k = 0; k < new->n; k++)
+			if (conf_same_place(&old->conf->listeners[i], &new->conf->listeners[k]))
+				seat_of[i] = (uint16_t)k;
+	list_each(n, &f->conns) conn_reseat(list_entry(n, struct conn, node), seat_of);
+}
+
 static bool
 on_setup(struct front *f, const struct ipc_frame *m)
 {
@@ -64,6 +77,8 @@ on_setup(struct front *f, const struct ipc_frame *m)
 	if (!s) {
 		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", buf_str(&err)));
 	} else {
+		if (f->settings)
+			reseat_all(f, f->settings, s);
 		settings_unref(f->settings);
 		f->settings = s;
 		log_set_level(setup_log_level(s->conf));
@@ -391,7 +406,7 @@ front_sandbox(uint64_t conns, uid_t uid, gid_t gid)
 		.chroot_empty = true,
 		.uid = uid,
 		.gid = gid,
-		.max_fds = MIN(conns, (uint64_t)1000000) + SPARE_FDS,
+		.max_fds = MIN(conns, (uint64_t)CONF_CONNS_SANE) + CONF_SPARE_FILES,
 	};
 }
 
@@ -422,6 +437,7 @@ front_main(void)
 {
 	struct front f = { 0 };
 	struct msg_setup setup;
+	f.pid = (uint32_t)getpid();
 	list_init(&f.conns);
 	list_init(&f.parked);
 	list_init(&f.dead);

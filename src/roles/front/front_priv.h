@@ -60,6 +60,7 @@ struct letter {
 	uint64_t id;
 	struct conn *conn; /* NULL: nobody waits any more */
 	enum letter_state state;
+	bool opened; /* store knows of it */
 	uint32_t ask_no;
 	uint64_t size, rcpts;
 	int64_t asked_at;
@@ -78,7 +79,8 @@ struct conn {
 	struct list parked;    /* front->parked: waits for store */
 	struct front *front;
 	struct settings *settings;
-	uint16_t listener;
+	uint16_t listener;     /* in settings */
+	uint16_t seat;         /* as tally counts it: in the settings of today, or TALLY_NOWHERE */
 	bool counted;          /* in tally */
 	bool ending;           /* last words are in out; close when they are gone */
 	bool polite;           /* the peer said QUIT: no need to linger */
@@ -89,6 +91,7 @@ struct conn {
 	bool dead;             /* freed at the end of the turn */
 	bool shut;             /* told about the shutdown */
 	bool relay;            /* its address is in relay_ip */
+	bool local;            /* by a unix socket: there is no address */
 	struct tally_key key;
 	struct stream stream;
 	struct smtp_session session;
@@ -99,7 +102,7 @@ struct conn {
 	uint64_t id;
 	uint64_t mailboxes;    /* of the letter under way */
 	int64_t parked_at, end_by; /* end_by: when ending, or 0 */
-	char ip[INET6_ADDRSTRLEN];
+	char ip[INET6_ADDRSTRLEN]; /* or "unix:UID" */
 };
 
 struct front {
@@ -120,6 +123,9 @@ struct front {
 	struct msg_store_state store_state;
 	struct loop_timer *sweep;
 	uint64_t id_ms, id_seq; /* the last id that was made */
+	uint32_t pid;
+	unsigned char random[256]; /* the first random_left are unused */
+	size_t random_left;
 	uint64_t counter;
 	bool draining;
 	int64_t drain_until;
@@ -147,7 +153,7 @@ struct guest { /* who knocked, and what the door thinks of it */
 	char ip[INET6_ADDRSTRLEN];
 	struct tally_key key;
 	enum smtp_situation refuse; /* SMTP_NONE: counted and welcome */
-	bool relay;
+	bool relay, local;
 };
 void conn_new(struct front *f, const struct guest *g); /* takes the descriptor over */
 void conn_drive(struct conn *c);   /* feed what is there, answer what can be answered */
@@ -155,6 +161,8 @@ void conn_answer(struct conn *c, const struct smtp_answer *a); /* then drive on 
 void conn_kill(struct conn *c, const char *why);
 void conn_release(struct conn *c); /* the way to store is free again: drive on if it was held */
 void conn_sweep(struct conn *c);   /* deadlines, once a second */
+/* Settings of today have other listeners: those who are counted are counted there. */
+void conn_reseat(struct conn *c, const uint16_t seat_of[LISTENER_MAX]);
 /* The server stops: 421, but a letter that comes in may come in whole, unless it is late. */
 void conn_shutdown(struct conn *c, bool late);
 /* A decision for the letter's history. */

@@ -13,7 +13,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define ANSWER_MS 600000 /* RFC 5321 4.5.3.2.6: no client waits longer for its answer */
 #define TRACE_MAX (64u << 10)
@@ -34,6 +33,18 @@ letter_free(struct front *f, struct letter *l)
 	return NULL;
 }
 
+/* Octets that make names unique, not secret: one system call for many letters. */
+static void
+draw(struct front *f, unsigned char *out, size_t n)
+{
+	if (f->random_left < n) {
+		random_bytes(f->random, sizeof(f->random));
+		f->random_left = sizeof(f->random);
+	}
+	f->random_left -= n;
+	memcpy(out, f->random + f->random_left, n);
+}
+
 static void
 name_letter(struct conn *c, struct letter *l)
 {
@@ -41,12 +52,11 @@ name_letter(struct conn *c, struct letter *l)
 	const struct conf_listener *cl = &c->settings->conf->listeners[c->listener];
 	/* Small numbers are for the lab, where a dialect shows one; elsewhere the id is the number.
 	 */
-	l->facts = (struct qid_facts){
-		.letter = l->id, .pid = (uint32_t)getpid(), .host = c->session.conf->host
-	};
+	l->facts =
+	    (struct qid_facts){ .letter = l->id, .pid = f->pid, .host = c->session.conf->host };
 	l->facts.counter =
 	    c->settings->conf->lab ? cl->counter + f->counter++ * f->count + f->index : l->id;
-	random_bytes(l->facts.random, sizeof(l->facts.random));
+	draw(f, l->facts.random, sizeof(l->facts.random));
 	struct buf b = BUF_INIT(sizeof(l->qid) - 1);
 	qid_format(&b, c->session.conf->wording->quirks.qid_style, &l->facts);
 	(void)str_copy(l->qid, sizeof(l->qid), buf_str(&b));
@@ -63,8 +73,16 @@ letter_begin(struct conn *c)
 	*l = (struct letter){ .id = front_next_id(f), .conn = c, .state = LETTER_OPEN };
 	c->letter = l;
 	map_put(&f->letters, key_of(&l->id), l);
-	chan_send(f->store, IPC_BODY_OPEN, l->id, STR_NULL, -1);
 	return true;
+}
+
+/* With its first octets, or its end: a message of its own would be a wake-up of its own. */
+static void
+open_body(struct front *f, struct letter *l)
+{
+	if (!l->opened)
+		chan_send(f->store, IPC_BODY_OPEN, l->id, STR_NULL, -1);
+	l->opened = true;
 }
 
 void
@@ -75,6 +93,7 @@ letter_body(struct conn *c, struct str octets)
 	l->size += octets.len;
 	if (l->state != LETTER_OPEN || octets.len == 0)
 		return;
+	open_body(c->front, l);
 	chan_send(c->front->store, IPC_BODY_DATA, l->id, octets, -1);
 }
 
@@ -96,7 +115,7 @@ letter_drop(struct conn *c)
 	l->conn = NULL;
 	if (l->state == LETTER_ASKED)
 		return; /* store's answer still comes, and is forgotten then */
-	if (l->state == LETTER_OPEN && f->store)
+	if (l->state == LETTER_OPEN && l->opened && f->store)
 		chan_send(f->store, IPC_BODY_DROP, l->id, STR_NULL, -1);
 	letter_free(f, l);
 }
@@ -128,7 +147,7 @@ put_trace(struct conn *c, struct letter *l, struct buf *b)
 	    t->n_rcpt == 1 ? list_entry(t->rcpts.next, struct smtp_rcpt, node) : NULL;
 	struct received r = {
 		.helo = str_of(s->helo),
-		.peer_ip = str_of(s->peer.ip),
+		.peer_ip = str_eq(str_of(s->peer.ip), STR("unix")) ? STR_NULL : str_of(s->peer.ip),
 		.by = s->conf->host,
 		.peer_name = strcmp(s->peer.name, "unknown") == 0 ? STR_NULL : str_of(s->peer.name),
 		.with = smtp_session_with(s),
@@ -184,6 +203,7 @@ send_accept(struct conn *c, struct letter *l)
 	m.trace = buf_str(&trace);
 	m.history = buf_str(&c->history);
 	msg_accept_put(&body, &m);
+	open_body(c->front, l);
 	if (rcpts.failed || trace.failed || body.failed) {
 		/* More than one message can carry; limits keep this far away. */
 		chan_send(c->front->store, IPC_BODY_DROP, l->id, STR_NULL, -1);

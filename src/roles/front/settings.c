@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#define LMTP_RCPTS_MAX 1000
+
 static bool
 find_dialect(void *arg, struct str name, struct str *ret_text)
 {
@@ -50,6 +52,9 @@ translate_limits(const struct conf_listener *l, struct smtp_conf *s)
 	s->command_line = l->limit_command_line;
 	s->msgs_per_session = l->limit_msgs_per_session;
 	s->rcpts_per_msg = l->limit_rcpts_per_msg;
+	/* A reply for each, and all of them must have room at once (STREAM_OUT_MAX). */
+	if (conf_is_lmtp(l))
+		s->rcpts_per_msg = MIN(s->rcpts_per_msg, (uint64_t)LMTP_RCPTS_MAX);
 	s->hops = l->limit_hops;
 	s->header_lines = l->limit_header_lines;
 	s->header_bytes = l->limit_header_bytes;
@@ -72,6 +77,7 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 		.host = host,
 		.ehlo_host = or_else(l->ehlo_host, host),
 		.hub_host = or_else(l->hub_host, host),
+		.lmtp = conf_is_lmtp(l),
 		.ehlo = l->ehlo,
 		.require_helo = tri(l->require_helo, "yes", "no", q->require_helo, true),
 		.helo_arg_optional =
@@ -85,7 +91,8 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 		.quit_silent = tri(l->quit_silent, "yes", "no", q->quit_silent, false),
 		.vrfy = l->vrfy,
 		.expn = l->expn,
-		.add_missing_headers = strcmp(l->add_missing_headers, "never") != 0,
+		.add_missing_headers =
+		    strcmp(l->add_missing_headers, "never") != 0 && !conf_is_lmtp(l),
 		.two_from_ok = l->two_from,
 		.mechs = or_else(l->mechs, q->mechs),
 		.disabled = str_of(l->service_disabled),
@@ -96,7 +103,8 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 static struct smtp_wording *
 load_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 {
-	struct smtp_wording *w = dialect_load(str_of(l->dialect), find_dialect, c, err);
+	struct str name = conf_is_lmtp(l) ? STR("rfc") : str_of(l->dialect);
+	struct smtp_wording *w = dialect_load(name, find_dialect, c, err);
 	size_t pos = 0;
 	struct str key;
 	void *text;
