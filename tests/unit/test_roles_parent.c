@@ -9,7 +9,9 @@
 
 #include <arpa/inet.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool
@@ -148,6 +150,8 @@ listeners_are_matched(void **state)
 		{ { { "::1", 25 } }, { { "::1", 25 }, { "0::1", 25 } }, { 0, -1 } },
 		{ { { NULL, 0 } }, { { "::1", 25 } }, { -1 } },
 		{ { { "::1", 25 } }, { { "mail.example.com", 25 } }, { -1 } },
+		{ { { "unix:a", 24 }, { "unix:b", 24 } }, { { "unix:b", 24 }, { "unix:c", 24 } },
+		    { 1, -1 } },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct conf_listener old[MATCH_MAX] = { 0 }, want[MATCH_MAX] = { 0 };
@@ -256,6 +260,74 @@ sockets_go_on_over_a_reload(void **state)
 	buf_done(&err);
 }
 
+/* Two fronts take from one socket; a reload keeps it, with the rights that are written now. */
+static void
+unix_sockets(void **state)
+{
+	char dir[] = "/tmp/pennypost-parent.XXXXXX", text[4][96], mode[] = "0640", none[] = "";
+	char group[24];
+	assert_non_null(mkdtemp(dir));
+	snprintf(group, sizeof(group), "%u", geteuid() == 0 ? 7 : (unsigned)getegid());
+	snprintf(text[0], sizeof(text[0]), "unix:%s/run/lmtp", dir);
+	snprintf(text[1], sizeof(text[1]), "unix:near");
+	struct conf_listener room[2];
+	struct conf c = { .listeners = room, .n_listeners = 2, .data_dir = dir };
+	for (int i = 0; i < 2; i++)
+		room[i] = (struct conf_listener){ .address = text[i],
+			.port = 24,
+			.socket_mode = mode,
+			.socket_user = none,
+			.socket_group = i == 0 ? group : none };
+	struct listeners a = { 0 }, b = { 0 };
+	struct buf err = BUF_INIT(4096);
+	struct stat st;
+	int fd;
+	assert_true(listeners_open(&a, &c, 2, NULL, 0, &err));
+	assert_string_equal(a.row[0].path, text[0] + 5);
+	snprintf(text[2], sizeof(text[2]), "%s/near", dir);
+	assert_string_equal(a.row[1].path, text[2]);
+	assert_int_equal(stat(a.row[0].path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0640);
+	assert_int_equal(st.st_gid, strtoul(group, NULL, 10));
+	assert_int_equal(unix_connect(a.row[0].path, &fd), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		int conn = accept(a.row[0].sock[1 - i], NULL, NULL);
+		assert_int_equal(conn >= 0, i == 0);
+		if (conn >= 0)
+			close(conn);
+	}
+	close(fd);
+
+	/* The first goes on with other rights, the second goes. */
+	mode[2] = '0';
+	room[0].socket_group = none;
+	int kept = a.row[0].sock[0];
+	c.n_listeners = 1;
+	assert_true(listeners_open(&b, &c, 2, &a, 0, &err));
+	assert_int_equal(b.row[0].sock[0], kept);
+	listeners_close(&a);
+	assert_int_equal(stat(text[2], &st), -1);
+	assert_int_equal(stat(b.row[0].path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	assert_int_equal(st.st_gid, getegid());
+
+	/* Ours is in the way of ours by another name; nobody has that group. */
+	snprintf(text[3], sizeof(text[3]), "unix:run/lmtp");
+	room[0].address = text[3];
+	assert_false(listeners_open(&a, &c, 2, NULL, 0, &err));
+	assert_non_null(strstr(buf_cstr(&err), "another server answers there"));
+	char nobody[] = "no-such-group";
+	room[0].socket_group = nobody;
+	assert_false(listeners_open(&a, &c, 2, NULL, 0, &err));
+	assert_non_null(strstr(buf_cstr(&err), "there is no group no-such-group"));
+	assert_int_equal(stat(b.row[0].path, &st), 0);
+	snprintf(text[2], sizeof(text[2]), "%s/run", dir);
+	listeners_close(&b);
+	assert_int_equal(rmdir(text[2]), 0);
+	assert_int_equal(rmdir(dir), 0);
+	buf_done(&err);
+}
+
 static void
 mistakes_are_named(void **state)
 {
@@ -291,6 +363,7 @@ main(void)
 		cmocka_unit_test(early_deaths_end_it),
 		cmocka_unit_test(listeners_are_matched),
 		cmocka_unit_test(sockets_go_on_over_a_reload),
+		cmocka_unit_test(unix_sockets),
 		cmocka_unit_test(mistakes_are_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,6 +45,12 @@ op_status(void *arg, struct desk_ask *a, const struct msg_ask *m)
 }
 
 static void
+op_listeners(void *arg, struct desk_ask *a, const struct msg_ask *m)
+{
+	status_listeners(arg, a);
+}
+
+static void
 op_reload(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
 	struct buf err = BUF_INIT(64u << 10);
@@ -66,6 +72,7 @@ op_stop(void *arg, struct desk_ask *a, const struct msg_ask *m)
 
 static const struct desk_op ops[] = {
 	{ "status", op_status, false },
+	{ "listeners", op_listeners, false },
 	{ "reload", op_reload, false },
 	{ "stop", op_stop, false },
 	{ NULL, NULL, false },
@@ -124,14 +131,26 @@ on_orphan_check(void *arg)
 		stop_begin(p, "the command that started it is gone");
 }
 
-static void
-limits(void)
+/* A front needs a descriptor for each connection: all there is, and with a privilege more. */
+static uint64_t
+files_limit(const struct conf *c)
 {
 	struct rlimit r;
-	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
-		r.rlim_cur = r.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &r);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+		return 0;
+	rlim_t hard = r.rlim_max, want = MAX(hard, (rlim_t)conf_files_wanted(c));
+	r = (struct rlimit){ want, want };
+	if (setrlimit(RLIMIT_NOFILE, &r) == 0)
+		return want;
+	r = (struct rlimit){ hard, hard };
+	return setrlimit(RLIMIT_NOFILE, &r) == 0 ? hard : 0;
+}
+
+static void
+limits(struct parent *p)
+{
+	struct rlimit r;
+	p->files = files_limit(p->conf);
 	r = (struct rlimit){ 0, 0 };
 	setrlimit(RLIMIT_CORE, &r);
 	umask(077);
@@ -188,7 +207,7 @@ prepare(struct parent *p, struct buf *err)
 {
 	struct conf *c = p->conf;
 
-	limits();
+	limits(p);
 	if (!place_make(c, p->options->maintenance, err))
 		return EXIT_BROKEN;
 	int status = lock(p, err);
@@ -216,6 +235,18 @@ prepare(struct parent *p, struct buf *err)
 }
 
 static void
+warn_files(const struct parent *p)
+{
+	uint64_t want = conf_files_wanted(p->conf);
+	if (p->files < want && p->n_fronts)
+		LOG(p->conf->lab ? LOG_INFO : LOG_WARN, 0, "few-descriptors",
+		    LOGN("have", p->files), LOGN("want", want),
+		    LOGZ("remedy",
+			"raise the hard limit of open files (LimitNOFILE= under systemd, "
+			"ulimit -Hn in a shell), or lower limit.conns_total"));
+}
+
+static void
 announce(const struct parent *p)
 {
 	LOG(LOG_INFO, 0, "start", LOGZ("version", PENNYPOST_VERSION), LOGN("pid", getpid()),
@@ -230,6 +261,7 @@ live(struct parent *p)
 {
 	log_init("parent", STDERR_FILENO, setup_log_level(p->conf));
 	announce(p);
+	warn_files(p);
 	drop(p);
 	for (size_t i = 0; i < PARENT_SIGNALS; i++)
 		p->signals[i] = loop_signal_new(p->loop, signals[i].signo, signals[i].fn, p);

@@ -17,6 +17,7 @@
 #include "ipc/msg.h"
 #include "loop/loop.h"
 #include "roles/parent/parent.h"
+#include "sys/listen.h"
 
 #include <sys/types.h>
 
@@ -62,6 +63,9 @@ bool place_log(const struct conf *c, struct buf *err); /* log_file becomes fd 2 
 struct listener {
 	char *address; /* as configured */
 	uint16_t port;
+	char *path;    /* of a unix socket; NULL: TCP */
+	struct unix_file file;
+	struct unix_access access; /* as it was given */
 	int *sock; /* n_sock of them, by front */
 	unsigned n_sock;
 };
@@ -82,6 +86,14 @@ void listeners_close(struct listeners *ls); /* idempotent */
 /* ret[i]: the row of old that want[i] goes on with, or -1. No row is given twice. */
 void listeners_match(const struct listeners *old, const struct conf_listener *want, size_t n,
     int *ret);
+
+/* unix.c: listeners at a unix socket. 0 or -errno; a name that nobody has is an error in err. */
+char *unix_place(const struct conf *c, const struct conf_listener *l); /* absolute; NULL: TCP */
+bool unix_rights(const struct conf_listener *l, struct unix_access *ret, struct buf *err);
+/* The first socket, and the directory it lies in if that is missing. */
+int unix_open(struct listener *l, const struct unix_access *a);
+void unix_close(struct listener *l); /* removes the file if it is still ours */
+void unix_explain(const struct listener *l, int code, struct buf *err);
 
 /* child.c */
 enum child_state {
@@ -163,6 +175,7 @@ void doors_close(struct parent *p); /* idempotent; removes ctl.sock */
 /* status.c */
 #define STATUS_WAIT_MS 2000
 void status_begin(struct parent *p, struct desk_ask *a);
+void status_listeners(struct parent *p, struct desk_ask *a);
 void status_answer(struct child *c, uint64_t id, const struct msg_status *m);
 void status_child_gone(struct child *c); /* no answer will come from it */
 void status_end(struct parent *p);       /* closes every open question */
@@ -196,5 +209,6 @@ struct parent {
 	int exit_status;
 	int64_t started;
 	uint32_t layers;
+	uint64_t files; /* descriptors that a process of ours may have */
 	bool said_ready;
 };

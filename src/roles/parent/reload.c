@@ -23,7 +23,8 @@ read_again(struct parent *p, struct buf *err)
 	}
 	c = conf_new();
 	bool fine = conf_load(c, o->conf_path, err);
-	fine = conf_check(c, err, &warnings) && fine;
+	if (!c->unread)
+		fine = conf_check(c, err, &warnings) && fine;
 	for (struct str rest = buf_str(&warnings); rest.len;) {
 		struct str line = str_cut(&rest, '\n');
 		if (line.len)

@@ -65,6 +65,32 @@ rest(struct line *l, uint32_t layers, uint32_t uid, uint64_t restarts, int64_t u
 	number(l, 7, uptime > 0 ? (uint64_t)uptime : 0);
 }
 
+/* Any front may be the one that the kernel gives most connections to. */
+static uint64_t
+connections_max(const struct parent *p)
+{
+	uint64_t room = p->files > CONF_SPARE_FILES ? p->files - CONF_SPARE_FILES : 0;
+	return MIN(MIN(p->conf->limit_conns_total, (uint64_t)CONF_CONNS_SANE), room);
+}
+
+void
+status_listeners(struct parent *p, struct desk_ask *a)
+{
+	for (size_t i = 0; i < p->listeners.n; i++) {
+		const struct listener *l = &p->listeners.row[i];
+		struct buf address = BUF_INIT(8192), port = BUF_INIT(16);
+		buf_putf(&address, "%s%s", l->path ? "unix:" : "", l->path ? l->path : l->address);
+		if (!l->path)
+			buf_putf(&port, "%u", l->port);
+		struct str field[] = { str_of(p->conf->listeners[i].protocol), buf_str(&address),
+			buf_str(&port) };
+		desk_row(a, field, ARRAY_LEN(field));
+		buf_done(&address);
+		buf_done(&port);
+	}
+	desk_done(a, CTL_OK, "%s", "");
+}
+
 static void
 parent_line(const struct parent *p, struct desk_ask *a)
 {
@@ -74,6 +100,8 @@ parent_line(const struct parent *p, struct desk_ask *a)
 		state = "ending";
 	head(&l, ROLE_PARENT, 0, getpid(), state);
 	rest(&l, p->layers, geteuid(), 0, loop_now(p->loop) - p->started);
+	if (p->n_fronts)
+		number(&l, HEAD_FIELDS + STATUS_CONNECTIONS_MAX, connections_max(p));
 	desk_row(a, l.field, ARRAY_LEN(l.field));
 }
 
