@@ -64,13 +64,13 @@ choose(struct str value, const char *const *names, unsigned *ret)
 static void
 head_proto(struct parser *p, struct str v)
 {
-	static const char *const names[] = { "smtp", "imap", "pop3", NULL };
+	static const char *const names[] = { "smtp", "imap", "pop3", "lmtp", NULL };
 	unsigned i;
 
 	if (choose(v, names, &i))
 		p->c->proto = (enum conv_proto)i;
 	else
-		mistake(p, "@proto knows smtp, imap and pop3");
+		mistake(p, "@proto knows smtp, lmtp, imap and pop3");
 }
 
 static void
@@ -449,7 +449,7 @@ conv_parse(struct conv *c, const char *path, struct str text, struct buf *err)
 {
 	struct parser p = { .c = c, .err = err, .line = 0 };
 
-	*c = (struct conv){ .path = xstrdup(path), .listen = 25, .dialect = STR("rfc") };
+	*c = (struct conv){ .path = xstrdup(path), .dialect = STR("rfc") };
 	c->text = str_dup(text);
 	struct str rest = str_n(c->text, text.len);
 	if (text.len > CONV_TEXT_MAX || !is_text(text)) {
@@ -471,6 +471,8 @@ conv_parse(struct conv *c, const char *path, struct str text, struct buf *err)
 		else
 			step(&p, line);
 	}
+	if (!c->listen)
+		c->listen = c->proto == CONV_LMTP ? 24 : 25;
 	if (!c->n_steps && !p.bad)
 		mistake(&p, "there is no step in this conversation");
 	return !p.bad;

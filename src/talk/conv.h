@@ -24,7 +24,7 @@
 #define CONV_TEXT_MAX (4u << 20)
 #define CONV_MS_MAX 600000u /* the longest N: or W: */
 
-enum conv_proto { CONV_SMTP, CONV_IMAP, CONV_POP3 };
+enum conv_proto { CONV_SMTP, CONV_IMAP, CONV_POP3, CONV_LMTP };
 enum conv_tls { CONV_TLS_NONE, CONV_TLS_STARTTLS, CONV_TLS_IMPLICIT };
 enum conv_input { CONV_CRLF, CONV_LF, CONV_KEYSTROKE };
 

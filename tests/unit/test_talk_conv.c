@@ -133,7 +133,7 @@ static const struct {
 	{ "\xff\n", "m.conv:1: a conversation is UTF-8" },
 	{ "@nope x\n", "m.conv:1: unknown header @nope" },
 	{ "@id a\n@id b\n", "m.conv:2: @id stands here a second time" },
-	{ "\n@proto lmtp\n", "m.conv:2: @proto knows" },
+	{ "\n@proto nntp\n", "m.conv:2: @proto knows" },
 	{ "@listen 0\n", "m.conv:1: @listen wants" },
 	{ "@listen 65536\n", "m.conv:1: @listen wants" },
 	{ "@tls yes\n", "m.conv:1: @tls knows" },
