@@ -7,7 +7,7 @@ _pennypost() {
 	--format) COMPREPLY=($(compgen -W "mbox maildir" -- "$cur")); return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="lab serve config status reload user domain alias mailbox trace fsck run completion help --help --version"
+		words="lab serve config status reload user domain alias mailbox trace fsck backup restore run completion help --help --version"
 	else
 		case ${COMP_WORDS[1]} in
 		lab) words="--dir --port-base --hostname --domain --user --dialect --set --dns --help" ;;
@@ -18,12 +18,14 @@ _pennypost() {
 		user) words="add passwd list remove --password-fd --password-stdin --yes --json --config --dir --help" ;;
 		domain) words="add list remove --json --config --dir --help" ;;
 		alias) words="add list remove --file --json --config --dir --help" ;;
-		mailbox) words="list show read export --mailbox --format --to --json --config --dir --help" ;;
+		mailbox) words="list show read import export delete --mailbox --format --create --recursive --max-size --again --dry-run --to --all --before --yes --json --config --dir --help" ;;
 		trace) words="--json --config --dir --help" ;;
-		fsck) words="--json --config --dir --help" ;;
+		fsck) words="--rebuild-index --json --config --dir --help" ;;
+		backup) words="--verify --json --config --dir --help" ;;
+		restore) words="--force --json --config --dir --help" ;;
 		run) words="--to --jobs --timeout --verbose --keep --list --json --help" ;;
 		completion) words="bash zsh fish --help" ;;
-		help) words="lab serve config status reload user domain alias mailbox trace fsck run completion help --help" ;;
+		help) words="lab serve config status reload user domain alias mailbox trace fsck backup restore run completion help --help" ;;
 		esac
 	fi
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))

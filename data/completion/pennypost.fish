@@ -7,9 +7,11 @@ complete -c pennypost -n __fish_use_subcommand -f -a reload -d 'Make the server 
 complete -c pennypost -n __fish_use_subcommand -f -a user -d 'Add, list and remove users; set their passwords'
 complete -c pennypost -n __fish_use_subcommand -f -a domain -d 'Add, list and remove local domains'
 complete -c pennypost -n __fish_use_subcommand -f -a alias -d 'Add, list and remove aliases: addresses that lead to others'
-complete -c pennypost -n __fish_use_subcommand -f -a mailbox -d 'List mailboxes, show what is in them, read and export letters'
+complete -c pennypost -n __fish_use_subcommand -f -a mailbox -d 'List mailboxes, show what is in them, read, import, export and delete letters'
 complete -c pennypost -n __fish_use_subcommand -f -a trace -d 'Show what happened to a letter: its conversation, times and decisions'
-complete -c pennypost -n __fish_use_subcommand -f -a fsck -d 'Check everything in the store, and change nothing'
+complete -c pennypost -n __fish_use_subcommand -f -a fsck -d 'Check everything in the store, or make its index anew'
+complete -c pennypost -n __fish_use_subcommand -f -a backup -d 'Copy the whole server, beside its work, into a directory; or check such a copy'
+complete -c pennypost -n __fish_use_subcommand -f -a restore -d 'Put a backup back into a data directory'
 complete -c pennypost -n __fish_use_subcommand -f -a run -d 'Play conversations against a server and check its answers'
 complete -c pennypost -n __fish_use_subcommand -f -a completion -d 'Print the completion script for a shell'
 complete -c pennypost -n __fish_use_subcommand -f -a help -d 'Show the commands, or what one of them does'
@@ -69,10 +71,20 @@ complete -c pennypost -n '__fish_seen_subcommand_from alias' -l help
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a list
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a show
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a read
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a import
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a export
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a delete
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l mailbox
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l format
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l create
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l recursive
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l max-size
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l again
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l dry-run
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l to
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l all
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l before
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l yes
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l json
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l config
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l dir
@@ -81,10 +93,21 @@ complete -c pennypost -n '__fish_seen_subcommand_from trace' -l json
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l config
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l dir
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l help
+complete -c pennypost -n '__fish_seen_subcommand_from fsck' -l rebuild-index
 complete -c pennypost -n '__fish_seen_subcommand_from fsck' -l json
 complete -c pennypost -n '__fish_seen_subcommand_from fsck' -l config
 complete -c pennypost -n '__fish_seen_subcommand_from fsck' -l dir
 complete -c pennypost -n '__fish_seen_subcommand_from fsck' -l help
+complete -c pennypost -n '__fish_seen_subcommand_from backup' -l verify
+complete -c pennypost -n '__fish_seen_subcommand_from backup' -l json
+complete -c pennypost -n '__fish_seen_subcommand_from backup' -l config
+complete -c pennypost -n '__fish_seen_subcommand_from backup' -l dir
+complete -c pennypost -n '__fish_seen_subcommand_from backup' -l help
+complete -c pennypost -n '__fish_seen_subcommand_from restore' -l force
+complete -c pennypost -n '__fish_seen_subcommand_from restore' -l json
+complete -c pennypost -n '__fish_seen_subcommand_from restore' -l config
+complete -c pennypost -n '__fish_seen_subcommand_from restore' -l dir
+complete -c pennypost -n '__fish_seen_subcommand_from restore' -l help
 complete -c pennypost -n '__fish_seen_subcommand_from run' -l to
 complete -c pennypost -n '__fish_seen_subcommand_from run' -l jobs
 complete -c pennypost -n '__fish_seen_subcommand_from run' -l timeout
@@ -108,6 +131,8 @@ complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a alias
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a mailbox
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a trace
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a fsck
+complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a backup
+complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a restore
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a run
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a completion
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a help

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 extern const struct ctl_cmd cmd_serve, cmd_lab, cmd_config, cmd_user, cmd_domain, cmd_alias,
-    cmd_mailbox, cmd_trace, cmd_status, cmd_reload, cmd_fsck, cmd_completion, cmd_help, cmd_run;
+    cmd_mailbox, cmd_trace, cmd_status, cmd_reload, cmd_fsck, cmd_backup, cmd_restore,
+    cmd_completion, cmd_help, cmd_run;
 
 const struct ctl_cmd *const ctl_cmds[] = {
 	&cmd_lab,
@@ -21,6 +22,8 @@ const struct ctl_cmd *const ctl_cmds[] = {
 	&cmd_mailbox,
 	&cmd_trace,
 	&cmd_fsck,
+	&cmd_backup,
+	&cmd_restore,
 	&cmd_run,
 	&cmd_completion,
 	&cmd_help,

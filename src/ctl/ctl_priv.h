@@ -76,6 +76,10 @@ int server_open(struct server *s, struct conf *c, bool may_start);
 /* Exit status. `text` of a good answer, if there is one, is printed to standard error. */
 int server_ask(struct server *s, const char *op, const struct str *args, size_t n,
     server_row_fn *fn, void *arg);
+/* The same in two steps, for work between them; nothing else is asked of that role meanwhile.
+ * fd -1: none; it stays the caller's. */
+int server_ask_send(struct server *s, const char *op, const struct str *args, size_t n, int fd);
+int server_ask_wait(struct server *s, const char *op, server_row_fn *fn, void *arg);
 void server_close(struct server *s);
 struct str row_field(const struct msg_row *row, size_t i); /* empty when there is no such field */
 uint64_t row_number(const struct msg_row *row, size_t i);
@@ -94,11 +98,17 @@ enum { /* options beyond --config, --dir, --json */
 	SUB_ALL = 1u << 7,
 	SUB_NO_SERVER = 1u << 8, /* does its work without asking */
 	SUB_NO_START = 1u << 9,  /* makes sense only with a running server */
+	SUB_IMPORT = 1u << 16,
+	SUB_BEFORE = 1u << 20,
+	SUB_VERIFY = 1u << 21,
+	SUB_FORCE = 1u << 22,
+	SUB_REBUILD = 1u << 30,
 };
 struct ctl_call {
 	const struct ctl_cmd *cmd;
-	const char *config, *dir, *mailbox, *format, *to, *file, *password_fd;
-	bool json, password_stdin, yes, mdoc, all;
+	const char *config, *dir, *mailbox, *format, *to, *file, *password_fd, *before, *max_size;
+	bool json, password_stdin, yes, mdoc, all, verify, force, rebuild;
+	bool recursive, create, again, dry_run;
 	struct ctl_words words; /* behind the sub-command */
 	struct server server;
 };
@@ -165,6 +175,8 @@ void maildir_name(
     struct buf *out, uint64_t time_ms, uint64_t uid, pid_t pid, const char *host, uint64_t size);
 
 int mailbox_export(struct ctl_call *call);
+int mailbox_import(struct ctl_call *call);
+int mailbox_delete(struct ctl_call *call);
 
 /* --- completion.c --- */
 bool completion_put(struct buf *out, const char *shell); /* false: no such shell */

@@ -3,8 +3,10 @@
 #include "store/fsck.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define EXIT_PROBLEMS 2
@@ -75,6 +77,48 @@ look(struct ctl_call *call, const char *dir)
 	return status;
 }
 
+/* The new files must be those of who owns the store: what is made here is made as that user. */
+static bool
+become_owner(const char *dir)
+{
+	struct stat st;
+	if (stat(dir, &st) < 0 || chdir(dir) < 0)
+		return false;
+	if (geteuid() != 0 || st.st_uid == 0)
+		return true;
+	return setgroups(0, NULL) == 0 && setgid(st.st_gid) == 0 && setuid(st.st_uid) == 0;
+}
+
+static int
+rebuild(struct ctl_call *call, const char *dir)
+{
+	struct fsck_report r = { 0 };
+	struct buf err = BUF_INIT(4096);
+	unsigned last = 101;
+	bool terminal = isatty(STDERR_FILENO) && !call->json;
+	int rc = become_owner(dir) ? 0 : -errno;
+	if (rc == 0)
+		rc = fsck_rebuild(".", &r, terminal ? progress : NULL, &last, &err);
+	if (terminal && last <= 100)
+		fputs("\r     \r", stderr);
+	if (rc == -EWOULDBLOCK)
+		complain("%s: the server is running; stop it first, with `pennypost stop` or ^C",
+		    dir);
+	else if (rc < 0)
+		complain("%s: the index was not made: %s", dir,
+		    err.len ? buf_cstr(&err) : strerror(-rc));
+	else if (call->json)
+		out_json(json_pack("{s:I, s:I, s:I}", "segments", (json_int_t)r.segments, "letters",
+		    (json_int_t)r.letters, "mailboxes", (json_int_t)r.mailboxes));
+	else
+		printf("Made the index anew from %" PRIu64 " segments: %" PRIu64
+		       " letters in %" PRIu64 " mailboxes.\n",
+		    r.segments, r.letters, r.mailboxes);
+	fsck_report_done(&r);
+	buf_done(&err);
+	return rc < 0 ? EXIT_NO_LOOK : EXIT_DONE;
+}
+
 static int
 fsck(struct ctl_call *call)
 {
@@ -84,7 +128,7 @@ fsck(struct ctl_call *call)
 	if (c) {
 		buf_putf(&dir, "%s/store", c->data_dir);
 		if (buf_cstr(&dir) && !dir.failed)
-			status = look(call, dir.p);
+			status = call->rebuild ? rebuild(call, dir.p) : look(call, dir.p);
 	}
 	buf_done(&dir);
 	conf_free(c);
@@ -94,20 +138,21 @@ fsck(struct ctl_call *call)
 static int
 run(int argc, char **argv)
 {
-	static const struct ctl_sub sub = { "", 0, 0, SUB_NO_SERVER, fsck };
+	static const struct ctl_sub sub = { "", 0, 0, SUB_NO_SERVER | SUB_REBUILD, fsck };
 	return ctl_sub_run(ctl_cmd_find("fsck"), &sub, argc, argv);
 }
 
 const struct ctl_cmd cmd_fsck = {
 	.name = "fsck",
-	.summary = "Check everything in the store, and change nothing",
-	.usage = "[--json]",
+	.summary = "Check everything in the store, or make its index anew",
+	.usage = "[--rebuild-index] [--json]",
 	.help = "Reads every record and every letter and checks them against their checksums and\n"
-		"against each other. Works beside a running server.\n\n"
-		"  --json         print JSON\n"
-		"  --config FILE  the server that FILE configures\n"
-		"  --dir DIR      the server in DIR\n\n"
+		"against each other, and changes nothing. Works beside a running server.\n\n"
+		"  --rebuild-index  make the index anew from the log; the server must be stopped\n"
+		"  --json           print JSON\n"
+		"  --config FILE    the server that FILE configures\n"
+		"  --dir DIR        the server in DIR\n\n"
 		"Exit status: 0 clean, 2 problems were found, 3 it could not look.\n",
-	.words = "--json --config --dir",
+	.words = "--rebuild-index --json --config --dir",
 	.run = run,
 };

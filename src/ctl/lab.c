@@ -22,9 +22,11 @@
 
 const struct lab_port lab_ports[] = {
 	{ 25, "smtp", "smtp" },
+	{ 24, "lmtp", "lmtp" },
 	{ 0, NULL, NULL },
 };
 
+#define LMTP_PORT 24        /* and a unix socket beside it */
 #define WELL_KNOWN_MAX 1000 /* the largest of them, with those to come, is below */
 
 static const struct ctl_cmd *
@@ -56,6 +58,11 @@ listen_all(struct lab *lab)
 			conf_listener_add(lab->conf, "::1", port, p->protocol)->stands_for =
 			    p->port;
 			buf_putf(&lab->places, "  [::1]:%u", (unsigned)port);
+		}
+		if (p->port == LMTP_PORT) {
+			conf_listener_add(lab->conf, "unix:lmtp.sock", port, p->protocol)
+			    ->stands_for = p->port;
+			buf_putf(&lab->places, "  unix:%s/lmtp.sock", lab->dir);
 		}
 		buf_putc(&lab->places, '\n');
 	}
@@ -251,7 +258,8 @@ const struct ctl_cmd cmd_lab = {
 	    "made, and `ready` on a line of its own when it takes mail; ^C stops it. What it\n"
 	    "received stays in DIR and is there at the next start.\n\n"
 	    "  --dir DIR          default: pennypost/lab below $XDG_STATE_HOME or ~/.local/state\n"
-	    "  --port-base N      SMTP is at port N + 25 (default N: 10000)\n"
+	    "  --port-base N      SMTP is at port N + 25, LMTP at N + 24 and at lmtp.sock in DIR\n"
+	    "                     (default N: 10000)\n"
 	    "  --hostname HOST    the server's name (default: mail.example.com)\n"
 	    "  --domain DOMAIN    a local domain; may be repeated (default: example.com)\n"
 	    "  --user ADDR:PASSW  a user, whose domain becomes local; may be repeated. Without\n"

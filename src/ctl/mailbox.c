@@ -50,6 +50,7 @@ show(struct ctl_call *call)
 		{ "Return path", OUT_TEXT },
 		{ "From", OUT_TEXT },
 		{ "Subject", OUT_TEXT },
+		{ "Flags", OUT_TEXT },
 	};
 	struct str args[] = { str_of(call->words.v[0]), name_of(call) };
 	return ask_list(call, "mailbox.show", args, 2, columns, ARRAY_LEN(columns));
@@ -122,7 +123,9 @@ static const struct ctl_sub subs[] = {
 	{ "list", 1, 1, 0, list },
 	{ "show", 1, 1, SUB_MAILBOX, show },
 	{ "read", 2, 2, SUB_MAILBOX, read_letter },
+	{ "import", 2, 2, SUB_MAILBOX | SUB_FORMAT | SUB_IMPORT, mailbox_import },
 	{ "export", 1, 1, SUB_MAILBOX | SUB_FORMAT | SUB_TO, mailbox_export },
+	{ "delete", 1, 2, SUB_MAILBOX | SUB_ALL | SUB_BEFORE | SUB_YES, mailbox_delete },
 };
 
 static int
@@ -133,21 +136,45 @@ run(int argc, char **argv)
 
 const struct ctl_cmd cmd_mailbox = {
 	.name = "mailbox",
-	.summary = "List mailboxes, show what is in them, read and export letters",
+	.summary = "List mailboxes, show what is in them, read, import, export and delete letters",
 	.usage = "list ADDRESS [--json]\n"
 		 "show ADDRESS [--mailbox NAME] [--json]\n"
 		 "read ADDRESS UID [--mailbox NAME] [--json]\n"
+		 "import ADDRESS SOURCE [--mailbox NAME] [--create] [--format FORMAT]\n"
+		 "       [--recursive] [--max-size SIZE] [--again] [--dry-run] [--json]\n"
 		 "export ADDRESS [--mailbox NAME] [--format mbox]\n"
-		 "export ADDRESS [--mailbox NAME] --format maildir --to DIRECTORY",
-	.help = "Works beside a running server, and without one.\n\n"
-		"  --mailbox NAME    another mailbox than INBOX\n"
-		"  --format mbox     export to standard output, as mboxrd (the default)\n"
-		"  --format maildir  export into a Maildir, which is made if it is not there\n"
-		"  --to DIRECTORY    where that Maildir is\n"
-		"  --json            print JSON\n"
-		"  --config FILE     the server that FILE configures\n"
-		"  --dir DIR         the server in DIR\n\n"
-		"Example: pennypost mailbox export ann@example.org > ann.mbox\n",
-	.words = "list show read export --mailbox --format --to --json --config --dir",
+		 "export ADDRESS [--mailbox NAME] --format maildir --to DIRECTORY\n"
+		 "delete ADDRESS UIDS | --all [--before DATE] [--mailbox NAME] [--yes]\n"
+		 "       [--json]",
+	.help =
+	    "Works beside a running server, and without one.\n\n"
+	    "  --mailbox NAME    another mailbox than INBOX\n"
+	    "  --format mbox     export to standard output, as mboxrd (the default)\n"
+	    "  --format maildir  export into a Maildir, which is made if it is not there\n"
+	    "  --to DIRECTORY    where that Maildir is\n"
+	    "  SOURCE            to import: an mbox file, a Maildir, a directory of .eml files,\n"
+	    "                    or - for an mbox on standard input. An import that was cut\n"
+	    "                    short goes on when the same command is run again; one that is\n"
+	    "                    complete takes in what is new. No letter comes twice\n"
+	    "  --create          make the mailbox if it is not there\n"
+	    "  --format FORMAT   of what is imported: mbox, mboxrd, mboxo, mboxcl2, maildir, eml\n"
+	    "  --recursive       with a Maildir: its folders too, each into a mailbox of its name\n"
+	    "  --max-size SIZE   skip larger letters (as much as the listeners take, or 50M)\n"
+	    "  --again           import everything once more\n"
+	    "  --dry-run         read and report, import nothing\n"
+	    "  UIDS              of the letters to delete: 7, or 3-9,12, or 40-*\n"
+	    "  --all             delete all letters\n"
+	    "  --before DATE     only those that came before it: 2026-01-31 (its beginning, UTC),\n"
+	    "                    or 2026-01-31T12:00:00Z\n"
+	    "  --yes             delete without asking\n"
+	    "  --json            print JSON\n"
+	    "  --config FILE     the server that FILE configures\n"
+	    "  --dir DIR         the server in DIR\n\n"
+	    "Examples: pennypost mailbox export ann@example.org > ann.mbox\n"
+	    "          pennypost mailbox import ann@example.org /var/mail/ann\n"
+	    "          pennypost mailbox import ann@example.org ~ann/Maildir --create\n",
+	.words = "list show read import export delete --mailbox --format --create --recursive "
+		 "--max-size --again --dry-run --to --all --before --yes --json "
+		 "--config --dir",
 	.run = run,
 };

@@ -16,9 +16,10 @@ load(const struct serving *s, struct buf *err, struct buf *warnings)
 {
 	struct conf *c = conf_new();
 	bool ok = conf_load(c, s->path, err);
-	for (size_t i = 0; i < s->set.n; i++)
+	for (size_t i = 0; !c->unread && i < s->set.n; i++)
 		ok = conf_set(c, str_of(s->set.v[i]), err) && ok;
-	ok = target_check(c, err, warnings) && ok;
+	if (!c->unread)
+		ok = target_check(c, err, warnings) && ok;
 	return ok ? c : conf_free(c);
 }
 

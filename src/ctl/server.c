@@ -169,15 +169,22 @@ socket_to(struct server *s, enum ipc_role role, int *ret_sock)
 	return EXIT_DONE;
 }
 
+static void
+hang_up(struct server *s, enum ipc_role role)
+{
+	close(s->sock[role]);
+	s->sock[role] = -1;
+}
+
 int
-server_ask(struct server *s, const char *op, const struct str *args, size_t n, server_row_fn *fn,
-    void *arg)
+server_ask_send(struct server *s, const char *op, const struct str *args, size_t n, int fd)
 {
 	const struct ipc_op *o = ipc_op_find(str_of(op));
 	struct msg_ask m = { .op = str_of(op), .n = (uint16_t)n };
 	struct buf body = BUF_INIT(IPC_BODY_MAX);
 	int sock;
 	check(o && n >= o->min_args && n <= o->max_args && n <= ASK_ARGS_MAX);
+	check(o->fd == (fd >= 0));
 	int status = socket_to(s, o->role, &sock);
 	if (status != EXIT_DONE)
 		return status;
@@ -188,17 +195,34 @@ server_ask(struct server *s, const char *op, const struct str *args, size_t n, s
 		say(s, "that is too much for one question; split it");
 		status = EXIT_USAGE;
 	} else {
-		uint64_t id = ++s->next_id;
-		int rc = chan_sync_send(sock, IPC_ASK, id, buf_str(&body), -1);
-		status = rc < 0 ? lost(s, rc) : answer(s, sock, id, fn, arg);
+		int rc = chan_sync_send(sock, fd >= 0 ? IPC_ASK_FD : IPC_ASK, ++s->next_id,
+		    buf_str(&body), fd);
+		status = rc < 0 ? lost(s, rc) : EXIT_DONE;
 	}
 	buf_wipe(&body); /* it may hold a password */
 	buf_done(&body);
-	if (status == EXIT_REACH) {
-		close(sock);
-		s->sock[o->role] = -1;
-	}
+	if (status == EXIT_REACH)
+		hang_up(s, o->role);
 	return status;
+}
+
+int
+server_ask_wait(struct server *s, const char *op, server_row_fn *fn, void *arg)
+{
+	const struct ipc_op *o = ipc_op_find(str_of(op));
+	check(o && s->sock[o->role] >= 0);
+	int status = answer(s, s->sock[o->role], s->next_id, fn, arg);
+	if (status == EXIT_REACH)
+		hang_up(s, o->role);
+	return status;
+}
+
+int
+server_ask(struct server *s, const char *op, const struct str *args, size_t n, server_row_fn *fn,
+    void *arg)
+{
+	int status = server_ask_send(s, op, args, n, -1);
+	return status == EXIT_DONE ? server_ask_wait(s, op, fn, arg) : status;
 }
 
 /* --- ready? --- */

@@ -28,6 +28,7 @@ static const struct {
 	enum ipc_role role;
 } numbers[] = {
 	{ STATUS_CONNECTIONS, ROLE_FRONT },
+	{ STATUS_CONNECTIONS_MAX, ROLE_PARENT },
 	{ STATUS_CONNECTIONS_ALL, ROLE_FRONT },
 	{ STATUS_LETTERS, ROLE_FRONT },
 	{ STATUS_REFUSED, ROLE_FRONT },
@@ -42,6 +43,11 @@ static const struct {
 	{ STATUS_APPLIED_LSN, ROLE_STORE },
 	{ STATUS_INDEX_COMMITS, ROLE_STORE },
 	{ STATUS_SEGMENTS, ROLE_STORE },
+	{ STATUS_LOG_SIZE, ROLE_STORE },
+	{ STATUS_LOG_LIVE, ROLE_STORE },
+	{ STATUS_COMPACTIONS, ROLE_STORE },
+	{ STATUS_CHECKPOINTS, ROLE_STORE },
+	{ STATUS_RESERVE, ROLE_STORE },
 	{ STATUS_SPACE_FREE, ROLE_STORE },
 	{ STATUS_BODY_MEMORY, ROLE_STORE },
 };
@@ -53,9 +59,16 @@ struct role_line {
 	bool have[STATUS_KEY_COUNT];
 };
 
+static const struct out_column listener_columns[] = {
+	{ "Protocol", OUT_TEXT },
+	{ "Address", OUT_TEXT },
+	{ "Port", OUT_NUMBER },
+};
+
 struct status {
 	struct role_line *line;
 	size_t n;
+	struct out_list listeners;
 };
 
 static void
@@ -134,13 +147,14 @@ json_line(const struct role_line *l)
 }
 
 static void
-print_json(const struct status *s, const char *dir)
+print_json(struct status *s, const char *dir)
 {
 	json_t *root = json_object(), *roles = json_array(), *store = json_object();
 	json_object_set_new(root, "dir", out_json_text(str_of(dir)));
 	for (size_t i = 0; i < s->n; i++)
 		json_array_append_new(roles, json_line(&s->line[i]));
 	json_object_set_new(root, "roles", roles);
+	json_object_set(root, "listeners", s->listeners.array);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
 		uint64_t v;
 		bool have = total(s, numbers[i].key, numbers[i].role, &v);
@@ -205,6 +219,13 @@ print_roles(const struct status *s)
 	out_list_end(&o, true);
 }
 
+static bool
+is_size(enum status_key key)
+{
+	return key == STATUS_SPACE_FREE || key == STATUS_BODY_MEMORY || key == STATUS_LOG_SIZE ||
+	       key == STATUS_LOG_LIVE;
+}
+
 static void
 print_numbers(const struct status *s)
 {
@@ -215,8 +236,10 @@ print_numbers(const struct status *s)
 		enum status_key key = numbers[i].key;
 		if (!total(s, key, numbers[i].role, &v))
 			continue;
-		if (key == STATUS_SPACE_FREE || key == STATUS_BODY_MEMORY)
+		if (is_size(key))
 			out_size(&b, v);
+		else if (key == STATUS_RESERVE)
+			buf_putz(&b, v ? "whole" : "used up");
 		else
 			buf_putf(&b, "%" PRIu64, v);
 		printf("%-16s %s\n", status_key_name[key], buf_cstr(&b));
@@ -228,13 +251,19 @@ static int
 status(struct ctl_call *call)
 {
 	struct status s = { NULL, 0 };
+	out_list_begin(&s.listeners, listener_columns, ARRAY_LEN(listener_columns), call->json);
 	int rc = server_ask(&call->server, "status", NULL, 0, status_row, &s);
-	if (rc == EXIT_DONE && call->json) {
+	if (rc == EXIT_DONE)
+		rc = server_ask(&call->server, "listeners", NULL, 0, out_list_row, &s.listeners);
+	if (rc == EXIT_DONE && call->json)
 		print_json(&s, call->server.conf->data_dir);
-	} else if (rc == EXIT_DONE) {
+	if (rc == EXIT_DONE && !call->json) {
 		print_roles(&s);
-		print_numbers(&s);
+		putchar('\n');
 	}
+	out_list_end(&s.listeners, rc == EXIT_DONE && !call->json);
+	if (rc == EXIT_DONE && !call->json)
+		print_numbers(&s);
 	status_done(&s);
 	return rc;
 }
@@ -253,7 +282,8 @@ const struct ctl_cmd cmd_status = {
 	.help =
 	    "Layers are what each process has given up: its uid, all files (chroot), new rights,\n"
 	    "system calls (seccomp), paths (landlock), core dumps. Numbers count from the start\n"
-	    "of the processes.\n\n"
+	    "of the processes; connections_max is what limit.conns_total and the limit of open\n"
+	    "files allow.\n\n"
 	    "  --json         print JSON\n"
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n",

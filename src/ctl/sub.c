@@ -24,7 +24,16 @@ static const struct {
 	{ "--password-stdin", SUB_PASSWORD, OPT_FLAG, offsetof(struct ctl_call, password_stdin) },
 	{ "--yes", SUB_YES, OPT_FLAG, offsetof(struct ctl_call, yes) },
 	{ "--mdoc", SUB_MDOC, OPT_FLAG, offsetof(struct ctl_call, mdoc) },
+	{ "--recursive", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, recursive) },
+	{ "--create", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, create) },
+	{ "--again", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, again) },
+	{ "--dry-run", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, dry_run) },
+	{ "--max-size", SUB_IMPORT, OPT_VALUE, offsetof(struct ctl_call, max_size) },
+	{ "--before", SUB_BEFORE, OPT_VALUE, offsetof(struct ctl_call, before) },
+	{ "--verify", SUB_VERIFY, OPT_FLAG, offsetof(struct ctl_call, verify) },
+	{ "--force", SUB_FORCE, OPT_FLAG, offsetof(struct ctl_call, force) },
 	{ "--all", SUB_ALL, OPT_FLAG, offsetof(struct ctl_call, all) },
+	{ "--rebuild-index", SUB_REBUILD, OPT_FLAG, offsetof(struct ctl_call, rebuild) },
 };
 
 static bool

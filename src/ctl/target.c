@@ -91,13 +91,14 @@ check_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 	struct str text, key;
 	size_t pos = 0;
 	void *reply;
+	struct str name = conf_is_lmtp(l) ? STR("rfc") : str_of(l->dialect);
 	if (!find_dialect(c, str_of(l->dialect), &text)) {
 		buf_putf(err, "dialect \"%s\" does not exist; there are:", l->dialect);
 		known_dialects(c, err);
 		buf_putc(err, '\n');
 		return false;
 	}
-	struct smtp_wording *w = dialect_load(str_of(l->dialect), find_dialect, c, err);
+	struct smtp_wording *w = dialect_load(name, find_dialect, c, err);
 	bool ok = w != NULL;
 	while (ok && map_next(&l->replies, &pos, &key, &reply)) {
 		struct buf why = BUF_INIT(64u << 10);
@@ -184,6 +185,7 @@ target_load(const char *path, struct buf *err, struct buf *warnings)
 {
 	struct conf *c = conf_new();
 	bool ok = conf_load(c, path, err);
-	ok = target_check(c, err, warnings) && ok;
+	if (!c->unread)
+		ok = target_check(c, err, warnings) && ok;
 	return ok ? c : conf_free(c);
 }
