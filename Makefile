@@ -13,8 +13,11 @@ test:
 	tools/setup.sh test
 	/usr/bin/python3 tools/test.py $(ARGS)
 bench: all
+	tools/setup.sh bench
+	bench/compare --build $(BUILD) $(ARGS)
+crash: all
 	tools/setup.sh test
-	bench/run.sh $(ARGS)
+	/usr/bin/python3 tests/crash/run.py --seconds $(or $(SECONDS),300) $(ARGS)
 fuzz:
 	tools/setup.sh test
 	/usr/bin/python3 tools/test.py fuzz --seconds $(or $(SECONDS),60)
@@ -22,4 +25,4 @@ install: all
 	meson install -C $(BUILD) --no-rebuild
 clean:
 	rm -rf $(BUILD) $(BUILD)-*
-.PHONY: all run test bench fuzz install clean
+.PHONY: all run test bench crash fuzz install clean

@@ -1,8 +1,8 @@
 #!/bin/sh
-# setup.sh build|run|test: sees to it that the Debian or Ubuntu packages are there which building
-# (build, run) or testing (test) needs. As root it installs what is missing; else it prints the
-# one line to run and ends with 1. Packages of mail servers are never installed, only unpacked
-# into build/peers, so no service of theirs ever starts.
+# setup.sh build|run|test|bench: sees to it that the Debian or Ubuntu packages are there which
+# building (build, run), testing (test) or measuring (bench) needs. As root it installs what is
+# missing; else it prints the one line to run and ends with 1. Packages of mail servers are never
+# installed, only unpacked into build/peers, so no service of theirs ever starts.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -55,7 +55,7 @@ need_clang_rt() {
 	fi
 }
 
-# smtp-source and its libraries out of Postfix's package.
+# Postfix, smtp-source, smtp-sink and their libraries out of Postfix's package.
 unpack_postfix() {
 	[ ! -x build/peers/postfix/usr/sbin/smtp-source ] || return 0
 	# shellcheck disable=SC2046
@@ -82,7 +82,12 @@ test)
 	need_clang_rt
 	unpack_postfix
 	;;
+bench)
+	# shellcheck disable=SC2086
+	need $build python3 strace
+	unpack_postfix
+	;;
 *)
-	die "usage: tools/setup.sh build|run|test"
+	die "usage: tools/setup.sh build|run|test|bench"
 	;;
 esac

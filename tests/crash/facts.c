@@ -1,0 +1,140 @@
+#include "facts.h"
+
+#include "base/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DAY_MS 1780000000000u /* in 2026; ids begin with their time */
+#define ID_SHIFT 22
+
+static uint64_t
+mix(uint64_t a, uint64_t b)
+{
+	uint64_t z = a * 0x9e3779b97f4a7c15u + b * 0xd6e8feb86659fd93u + 0x94d049bb133111ebu;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+	return z ^ z >> 31;
+}
+
+struct plan
+plan_of(uint64_t seed, uint32_t n)
+{
+	static const uint64_t sizes[] = { 128u << 10, 128u << 10, 320u << 10, 1u << 20 };
+	return (struct plan){ seed, n, sizes[mix(seed, 1) % ARRAY_LEN(sizes)] };
+}
+
+static size_t
+size_of(uint64_t r)
+{
+	unsigned kind = r % 100;
+	r >>= 8;
+	if (kind < 3)
+		return 270000 + r % 50000; /* more than stands in the log */
+	return kind < 25 ? 20000 + r % 60000 : r % 3000;
+}
+
+struct plan_op
+plan_op(const struct plan *p, uint32_t i)
+{
+	static const struct {
+		enum plan_kind kind;
+		unsigned of_100;
+	} shares[] = {
+		{ PLAN_LETTER, 52 },
+		{ PLAN_REPEAT, 3 },
+		{ PLAN_DELETE, 19 },
+		{ PLAN_BATCH, 8 },
+		{ PLAN_ABANDON, 2 },
+		{ PLAN_WAIT, 5 },
+		{ PLAN_RUN, 5 },
+		{ PLAN_READ, 2 },
+		{ PLAN_KEEP, 4 },
+	};
+	uint64_t r = mix(p->seed, 1000 + i), r2 = mix(r, 2);
+	unsigned share = r % 100, k = 0;
+	while (k < ARRAY_LEN(shares) - 1 && share >= shares[k].of_100)
+		share -= shares[k++].of_100;
+	struct plan_op op = { .kind = shares[k].kind, .r = mix(r, 3) };
+	op.letter = ((uint64_t)DAY_MS + i) << ID_SHIFT | 1;
+	op.first = 1 + (uint32_t)(r2 % FACTS_ACCOUNTS);
+	op.count = 1 + (uint32_t)((r2 >> 8) % (FACTS_ACCOUNTS + 1 - op.first));
+	op.size = size_of(r2 >> 16);
+	op.spill = (r2 >> 60) == 0;
+	op.blank = r2 >> 59 & 1;
+	return op;
+}
+
+uint32_t
+plan_index(uint64_t letter)
+{
+	return (uint32_t)((letter >> ID_SHIFT) - DAY_MS);
+}
+
+void
+plan_fill(char *p, size_t n, uint64_t letter)
+{
+	static char ring[8192];
+	if (!ring[0])
+		for (size_t i = 0; i < sizeof(ring); i++)
+			ring[i] = (char)('a' + mix(7, i) % 26);
+	size_t from = mix(letter, 4) % sizeof(ring);
+	while (n) {
+		size_t step = MIN(n, sizeof(ring) - from);
+		memcpy(p, ring + from, step);
+		p += step, n -= step, from = 0;
+	}
+}
+
+void
+facts_init(struct facts *f, uint32_t n)
+{
+	*f = (struct facts){ .n = n };
+	f->letter = xalloc(n + 1);
+	f->deleted = xalloc((n + 1) * sizeof(*f->deleted));
+}
+
+void
+facts_done(struct facts *f)
+{
+	free(f->letter);
+	free(f->deleted);
+}
+
+void
+facts_note(struct facts *f, enum note what, uint32_t a, uint64_t b)
+{
+	bool of_letter = what < NOTE_PUTTING || what == NOTE_STEP;
+	check(a < (of_letter ? f->n : FACTS_ACCOUNTS + 1u) && (!of_letter || b <= FACTS_ACCOUNTS));
+	switch (what) {
+	case NOTE_ASKED:
+		if (f->letter[a] != FACT_ACCEPTED)
+			f->letter[a] = FACT_ASKED;
+		break;
+	case NOTE_ACCEPTED:
+		f->accepted += f->letter[a] != FACT_ACCEPTED;
+		f->letter[a] = FACT_ACCEPTED;
+		break;
+	case NOTE_REFUSED:
+		f->letter[a] = FACT_REFUSED;
+		break;
+	case NOTE_DELETING:
+		f->deleted[a][b] = MAX(f->deleted[a][b], 1);
+		break;
+	case NOTE_DELETED:
+		f->deleted[a][b] = 2;
+		break;
+	case NOTE_PUTTING:
+		f->putting[a] = MAX(f->putting[a], b);
+		break;
+	case NOTE_PUT:
+		f->put[a] = MAX(f->put[a], b);
+		break;
+	case NOTE_STEP:
+		f->next = a + 1;
+		break;
+	case NOTE_ACCOUNT:
+		f->account[a] = true;
+		break;
+	}
+}

@@ -1,0 +1,69 @@
+/*
+ * facts: what the store was asked and what it answered, and the seeded plan of the questions.
+ *
+ * A workload notes each question before it asks and each answer when the completion has run. A
+ * check folds the notes up to the power cut: what was answered must be there, what was asked may
+ * be there, whole, and what was never asked or was refused must not.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FACTS_ACCOUNTS 4 /* their numbers are 1 to 4 */
+
+struct plan {
+	uint64_t seed;
+	uint32_t n; /* operations */
+	uint64_t segment_bytes;
+};
+enum plan_kind {
+	PLAN_LETTER,
+	PLAN_REPEAT, /* an accepted letter is handed in again */
+	PLAN_DELETE,
+	PLAN_BATCH,
+	PLAN_ABANDON, /* a body that is never accepted */
+	PLAN_WAIT,
+	PLAN_RUN,
+	PLAN_READ,
+	PLAN_KEEP, /* maintenance: whatever the store has */
+};
+struct plan_op {
+	enum plan_kind kind;
+	uint64_t letter;       /* its id */
+	uint32_t first, count; /* accounts */
+	size_t size;
+	bool spill, blank;
+	uint64_t r; /* chance left over */
+};
+struct plan plan_of(uint64_t seed, uint32_t n);
+struct plan_op plan_op(const struct plan *p, uint32_t i);
+uint32_t plan_index(uint64_t letter); /* of a letter's id */
+void plan_fill(char *p, size_t n, uint64_t letter);
+
+enum note {
+	NOTE_ASKED = 1, /* letter a */
+	NOTE_ACCEPTED,
+	NOTE_REFUSED,  /* the answer was: nothing of it is here */
+	NOTE_DELETING, /* letter a of account b */
+	NOTE_DELETED,
+	NOTE_PUTTING, /* number b into account a */
+	NOTE_PUT,
+	NOTE_ACCOUNT, /* account a is there */
+	NOTE_STEP,    /* operation a is begun */
+};
+enum fact { FACT_NONE, FACT_ASKED, FACT_ACCEPTED, FACT_REFUSED };
+
+struct facts {
+	uint32_t n;
+	uint8_t *letter;                        /* enum fact */
+	uint8_t (*deleted)[FACTS_ACCOUNTS + 1]; /* 0, 1 asked, 2 answered */
+	uint64_t putting[FACTS_ACCOUNTS + 1], put[FACTS_ACCOUNTS + 1];
+	bool account[FACTS_ACCOUNTS + 1];
+	uint32_t next; /* the first operation that was not begun */
+	uint64_t accepted;
+};
+void facts_init(struct facts *f, uint32_t n);
+void facts_done(struct facts *f);
+void facts_note(struct facts *f, enum note what, uint32_t a, uint64_t b);

@@ -1,0 +1,610 @@
+#include "work.h"
+
+#include "base/check.h"
+#include "base/wire.h"
+#include "store/emb.h"
+#include "store/fsck.h"
+#include "store/mailbox.h"
+#include "store/resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAP_BYTES (64u << 20)
+#define WINDOW 24 /* under way at most */
+#define PREFIX "Return-Path: <a@b>\r\n"
+#define RCPT "c@d"
+
+static bool say(struct work *w, const char *fmt, ...) PRINTF(2, 3);
+
+/* Returns false, for `return say(...)`. The first one counts. */
+static bool
+say(struct work *w, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	if (!w->says[0])
+		vsnprintf(w->says, sizeof(w->says), fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static void
+tell(struct work *w, enum note what, uint32_t a, uint64_t b)
+{
+	facts_note(&w->facts, what, a, b);
+	if (w->note)
+		w->note(what, a, b);
+}
+
+static bool
+right_failure(const struct work *w, int rc)
+{
+	return w->may_fail && (rc == -EIO || rc == -ENOSPC);
+}
+
+/* --- opening --- */
+
+static bool
+open_store(struct work *w)
+{
+	char *uri = NULL;
+	struct buf err = BUF_INIT(4096);
+	struct store_options o = STORE_OPTIONS_DEFAULT;
+	o.segment_bytes = w->plan.segment_bytes;
+	o.map_bytes = MAP_BYTES;
+	o.gather = w->plan.seed & 1;
+	check(asprintf(&uri, "emb:%s", w->dir) > 0);
+	int r = store_open(&w->s, uri, &o, &err);
+	if (r < 0) {
+		w->s = NULL;
+		w->dead = true;
+		if (!w->may_fail)
+			say(w, "it does not open: %s", buf_cstr(&err));
+	}
+	buf_done(&err);
+	free(uri);
+	return r == 0;
+}
+
+static void
+close_store(struct work *w)
+{
+	w->s = store_close(w->s);
+}
+
+/* --- questions and answers --- */
+
+struct ask {
+	struct work *w;
+	enum plan_kind kind;
+	uint32_t a;
+	uint64_t b;
+};
+
+static struct ask *
+ask_new(struct work *w, enum plan_kind kind, uint32_t a, uint64_t b)
+{
+	struct ask *k = xalloc(sizeof(*k));
+	*k = (struct ask){ w, kind, a, b };
+	w->under_way++;
+	return k;
+}
+
+static void
+answer_letter(struct ask *k, int rc)
+{
+	struct work *w = k->w;
+	if (rc == 0)
+		tell(w, NOTE_ACCEPTED, k->a, 0);
+	else if (rc == -EIO && w->may_fail)
+		w->dead = true; /* nobody knows */
+	else if (rc == -ENOSPC && w->may_fail && k->kind == PLAN_LETTER)
+		tell(w, NOTE_REFUSED, k->a, 0);
+	else if (rc == -ENOSPC && w->may_fail)
+		return; /* a repeat: what was accepted stays accepted */
+	else
+		say(w, "letter %u is refused: %s", k->a, strerror(-rc));
+}
+
+static void
+answered(void *arg, const struct store_res *res)
+{
+	struct ask *k = arg;
+	struct work *w = k->w;
+	w->under_way--;
+	if (k->kind == PLAN_LETTER || k->kind == PLAN_REPEAT)
+		answer_letter(k, res->rc);
+	else if (res->rc == 0 && k->kind == PLAN_DELETE)
+		tell(w, NOTE_DELETED, k->a, k->b);
+	else if (res->rc == 0 && k->kind == PLAN_BATCH)
+		tell(w, NOTE_PUT, k->a, res->slot[0]);
+	else if (right_failure(w, res->rc))
+		w->dead |= res->rc == -EIO;
+	else if (res->rc < 0)
+		say(w, "operation of kind %u fails: %s", k->kind, strerror(-res->rc));
+	free(k);
+}
+
+/* The letter of one operation, for the first `count` of its mailboxes. */
+static void
+accept_letter(struct work *w, const struct plan_op *op, store_fn *fn, void *arg)
+{
+	struct store_rcpt rcpt[FACTS_ACCOUNTS];
+	char trace[64], *p = xalloc(op->size + 1);
+	for (uint32_t i = 0; i < op->count; i++)
+		rcpt[i] =
+		    (struct store_rcpt){ op->first + i, MAILBOX_INBOX, STR(PREFIX), STR(RCPT) };
+	snprintf(trace, sizeof(trace), "X-Letter: %llu\r\n", (unsigned long long)op->letter);
+	struct store_letter l = { .letter = op->letter,
+		.session = 7,
+		.time_ms = op->letter >> 22,
+		.qid = STR("Q"),
+		.from = STR("a@b"),
+		.trace = str_of(trace),
+		.header_len = MIN(op->size, (size_t)10),
+		.insert_blank = op->blank,
+		.history = STR("C: MAIL\nS: 250\n"),
+		.rcpt = rcpt,
+		.n_rcpt = op->count };
+	struct store_body *b = store_body_new(w->s, op->letter);
+	plan_fill(p, op->size, op->letter);
+	size_t half = op->size / 2;
+	/* A failure is kept and told by the completion. */
+	(void)store_body_write(b, str_n(p, half));
+	if (op->spill)
+		(void)store_body_spill(b);
+	(void)store_body_write(b, str_n(p + half, op->size - half));
+	store_accept(w->s, b, &l, fn, arg);
+	free(p);
+}
+
+static void
+do_letter(struct work *w, const struct plan_op *op)
+{
+	uint32_t i = plan_index(op->letter);
+	tell(w, NOTE_ASKED, i, 0);
+	accept_letter(w, op, answered, ask_new(w, PLAN_LETTER, i, 0));
+}
+
+/* A letter that is gone again comes not back either, so such a one is looked for first. */
+static void
+do_repeat(struct work *w, const struct plan_op *op)
+{
+	enum { TRIES = 48, SETTLE = 24 };
+	for (uint32_t tries = 0; w->facts.next > 1 && tries < TRIES; tries++) {
+		uint32_t i = (uint32_t)((op->r + tries * 7919u) % (w->facts.next - 1));
+		struct plan_op old = plan_op(&w->plan, i);
+		bool gone = w->facts.deleted[i][old.first] == 2;
+		if (w->facts.letter[i] != FACT_ACCEPTED || (!gone && tries < SETTLE))
+			continue;
+		accept_letter(w, &old, answered, ask_new(w, PLAN_REPEAT, i, 0));
+		return;
+	}
+}
+
+struct find {
+	uint64_t letter;
+	uint32_t uid;
+};
+
+static bool
+find_one(void *arg, const struct mailbox_letter *l)
+{
+	struct find *f = arg;
+	if (l->letter != f->letter)
+		return true;
+	f->uid = l->uid;
+	return false;
+}
+
+static void
+delete_letter(struct work *w, uint32_t i, uint32_t account)
+{
+	struct store_dom d = store_dom_mailbox(account, MAILBOX_INBOX);
+	struct find f = { .letter = plan_op(&w->plan, i).letter };
+	struct store_snap *sn = NULL;
+	int r = store_snap_open(w->s, &d, &sn, NULL);
+	if (r < 0) {
+		w->dead = w->may_fail || !say(w, "a snapshot does not open: %s", strerror(-r));
+		return;
+	}
+	r = mailbox_each(sn, 1, find_one, &f);
+	store_snap_close(sn);
+	if (r < 0 || !f.uid) {
+		say(w, "letter %u of account %u is gone before it is deleted", i, account);
+		return;
+	}
+	struct store_batch *b = store_batch_new(w->s, &d);
+	mailbox_expunge(b, f.uid);
+	if (i % 2) {
+		char mark[DEDUP_KEY_MAX];
+		store_del(b, str_n(mark, dedup_key(mark, f.letter, STR(RCPT))));
+	}
+	tell(w, NOTE_DELETING, i, account);
+	store_commit(b, STORE_DURABLE, answered, ask_new(w, PLAN_DELETE, i, account));
+}
+
+/* One letter, or so many that space is worth getting back. */
+static void
+do_delete(struct work *w, const struct plan_op *op)
+{
+	uint32_t left = (op->r >> 20) % 4 ? 1 : 20;
+	for (uint32_t tries = 0; left && w->facts.next > 1 && tries < 16 + left * 2; tries++) {
+		uint32_t i = (uint32_t)((op->r + tries * 7919u) % (w->facts.next - 1));
+		struct plan_op old = plan_op(&w->plan, i);
+		uint32_t account = old.first + (uint32_t)((op->r >> 40) + tries) % old.count;
+		if (w->facts.letter[i] != FACT_ACCEPTED || w->facts.deleted[i][account])
+			continue;
+		delete_letter(w, i, account);
+		left--;
+	}
+}
+
+/* A sum and two keys that must always agree with it. */
+static void
+do_batch(struct work *w, const struct plan_op *op)
+{
+	uint32_t account = 1 + (uint32_t)(op->r % FACTS_ACCOUNTS);
+	struct store_dom d = store_dom_account(account);
+	struct store_batch *b = store_batch_new(w->s, &d);
+	unsigned char marker[8];
+	store_slot_marker(marker, 0);
+	store_add(b, STR("c|sum"), 1, 0);
+	store_put(b, STR("c|x"), str_n(marker, sizeof(marker)), 1);
+	store_put(b, STR("c|y"), str_n(marker, sizeof(marker)), 1);
+	tell(w, NOTE_PUTTING, account, w->facts.putting[account] + 1);
+	store_commit(b, op->r >> 32 & 1 ? STORE_APPLIED : STORE_DURABLE, answered,
+	    ask_new(w, PLAN_BATCH, account, 0));
+}
+
+static void
+do_abandon(struct work *w, const struct plan_op *op)
+{
+	struct store_body *b = store_body_new(w->s, op->letter);
+	(void)store_body_write(b, STR("half a letter"));
+	(void)store_body_spill(b);
+	store_body_free(b);
+}
+
+static void
+do_read(struct work *w, const struct plan_op *op)
+{
+	struct store_dom d = store_dom_mailbox(1 + op->r % FACTS_ACCOUNTS, MAILBOX_INBOX);
+	struct store_snap *sn = NULL;
+	struct mailbox_head h;
+	int r = store_snap_open(w->s, &d, &sn, NULL);
+	if (r < 0) {
+		w->dead = w->may_fail || !say(w, "a snapshot does not open: %s", strerror(-r));
+		return;
+	}
+	(void)mailbox_head_read(sn, &h);
+	store_snap_close(sn);
+}
+
+static void
+do_keep(struct work *w, const struct plan_op *op)
+{
+	if (op->r % 2)
+		store_sync(w->s, answered, ask_new(w, PLAN_KEEP, 0, 0));
+	else
+		emb_tidy(w->s);
+}
+
+static void
+do_wait(struct work *w, const struct plan_op *op)
+{
+	store_wait(w->s);
+}
+
+static void
+do_run(struct work *w, const struct plan_op *op)
+{
+	store_run(w->s);
+	if (op->r % 4 == 0)
+		usleep((useconds_t)(op->r >> 8) % 3000);
+}
+
+static void (*const doers[])(struct work *, const struct plan_op *) = {
+	[PLAN_LETTER] = do_letter,
+	[PLAN_REPEAT] = do_repeat,
+	[PLAN_DELETE] = do_delete,
+	[PLAN_BATCH] = do_batch,
+	[PLAN_ABANDON] = do_abandon,
+	[PLAN_WAIT] = do_wait,
+	[PLAN_RUN] = do_run,
+	[PLAN_READ] = do_read,
+	[PLAN_KEEP] = do_keep,
+};
+
+/* --- a life --- */
+
+static void
+take_res(void *arg, const struct store_res *res)
+{
+	*(struct store_res *)arg = *res;
+}
+
+static void
+make_accounts(struct work *w)
+{
+	for (uint32_t i = 1; i <= FACTS_ACCOUNTS && !w->dead; i++) {
+		char address[8] = { 'u', (char)('0' + i) };
+		struct store_res res = { .rc = 1 };
+		if (w->facts.account[i])
+			continue;
+		account_create(w->s, str_of(address), take_res, &res);
+		store_wait(w->s);
+		if (res.rc == 0 || res.rc == -EEXIST)
+			tell(w, NOTE_ACCOUNT, i, 0);
+		else if (right_failure(w, res.rc))
+			w->dead = true;
+		else
+			say(w, "account %u is not made: %s", i, strerror(-res.rc));
+	}
+}
+
+/* As front does after a restart: what was not answered is asked for, and answered now. */
+static void
+ask_again(struct work *w)
+{
+	for (uint32_t i = 0; i < w->facts.n; i++) {
+		if (w->facts.letter[i] != FACT_ASKED)
+			continue;
+		int r = store_accepted(w->s, plan_op(&w->plan, i).letter);
+		if (r < 0)
+			w->dead = w->may_fail || !say(w, "letter %u: %s", i, strerror(-r));
+		else
+			tell(w, r == 1 ? NOTE_ACCEPTED : NOTE_REFUSED, i, 0);
+	}
+}
+
+static void
+sweep(struct work *w)
+{
+	struct store_res res = { .rc = 1 };
+	account_sweep(w->s, take_res, &res);
+	store_wait(w->s);
+	if (res.rc < 0 && !right_failure(w, res.rc))
+		say(w, "account_sweep: %s", strerror(-res.rc));
+}
+
+bool
+work_live(struct work *w, uint32_t until)
+{
+	if (!open_store(w))
+		return !w->says[0];
+	sweep(w);
+	ask_again(w);
+	make_accounts(w);
+	for (uint32_t i = w->facts.next; i < until && !w->says[0] && !w->dead; i++) {
+		struct plan_op op = plan_op(&w->plan, i);
+		tell(w, NOTE_STEP, i, 0);
+		doers[op.kind](w, &op);
+		if (op.r >> 50 & 1 || w->under_way >= WINDOW)
+			store_go(w->s);
+		if (w->under_way >= 1 + op.r % WINDOW)
+			store_run(w->s);
+		if (w->under_way >= WINDOW)
+			store_wait(w->s);
+	}
+	store_wait(w->s);
+	close_store(w);
+	return !w->says[0];
+}
+
+/* --- a check --- */
+
+struct box {
+	struct work *w;
+	uint32_t account;
+	uint8_t *seen; /* by letter */
+	uint64_t letters, bytes;
+	uint32_t uid;
+};
+
+static bool
+is_whole(struct work *w, const struct mailbox_letter *l, const struct plan_op *op)
+{
+	struct buf want = BUF_INIT(SIZE_MAX / 2);
+	char *p = xalloc(op->size + 1);
+	plan_fill(p, op->size, op->letter);
+	size_t head = MIN(op->size, (size_t)10);
+	buf_putz(&want, PREFIX);
+	buf_putf(&want, "X-Letter: %llu\r\n", (unsigned long long)op->letter);
+	buf_put(&want, p, head);
+	if (op->blank)
+		buf_putz(&want, "\r\n");
+	buf_put(&want, p + head, op->size - head);
+	free(p);
+	char *got = xalloc(want.len + 1);
+	ssize_t n = mailbox_letter_read(w->s, l, 0, got, want.len + 1);
+	bool same = n >= 0 && l->size == want.len &&
+	            str_eq(str_n(got, (size_t)n), buf_str(&want)) &&
+	            store_ref_check(w->s, &l->ref) == 0;
+	free(got);
+	buf_done(&want);
+	return same;
+}
+
+static bool
+box_letter(void *arg, const struct mailbox_letter *l)
+{
+	struct box *b = arg;
+	struct work *w = b->w;
+	uint32_t i = plan_index(l->letter), a = b->account;
+	struct plan_op op = plan_op(&w->plan, i);
+	if (i >= w->facts.n || op.letter != l->letter)
+		return say(w, "account %u has a letter that nobody sent", a);
+	if (w->facts.letter[i] == FACT_NONE)
+		return say(w, "account %u has letter %u, which was never sent", a, i);
+	if (a < op.first || a >= op.first + op.count)
+		return say(w, "account %u has letter %u, which is not for it", a, i);
+	if (l->uid <= b->uid)
+		return say(w, "account %u: the uids do not rise", a);
+	if (b->seen[i]++)
+		return say(w, "account %u has letter %u twice", a, i);
+	if (!is_whole(w, l, &op))
+		return say(w, "account %u: letter %u is damaged", a, i);
+	b->uid = l->uid;
+	b->letters++;
+	b->bytes += l->size;
+	return true;
+}
+
+/* seen: what the mailbox has. */
+static bool
+read_box(struct work *w, uint32_t account, uint8_t *seen)
+{
+	struct store_dom d = store_dom_mailbox(account, MAILBOX_INBOX);
+	struct store_snap *sn = NULL;
+	struct mailbox_head h = { 0 };
+	struct box b = { .w = w, .account = account, .seen = seen };
+	int r = store_snap_open(w->s, &d, &sn, NULL);
+	if (r < 0)
+		return say(w, "account %u: %s", account, strerror(-r));
+	r = mailbox_each(sn, 1, box_letter, &b);
+	int head = mailbox_head_read(sn, &h);
+	store_snap_close(sn);
+	if (r < 0)
+		return say(w, "account %u: its letters: %s", account, strerror(-r));
+	if (b.letters && (head < 0 || h.messages != b.letters || h.bytes != b.bytes))
+		return say(w, "account %u: its header does not count its letters", account);
+	return !w->says[0];
+}
+
+static bool
+judge_letter(struct work *w, uint32_t i, uint8_t *const *seen)
+{
+	struct plan_op op = plan_op(&w->plan, i);
+	enum fact fact = w->facts.letter[i];
+	uint32_t there = 0;
+	for (uint32_t a = op.first; a < op.first + op.count; a++) {
+		uint8_t deleted = w->facts.deleted[i][a];
+		bool here = seen[a][i];
+		there += here;
+		if (here && fact == FACT_NONE)
+			return say(w, "letter %u is there and was never sent", i);
+		if (here && fact == FACT_REFUSED)
+			return say(w, "letter %u is there and was refused", i);
+		if (here && deleted == 2)
+			return say(w, "letter %u is there again, deleted from account %u", i, a);
+		if (!here && fact == FACT_ACCEPTED && deleted == 0)
+			return say(w, "letter %u was acknowledged and account %u has lost it", i,
+			    a);
+	}
+	if (fact == FACT_ASKED && there != 0 && there != op.count)
+		return say(w, "letter %u is in %u of %u mailboxes", i, there, op.count);
+	int r = store_accepted(w->s, op.letter);
+	if (r < 0)
+		return say(w, "letter %u: %s", i, strerror(-r));
+	if (fact == FACT_ACCEPTED ? r != 1 : r != (there != 0))
+		return say(w, "letter %u: the store says %s", i, r ? "accepted" : "unknown");
+	return true;
+}
+
+static bool
+number_at(struct store_snap *sn, const char *key, uint64_t *ret)
+{
+	struct str v;
+	int r = store_get(sn, str_of(key), &v);
+	*ret = r == 0 && v.len == 8 ? be64_get((const unsigned char *)v.p) : 0;
+	return r == -ENOENT || (r == 0 && v.len == 8);
+}
+
+static bool
+judge_account(struct work *w, uint32_t a)
+{
+	struct store_dom d = store_dom_account(a), g = store_dom_directory();
+	struct store_snap *sn = NULL;
+	uint64_t sum, x, y, number;
+	char key[] = { 'u', '|', 'u', (char)('0' + a), '\0' };
+	if (store_snap_open(w->s, &d, &sn, NULL) < 0)
+		return say(w, "account %u: no snapshot", a);
+	bool good =
+	    number_at(sn, "c|sum", &sum) && number_at(sn, "c|x", &x) && number_at(sn, "c|y", &y);
+	store_snap_close(sn);
+	if (!good || x != sum || y != sum)
+		return say(w, "account %u: half a batch", a);
+	if (sum < w->facts.put[a] || sum > w->facts.putting[a])
+		return say(w, "account %u: %llu batches, %llu were acknowledged of %llu", a,
+		    (unsigned long long)sum, (unsigned long long)w->facts.put[a],
+		    (unsigned long long)w->facts.putting[a]);
+	if (!w->facts.account[a])
+		return true;
+	if (store_snap_open(w->s, &g, &sn, NULL) < 0)
+		return say(w, "no snapshot of the directory");
+	good = number_at(sn, key, &number) && number == a;
+	store_snap_close(sn);
+	return good || say(w, "account %u is gone", a);
+}
+
+static bool
+judge(struct work *w)
+{
+	uint8_t *seen[FACTS_ACCOUNTS + 1] = { NULL };
+	bool good = true;
+	for (uint32_t a = 1; a <= FACTS_ACCOUNTS; a++) {
+		seen[a] = xalloc(w->facts.n + 2);
+		good = good && read_box(w, a, seen[a]) && judge_account(w, a);
+	}
+	for (uint32_t i = 0; good && i < w->facts.n; i++)
+		if (i == w->plan.n ||
+		    (i < w->facts.next && plan_op(&w->plan, i).kind == PLAN_LETTER))
+			good = judge_letter(w, i, seen);
+	for (uint32_t a = 1; a <= FACTS_ACCOUNTS; a++)
+		free(seen[a]);
+	return good;
+}
+
+static bool
+fsck(struct work *w)
+{
+	struct fsck_report f = { 0 };
+	int r = fsck_run(w->dir, &f, NULL, NULL);
+	bool clean = r == 0 && f.problems == 0;
+	if (r < 0)
+		say(w, "fsck cannot look: %s", strerror(-r));
+	else if (!clean)
+		say(w, "fsck: " STR_FMT, STR_ARG(buf_str(&f.text)));
+	fsck_report_done(&f);
+	return clean;
+}
+
+/* A client that has no answer sends the letter again; each must come once. */
+static void
+send_again(struct work *w)
+{
+	for (uint32_t i = 0; i < w->plan.n; i++) {
+		struct plan_op op = plan_op(&w->plan, i);
+		if (w->facts.letter[i] == FACT_ASKED && op.r % 4)
+			do_letter(w, &op);
+	}
+	struct plan_op new = plan_op(&w->plan, w->plan.n);
+	do_letter(w, &new);
+	store_wait(w->s);
+}
+
+bool
+work_check(struct work *w)
+{
+	if (!open_store(w))
+		return false;
+	sweep(w);
+	bool good = judge(w);
+	if (good) {
+		make_accounts(w);
+		send_again(w);
+	}
+	close_store(w);
+	if (!good || w->says[0] || !fsck(w) || !open_store(w))
+		return false;
+	good = judge(w);
+	close_store(w);
+	return good && !w->says[0];
+}
