@@ -1,14 +1,11 @@
-/* The three kinds of files that a backup has: segments, blobs, and small ones. */
+/* backup: segments of the log, and blobs. */
 #include "ctl/backup_priv.h"
 
 #include "base/check.h"
 #include "base/num.h"
 #include "base/wire.h"
-#include "dialect/dialect.h"
 #include "store/logread.h"
 #include "store/record.h"
-#include "sys/clock.h"
-#include "sys/file.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,141 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define EDGE 4096u /* octets at both ends that tell one content from another */
-#define SMALL_MAX (64u << 20)
-
-static int
-step(void *arg, uint64_t octets)
-{
-	struct backup *b = arg;
-	b->copied += octets;
-	return backup_hold(b, false) ? 0 : -ECANCELED;
-}
-
-static int
-step_kept(void *arg, uint64_t octets)
-{
-	return backup_hold(arg, false) ? 0 : -ECANCELED;
-}
-
-/* False, after a message that names the side that failed. */
-static bool
-copy_failed(struct backup *b, const char *name, int rc, enum copy_side side)
-{
-	if (b->status) /* said already */
-		return false;
-	if (side == COPY_FROM)
-		return backup_failed(b, EXIT_IO,
-		    "%s cannot be read: %s; be root or the user who started the "
-		    "server, and look with `pennypost fsck`",
-		    name, strerror(-rc));
-	b->full = rc == -ENOSPC || rc == -EDQUOT;
-	return backup_failed(b, EXIT_IO, "%s/%s cannot be written: %s%s", b->dir, name,
-	    strerror(-rc), b->full ? "; make room on that disk and try again" : "");
-}
-
-static bool
-damaged(struct backup *b, const char *name, const char *what)
-{
-	if (b->terminal)
-		fputs("\r\033[K", stderr);
-	complain("%s of the store %s; `pennypost fsck` says more", name, what);
-	b->n_damaged++;
-	return true;
-}
-
-static void
-keep(struct backup *b, const struct manifest_file *f)
-{
-	manifest_add(&b->now, f);
-	b->n_kept++;
-	b->kept += f->size;
-}
-
-/* --- whole new files --- */
-
-/* The name that content may take: not one that the standing manifest needs for something else. */
-static void
-free_name(const struct backup *b, const char *name, uint32_t crc, char dst[FILE_NAME_MAX])
-{
-	bool taken = b->has_old && manifest_find(&b->old, name);
-	snprintf(dst, FILE_NAME_MAX, taken ? "%s~%08" PRIx32 : "%s", name, crc);
-}
-
-static int
-new_file(const struct backup *b, const char *name, char tmp[FILE_NAME_MAX + 8])
-{
-	snprintf(tmp, FILE_NAME_MAX + 8, "%s.new", name);
-	int fd = openat(b->at, tmp, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return fd < 0 ? -errno : fd;
-}
-
-/* Makes what is in fd durable as f->name, and closes it. */
-static int
-settle(struct backup *b, int fd, const char *tmp, const char *name)
-{
-	int rc = fsync(fd) < 0 ? -errno : 0;
-	if (close(fd) < 0 && rc == 0)
-		rc = -errno;
-	if (rc == 0 && renameat(b->at, tmp, b->at, name) < 0)
-		rc = -errno;
-	return rc;
-}
-
-/* f->name: wanted, and then the one it got, in store (FILE_NAME_MAX). over: even a name that
- * the standing manifest needs, because what it stands for is broken. */
-static bool
-copy_whole(struct backup *b, int from, uint64_t n, bool over, struct manifest_file *f, char *store)
-{
-	char tmp[FILE_NAME_MAX + 8];
-	enum copy_side side = COPY_TO;
-	struct summing s;
-	int to = new_file(b, f->name, tmp), rc = to;
-	if (to < 0)
-		return copy_failed(b, f->name, rc, COPY_TO);
-	summing_begin(&s);
-	rc = copy_octets(from, to, 0, n, &s, step, b, &side);
-	summing_end(&s, f);
-	if (rc < 0) {
-		close(to);
-		unlinkat(b->at, tmp, 0);
-		return copy_failed(b, f->name, rc, side);
-	}
-	if (over)
-		check(str_copy(store, FILE_NAME_MAX, str_of(f->name)));
-	else
-		free_name(b, f->name, f->crc, store);
-	f->name = store;
-	rc = settle(b, to, tmp, f->name);
-	if (rc < 0)
-		return copy_failed(b, f->name, rc, COPY_TO);
-	manifest_add(&b->now, f);
-	b->n_copied++;
-	return true;
-}
-
-/* The file of the standing backup, when it is at least as long as it should be; or -1. */
-static int
-old_file(const struct backup *b, const struct manifest_file *f, int flags)
-{
-	struct stat st;
-	int fd = openat(b->at, f->name, flags | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || (uint64_t)st.st_size < f->size)) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-/* Both have the same octets where a different letter would show: at the ends. */
-static int
-same_edges(int a, int b, uint64_t size)
-{
-	uint64_t edge = MIN(size, (uint64_t)EDGE);
-	int rc = copy_same(a, b, 0, edge);
-	return rc == 1 ? copy_same(a, b, size - edge, edge) : rc;
-}
 
 /* --- segments --- */
 
@@ -227,11 +89,11 @@ segment_end(struct backup *b, const struct segment *g, uint64_t from, uint64_t *
 {
 	int rc = frames_end(b, g->log, g->seq, from, g->limit, g->sealed, ret);
 	if (rc < 0)
-		return copy_failed(b, g->name, rc, COPY_FROM);
+		return backup_copy_failed(b, g->name, rc, COPY_FROM);
 	if (rc == 1)
 		return true;
 	*ret = g->limit;
-	return damaged(b, g->name, "is damaged and goes into the backup as it is");
+	return backup_damaged(b, g->name, "is damaged and goes into the backup as it is");
 }
 
 static bool
@@ -241,7 +103,7 @@ segment_whole(struct backup *b, const struct segment *g, bool over)
 	struct manifest_file f = { .name = name };
 	uint64_t end;
 	check(str_copy(name, sizeof(name), str_of(g->name)));
-	return segment_end(b, g, 0, &end) && copy_whole(b, g->fd, end, over, &f, store);
+	return segment_end(b, g, 0, &end) && backup_copy_whole(b, g->fd, end, over, &f, store);
 }
 
 /* It was written to when the last backup was made. Only what came since is copied, to the end
@@ -256,10 +118,10 @@ segment_grow(struct backup *b, const struct segment *g, const struct manifest_fi
 	if (g->limit < old->size)
 		return other_history(b, g->name);
 	summing_begin(&s);
-	int rc = copy_octets(g->fd, -1, 0, old->size, &s, step_kept, b, &side);
+	int rc = copy_octets(g->fd, -1, 0, old->size, &s, backup_step_kept, b, &side);
 	if (rc < 0) {
 		summing_end(&s, NULL);
-		return copy_failed(b, g->name, rc, COPY_FROM);
+		return backup_copy_failed(b, g->name, rc, COPY_FROM);
 	}
 	if (s.crc != old->crc) {
 		summing_end(&s, NULL);
@@ -273,13 +135,13 @@ segment_grow(struct backup *b, const struct segment *g, const struct manifest_fi
 	side = COPY_TO;
 	rc = ftruncate(to, (off_t)old->size) < 0 ? -errno : 0;
 	if (rc == 0)
-		rc = copy_octets(g->fd, to, old->size, copied, &s, step, b, &side);
+		rc = copy_octets(g->fd, to, old->size, copied, &s, backup_step, b, &side);
 	if (rc == 0 && fsync(to) < 0)
 		rc = -errno;
 	summing_end(&s, &f);
 	if (rc < 0) {
 		(void)!ftruncate(to, (off_t)old->size);
-		return copy_failed(b, g->name, rc, side);
+		return backup_copy_failed(b, g->name, rc, side);
 	}
 	manifest_add(&b->now, &f);
 	b->n_copied += copied > 0;
@@ -293,10 +155,11 @@ static int
 segment_same(struct backup *b, const struct segment *g, const struct manifest_file *old, int was,
     bool grows)
 {
-	int rc = grows ? copy_same(g->fd, was, 0, old->size) : same_edges(g->fd, was, old->size);
+	int rc =
+	    grows ? copy_same(g->fd, was, 0, old->size) : backup_same_edges(g->fd, was, old->size);
 	if (rc >= 0)
 		return rc;
-	copy_failed(b, g->name, rc, COPY_FROM);
+	backup_copy_failed(b, g->name, rc, COPY_FROM);
 	return -1;
 }
 
@@ -304,14 +167,14 @@ static bool
 segment_again(struct backup *b, const struct segment *g, const struct manifest_file *old)
 {
 	bool grows = g->seq >= lsn_seq(b->old.lsn), ok = false;
-	int was = old_file(b, old, grows ? O_RDWR : O_RDONLY);
+	int was = backup_old_file(b, old, grows ? O_RDWR : O_RDONLY);
 	int same = was >= 0 ? segment_same(b, g, old, was, grows) : 0;
 	if (was < 0) {
 		ok = segment_whole(b, g, true);
 	} else if (same == 1 && grows) {
 		ok = segment_grow(b, g, old, was);
 	} else if (same == 1) {
-		keep(b, old);
+		backup_keep(b, old);
 		ok = true;
 	} else if (same == 0) {
 		/* Whose fault is it? The manifest knows what the backup's file should be. */
@@ -319,7 +182,7 @@ segment_again(struct backup *b, const struct segment *g, const struct manifest_f
 		enum copy_side side;
 		struct summing s;
 		summing_begin(&s);
-		int rc = copy_octets(was, -1, 0, old->size, &s, step_kept, b, &side);
+		int rc = copy_octets(was, -1, 0, old->size, &s, backup_step_kept, b, &side);
 		summing_end(&s, &now);
 		if (b->status)
 			ok = false;
@@ -342,7 +205,7 @@ segment_backup(struct backup *b, int log, uint64_t seq)
 	snprintf(g.name, sizeof(g.name), "log/%s", name);
 	g.fd = seg_open(log, seq, O_RDONLY, &g.head);
 	if (g.fd < 0)
-		return copy_failed(b, g.name, g.fd, COPY_FROM);
+		return backup_copy_failed(b, g.name, g.fd, COPY_FROM);
 	bool ok = memcmp(g.head.id, b->now.id, STORE_ID_LEN) == 0;
 	if (!ok)
 		backup_failed(b, EXIT_REFUSED,
@@ -380,7 +243,7 @@ backup_log(struct backup *b, const char *store)
 	if (log < 0)
 		return false;
 	int rc = seg_list(log, &seq, &n);
-	bool ok = rc == 0 || copy_failed(b, "log", rc, COPY_FROM);
+	bool ok = rc == 0 || backup_copy_failed(b, "log", rc, COPY_FROM);
 	/* What stands behind the cut is ready for use, or in use already, but not for us. */
 	for (size_t i = 0; ok && i < n && seq[i] <= lsn_seq(b->now.lsn); i++)
 		ok = segment_backup(b, log, seq[i]);
@@ -398,10 +261,10 @@ blob_same(struct backup *b, const struct manifest_file *old, const struct manife
 {
 	if (!old || old->size != size || (named && old->crc != named->crc))
 		return 0;
-	int was = old_file(b, old, O_RDONLY);
+	int was = backup_old_file(b, old, O_RDONLY);
 	if (was < 0)
 		return 0;
-	int rc = same_edges(fd, was, size);
+	int rc = backup_same_edges(fd, was, size);
 	close(was);
 	return rc;
 }
@@ -414,13 +277,13 @@ blob_copy(struct backup *b, int fd, uint64_t size, const char *name,
 	char wanted[FILE_NAME_MAX], store[FILE_NAME_MAX];
 	struct manifest_file f = { .name = wanted };
 	check(str_copy(wanted, sizeof(wanted), str_of(name)));
-	int was = broken ? old_file(b, broken, O_RDONLY) : -1;
+	int was = broken ? backup_old_file(b, broken, O_RDONLY) : -1;
 	if (was >= 0)
 		close(was);
-	if (!copy_whole(b, fd, size, was < 0, &f, store))
+	if (!backup_copy_whole(b, fd, size, was < 0, &f, store))
 		return false;
 	if (named && (f.size != named->size || f.crc != named->crc))
-		return damaged(b, name, "is damaged and goes into the backup as it is");
+		return backup_damaged(b, name, "is damaged and goes into the backup as it is");
 	return true;
 }
 
@@ -442,14 +305,14 @@ blob_backup(struct backup *b, int dir, uint64_t number)
 		int rc = -errno;
 		if (fd >= 0)
 			close(fd);
-		return copy_failed(b, name, rc, COPY_FROM);
+		return backup_copy_failed(b, name, rc, COPY_FROM);
 	}
 	int same = blob_same(b, old, named, fd, (uint64_t)st.st_size);
 	bool ok = true;
 	if (same < 0)
-		ok = copy_failed(b, name, same, COPY_FROM);
+		ok = backup_copy_failed(b, name, same, COPY_FROM);
 	else if (same)
-		keep(b, old);
+		backup_keep(b, old);
 	else
 		ok = blob_copy(b, fd, (uint64_t)st.st_size, name, named);
 	close(fd);
@@ -509,122 +372,10 @@ backup_blobs(struct backup *b, const char *store)
 	if (dir < 0)
 		return false;
 	int rc = list_blobs(b, dir, &list);
-	bool ok = rc == 0 || copy_failed(b, "blob", rc, COPY_FROM);
+	bool ok = rc == 0 || backup_copy_failed(b, "blob", rc, COPY_FROM);
 	for (size_t i = 0; ok && i < list.n; i++)
 		ok = blob_backup(b, dir, list.v[i]);
 	free(list.v);
 	close(dir);
 	return ok;
-}
-
-/* --- passwords and configuration --- */
-
-static bool
-put_small(struct backup *b, const char *folder, const char *file, struct str text)
-{
-	char name[FILE_NAME_MAX], got[FILE_NAME_MAX], tmp[FILE_NAME_MAX + 8];
-	struct manifest_file f = { 0 };
-	struct summing s;
-	summing_begin(&s);
-	if (text.len)
-		summing_add(&s, text.p, text.len);
-	summing_end(&s, &f);
-	snprintf(name, sizeof(name), "%s/%s", folder, file);
-	if (!manifest_name_ok(str_of(name)))
-		return true;
-	const struct manifest_file *old = b->has_old ? manifest_find_as(&b->old, name) : NULL;
-	int was = old && strcmp(old->sha, f.sha) == 0 ? old_file(b, old, O_RDONLY) : -1;
-	if (was >= 0) {
-		int same = f.size ? lseek(was, 0, SEEK_END) == (off_t)f.size : 1;
-		close(was);
-		if (same) {
-			keep(b, old);
-			return true;
-		}
-	}
-	free_name(b, name, f.crc, got);
-	f.name = got;
-	int fd = new_file(b, got, tmp), rc = fd < 0 ? fd : 0;
-	if (fd >= 0)
-		rc = file_write_all(fd, text);
-	if (rc == 0)
-		rc = settle(b, fd, tmp, got);
-	else if (fd >= 0)
-		close(fd);
-	if (rc < 0)
-		return copy_failed(b, got, rc, COPY_TO);
-	manifest_add(&b->now, &f);
-	b->n_copied++;
-	b->copied += f.size;
-	return true;
-}
-
-static bool
-put_file(struct backup *b, int at, const char *path, const char *folder, const char *file)
-{
-	struct buf text = BUF_INIT(SMALL_MAX);
-	int fd = openat(at, path, O_RDONLY | O_CLOEXEC | O_NOCTTY), rc = fd < 0 ? -errno : 0;
-	if (fd >= 0) {
-		rc = file_read_fd(fd, SMALL_MAX, &text);
-		close(fd);
-	}
-	bool ok = rc < 0 ? copy_failed(b, path, rc, COPY_FROM)
-	                 : put_small(b, folder, file, buf_str(&text));
-	buf_wipe(&text); /* it may hold password hashes */
-	buf_done(&text);
-	return ok;
-}
-
-static bool
-backup_auth(struct backup *b, const char *data_dir)
-{
-	struct buf path = BUF_INIT(8192);
-	buf_putf(&path, "%s/auth", data_dir);
-	int fd = buf_cstr(&path) ? open(path.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int walk = fd >= 0 ? dup(fd) : -1;
-	DIR *d = walk >= 0 ? fdopendir(walk) : NULL;
-	bool ok = d != NULL || errno == ENOENT || copy_failed(b, "auth", -errno, COPY_FROM);
-	for (struct dirent *e; ok && d && (e = readdir(d));) {
-		struct stat st;
-		struct str name = str_of(e->d_name);
-		/* A temporary is a change that was not made. */
-		if (name.p[0] == '.' || str_ends(name, STR(".tmp")) ||
-		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
-			continue;
-		ok = put_file(b, fd, e->d_name, "auth", e->d_name);
-	}
-	if (d)
-		closedir(d);
-	if (fd >= 0)
-		close(fd);
-	buf_done(&path);
-	return ok;
-}
-
-/* The file as it is, and once more with all that it includes in one piece. */
-static bool
-backup_conf(struct backup *b, const char *config)
-{
-	struct buf err = BUF_INIT(1u << 20), text = BUF_INIT(SMALL_MAX);
-	struct conf *c = conf_new();
-	bool ok = put_file(b, AT_FDCWD, config, "conf", "pennypost.conf");
-	if (ok && conf_load(c, config, &err)) {
-		conf_show(c, false, &text);
-		ok = put_small(b, "conf", "complete.conf", buf_str(&text));
-		for (size_t i = 0; ok && i < c->n_dialects; i++) {
-			char name[256];
-			snprintf(name, sizeof(name), "%s.dialect", c->dialects[i].name);
-			ok = put_small(b, "conf", name, str_of(c->dialects[i].text));
-		}
-	}
-	conf_free(c);
-	buf_done(&text);
-	buf_done(&err);
-	return ok;
-}
-
-bool
-backup_small(struct backup *b, const char *data_dir, const char *config)
-{
-	return backup_auth(b, data_dir) && (!config || backup_conf(b, config));
 }

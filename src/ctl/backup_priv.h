@@ -87,7 +87,7 @@ int backup_verify_cmd(struct ctl_call *call, const char *dir);
  * manifest; exit status, after a message. */
 int backup_open(const char *dir, int *ret_at, int *ret_lock, struct manifest *ret);
 
-/* --- backup_copy.c --- */
+/* --- backup.c --- */
 struct backup {
 	struct ctl_call *call;
 	const char *dir; /* the backup's */
@@ -105,6 +105,27 @@ struct backup {
 };
 bool backup_failed(struct backup *b, int status, const char *fmt, ...) PRINTF(3, 4); /* false */
 bool backup_hold(struct backup *b, bool now);
+/* --- backup_file.c --- */
+/* Both are a copy_step_fn: octets that are copied, and that are only read. */
+int backup_step(void *arg, uint64_t octets);
+int backup_step_kept(void *arg, uint64_t octets);
+/* False, after a message that names the side that failed. */
+bool backup_copy_failed(struct backup *b, const char *name, int rc, enum copy_side side);
+bool backup_damaged(struct backup *b, const char *name, const char *what);
+void backup_keep(struct backup *b, const struct manifest_file *f);
+/* The name that content may take: not one that the standing manifest needs for something else. */
+void backup_free_name(const struct backup *b, const char *name, uint32_t crc,
+    char dst[FILE_NAME_MAX]);
+int backup_new_file(const struct backup *b, const char *name, char tmp[FILE_NAME_MAX + 8]);
+/* Makes what is in fd durable under its name, and closes it. 0 or -errno. */
+int backup_settle(struct backup *b, int fd, const char *tmp, const char *name);
+/* f->name: wanted, and then the one it got, in store (FILE_NAME_MAX). over: even a name that the
+ * standing manifest needs, because what it stands for is broken. */
+bool backup_copy_whole(struct backup *b, int from, uint64_t n, bool over, struct manifest_file *f,
+    char *store);
+int backup_old_file(const struct backup *b, const struct manifest_file *f, int flags);
+int backup_same_edges(int a, int b, uint64_t size);
+/* --- backup_copy.c, backup_small.c --- */
 /* Each false after a failure. */
 bool backup_log(struct backup *b, const char *store);
 bool backup_blobs(struct backup *b, const char *store);
