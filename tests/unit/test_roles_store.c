@@ -510,6 +510,100 @@ test_slow_export(void **state)
 	town_close(&t);
 }
 
+/* Alice's letters have octets of their own, Bob's are there to go. */
+static char *
+moving_text(uint64_t id, size_t n)
+{
+	char *text = xalloc(n);
+	memset(text, 'a' + (int)(id % 26), n);
+	memcpy(text, HEAD, sizeof(HEAD) - 1);
+	return text;
+}
+
+static void
+deliver_many(struct town *t, uint64_t first, size_t n, size_t size, bool alice)
+{
+	const struct to to[] = { { t->alice, "alice@example.com" }, { t->bob, "bob@example.com" } };
+	for (uint64_t id = first; id < first + n; id++) {
+		char *text = moving_text(id, size);
+		bool hers = alice && id % 2 == 0;
+		assert_int_equal(deliver(t->front, id, str_n(text, size), &to[hers ? 0 : 1], 1),
+		    ACCEPT_OK);
+		free(text);
+	}
+}
+
+static void
+delete_all_of_bob(struct town *t)
+{
+	assert_int_equal(KIT_ASK(&t->store, &t->out, "mailbox.delete", "bob@example.com", "INBOX",
+			     "1-4294967295", "18446744073709551615"),
+	    CTL_OK);
+}
+
+/* While an export waits for its asker, the segments under it are emptied, freed and written again:
+ * it goes on with the right octets. A letter that went meanwhile is left out without a word. */
+static void
+test_export_while_segments_go(void **state)
+{
+	enum { HERS = 90, SIZE = 100000, FIRST = 100, GONE = FIRST + 2 * HERS - 4 };
+	static const char *const sets[] = { "store.segment_bytes=1M", NULL };
+	struct town t;
+	town_open(&t, sets);
+	town_people(&t);
+	deliver_many(&t, FIRST, 2 * HERS, SIZE, true);
+	int fd = kit_ctl(&t.reader);
+	kit_send_ask(fd,
+	    (const char *const[]){ "mailbox.export", "alice@example.com", "INBOX", NULL });
+	struct buf store = BUF_INIT(IPC_BODY_MAX + 64);
+	struct ipc_frame f;
+	struct msg_row row;
+	assert_int_equal(kit_recv(fd, &f, &store), 0); /* it has begun */
+	assert_int_equal(f.type, IPC_ROW);
+	uint64_t next = FIRST + 2 * HERS; /* ids below 4096 are of this front */
+	assert_int_equal(KIT_ASK(&t.store, &t.out, "mailbox.delete", "alice@example.com", "INBOX",
+			     "89", "18446744073709551615"),
+	    CTL_OK);
+	for (int i = 0; i < 300 && status_value(&t.store, STATUS_COMPACTIONS) < 18; i++) {
+		delete_all_of_bob(&t);
+		deliver_many(&t, next, 12, SIZE, false); /* takes what was freed */
+		next += 12;
+		usleep(100000);
+	}
+	assert_true(status_value(&t.store, STATUS_COMPACTIONS) >= 18);
+	assert_true(status_value(&t.store, STATUS_CHECKPOINTS) > 0);
+	assert_true(status_value(&t.store, STATUS_LOG_SIZE) >=
+		    status_value(&t.store, STATUS_LOG_LIVE));
+	assert_int_equal(status_value(&t.store, STATUS_RESERVE), 1);
+	uint64_t id = FIRST, letters = 0, octets = 0;
+	do {
+		assert_true(msg_row_get(f.body, &row));
+		if (str_eq(row.field[0], STR("D"))) {
+			struct str part = row.field[1];
+			/* The last of a chunk is the letter's own octet in any case. */
+			assert_int_equal(part.p[part.len - 1], 'a' + (int)(id % 26));
+			octets += part.len;
+		} else if (letters++) {
+			assert_true(octets > SIZE && octets < SIZE + 1000);
+			octets = 0;
+			id += id + 2 == GONE ? 4 : 2;
+		}
+		assert_int_equal(kit_recv(fd, &f, &store), 0);
+	} while (f.type == IPC_ROW);
+	assert_int_equal(f.type, IPC_DONE);
+	assert_int_equal(f.body.p[0], CTL_OK);
+	assert_int_equal(letters, HERS - 1);
+	buf_done(&store);
+	close(fd);
+	/* One that is gone is said to be so. */
+	assert_int_equal(KIT_ASK(&t.reader, &t.out, "mailbox.read", "alice@example.com", "INBOX",
+			     "89"),
+	    CTL_NOT_FOUND);
+	assert_int_equal(KIT_ASK(&t.reader, &t.out, "mailbox.show", "alice@example.com", "INBOX"),
+	    CTL_OK);
+	town_close(&t);
+}
+
 /* More aliases with many members than a channel may queue: the list waits for its reader. */
 static void
 test_list_of_large_aliases(void **state)
@@ -951,6 +1045,7 @@ main(void)
 		ROW(test_many),
 		ROW(test_large),
 		ROW(test_slow_export),
+		ROW(test_export_while_segments_go),
 		ROW(test_list_of_large_aliases),
 		ROW(test_breaches),
 		ROW(test_parent_breach),
