@@ -1,14 +1,17 @@
 #!/bin/sh
 # setup.sh build|run|test|bench: sees to it that the Debian or Ubuntu packages are there which
 # building (build, run), testing (test) or measuring (bench) needs. As root it installs what is
-# missing; else it prints the one line to run and ends with 1. Packages of mail servers are never
-# installed, only unpacked into build/peers, so no service of theirs ever starts.
+# missing; else it prints the one line to run and ends with 1. Packages of servers are never
+# installed, only unpacked into build/peers, so no service of theirs ever starts; the same for what
+# is large and needed by one test.
 set -eu
 cd "$(dirname "$0")/.."
 
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev liblmdb-dev
-	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev'
-test='libcmocka-dev clang clang-format python3-pytest swaks curl mandoc telnet strace'
+	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev libsasl2-dev libsasl2-modules
+	libunbound-dev libcurl4-openssl-dev ca-certificates dns-root-data'
+test='libcmocka-dev clang clang-format python3-pytest swaks curl mandoc telnet strace openssl msmtp
+	libsasl2-modules-gssapi-mit bsdextrautils procps'
 apt='apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300'
 export DEBIAN_FRONTEND=noninteractive
 
@@ -55,19 +58,51 @@ need_clang_rt() {
 	fi
 }
 
+# unpack WHERE PACKAGE...: into build/peers/WHERE, unless they are there already.
+unpack() {
+	where=build/peers/$1
+	shift
+	[ "$(cat "$where/packages" 2>/dev/null)" != "$*" ] || return 0
+	rm -rf "$where"
+	mkdir -p "$where"
+	(
+		cd "$where"
+		with_lists apt-get -q download "$@" || die "apt-get could not download $*"
+		for deb in *.deb; do dpkg-deb -x "$deb" .; done
+		rm ./*.deb
+		echo "$*" >packages
+	)
+}
+
 # Postfix, smtp-source, smtp-sink and their libraries out of Postfix's package.
 unpack_postfix() {
 	[ ! -x build/peers/postfix/usr/sbin/smtp-source ] || return 0
 	# shellcheck disable=SC2046
 	need $(apt-cache depends postfix | sed -n 's/^  Depends: \(lib.*\)/\1/p')
-	rm -rf build/peers/postfix
-	mkdir -p build/peers/postfix
-	(
-		cd build/peers
-		with_lists apt-get -q download postfix || die "apt-get could not download postfix"
-		dpkg-deb -x postfix_*.deb postfix
-		rm postfix_*.deb
-	)
+	unpack postfix postfix
+}
+
+# unpack_libs WHERE LIBRARIES PACKAGE...: with those of its libraries, by a pattern of their names,
+# that this machine has not got.
+unpack_libs() {
+	to=$1
+	like=$2
+	shift 2
+	[ ! -e "build/peers/$to/packages" ] || return 0
+	libs=$(apt-get -s --no-install-recommends install "$@" |
+		sed -n 's/^Inst \(lib[^ ]*\).*/\1/p' | grep -E "^($like)" || true)
+	# shellcheck disable=SC2086
+	unpack "$to" "$@" $libs
+}
+
+# Clients that log in: smtptest, testssl, a key distribution centre for GSSAPI, nodemailer.
+unpack_clients() {
+	unpack testssl testssl.sh
+	unpack_libs cyrus 'libpq|libpcre|libsqlite|libicu' cyrus-clients cyrus-common
+	unpack_libs krb5 lib krb5-kdc krb5-admin-server krb5-user
+	command -v node >/dev/null || need nodejs
+	unpack node node-nodemailer
+	ln -sfn usr/share/nodejs build/peers/node/node_modules
 }
 
 [ -f /etc/debian_version ] || die "this script knows Debian and Ubuntu; elsewhere install what it names: $build (and for tests $test)"
@@ -81,6 +116,7 @@ test)
 	need $build $test
 	need_clang_rt
 	unpack_postfix
+	unpack_clients
 	;;
 bench)
 	# shellcheck disable=SC2086
