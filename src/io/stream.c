@@ -1,6 +1,7 @@
 #include "io/stream.h"
 
 #include "base/check.h"
+#include "io/stream_priv.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -21,24 +22,37 @@ in_room(const struct stream *s)
 	return STREAM_IN_MAX - (s->in.len - s->in_off);
 }
 
-static void
-watch(struct stream *s)
+bool
+stream_reads(const struct stream *s)
+{
+	return !s->failed && !s->eof && !s->paused && in_room(s) > 0;
+}
+
+void
+stream_watch(struct stream *s)
 {
 	unsigned want = 0;
-	if (!s->failed && !s->eof && !s->paused && in_room(s) > 0)
-		want |= LOOP_READ;
+	bool reads = stream_reads(s);
+	if (s->tls && s->tls->handshake) {
+		loop_io_want(s->io, s->failed ? 0 : s->tls->want);
+		return;
+	}
+	if (reads)
+		want |= s->tls && s->tls->read_blocked ? LOOP_WRITE : LOOP_READ;
 	if (!s->failed && s->blocked)
 		want |= LOOP_WRITE;
 	loop_io_want(s->io, want);
+	if (reads && s->tls && stream_tls_waits(s))
+		loop_defer_add(s->loop, &s->tls->again);
 }
 
-static void
-fail(struct stream *s)
+void
+stream_fail(struct stream *s)
 {
 	s->failed = true;
 	s->blocked = false;
 	buf_done(&s->out);
-	watch(s);
+	stream_watch(s);
 }
 
 static void
@@ -48,34 +62,53 @@ on_broke(void *arg)
 	s->fn(s->arg, STREAM_ERROR);
 }
 
+static int
+send_some(struct stream *s)
+{
+	ssize_t n;
+	do
+		n = send(s->fd, s->out.p, s->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	buf_drop(&s->out, (size_t)n);
+	return 0;
+}
+
+static void
+shut(struct stream *s)
+{
+	if (s->tls)
+		tls_close_notify(s->tls->t);
+	shutdown(s->fd, SHUT_WR); /* ENOTCONN: the next read tells */
+}
+
 /* One attempt to send all; after it s->out is empty, or blocked or failed is set. */
 static void
 flush(struct stream *s)
 {
-	ssize_t n = 0;
 	s->blocked = false;
-	if (s->out.failed) {
-		fail(s);
+	if (s->out.failed || (s->out.len > 0 && (s->tls ? stream_tls_send(s) : send_some(s)) < 0)) {
+		stream_fail(s);
 		return;
 	}
-	if (s->out.len > 0) {
-		do
-			n = send(s->fd, s->out.p, s->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		while (n < 0 && errno == EINTR);
-		if (n < 0 && errno != EAGAIN) {
-			fail(s);
-			return;
-		}
-	}
-	if (n > 0)
-		buf_drop(&s->out, (size_t)n);
 	if (s->out.len > 0)
 		s->blocked = true;
 	else
 		buf_done(&s->out);
 	if (s->shut && s->out.len == 0)
-		shutdown(s->fd, SHUT_WR); /* ENOTCONN: the next read tells */
-	watch(s);
+		shut(s);
+	stream_watch(s);
+}
+
+static ssize_t
+recv_some(const struct stream *s, char *p, size_t room)
+{
+	ssize_t n;
+	do
+		n = recv(s->fd, p, room, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
 }
 
 /* One recv into the stack, so that an idle or slow stream holds no more than it said. */
@@ -86,30 +119,29 @@ fill(struct stream *s)
 	buf_drop(&s->in, s->in_off);
 	s->in_off = 0;
 	size_t room = MIN(in_room(s), sizeof(chunk));
-	ssize_t n;
-	do
-		n = recv(s->fd, chunk, room, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : -errno;
-	buf_put(&s->in, chunk, (size_t)n);
+	ssize_t n = s->tls ? stream_tls_fill(s, chunk, room) : recv_some(s, chunk, room);
+	if (n > 0)
+		buf_put(&s->in, chunk, (size_t)n);
 	return s->in.failed ? -ENOMEM : n;
 }
 
 /* Each event ends with at most one call of the owner, who may have freed the stream in it. */
-static void
-on_readable(struct stream *s)
+void
+stream_readable(struct stream *s)
 {
 	ssize_t n = fill(s);
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
+		if (s->tls)
+			stream_watch(s);
 		return;
+	}
 	if (n < 0) {
-		fail(s);
+		stream_fail(s);
 		s->fn(s->arg, STREAM_ERROR);
 		return;
 	}
 	s->eof = n == 0;
-	watch(s);
+	stream_watch(s);
 	s->fn(s->arg, s->eof ? STREAM_EOF : STREAM_INPUT);
 }
 
@@ -129,10 +161,12 @@ on_io(void *arg, unsigned events)
 	struct stream *s = arg;
 	if (s->failed)
 		return;
-	if ((events & LOOP_WRITE) && s->blocked)
+	if (s->tls && s->tls->handshake)
+		stream_tls_io(s);
+	else if ((events & LOOP_WRITE) && s->blocked)
 		on_writable(s); /* if it is readable too, the loop says so again */
-	else if ((events & LOOP_READ) && !s->eof && !s->paused && in_room(s) > 0)
-		on_readable(s);
+	else if ((events & (LOOP_READ | LOOP_WRITE)) && stream_reads(s))
+		stream_readable(s);
 }
 
 int
@@ -146,7 +180,7 @@ stream_open(struct stream *s, struct loop *l, int fd, stream_fn *fn, void *arg)
 	if (!s->io)
 		return -errno;
 	s->fd = fd;
-	watch(s);
+	stream_watch(s);
 	return 0;
 }
 
@@ -156,6 +190,8 @@ stream_close(struct stream *s)
 	if (!s->io)
 		return;
 	loop_defer_del(&s->broke);
+	if (s->tls)
+		stream_tls_close(s);
 	s->io = loop_io_close(s->io);
 	s->fd = -1;
 	s->failed = true;
@@ -181,7 +217,7 @@ stream_eat(struct stream *s, size_t n)
 		s->in_off = 0;
 	}
 	if (s->io)
-		watch(s);
+		stream_watch(s);
 }
 
 void
@@ -191,7 +227,7 @@ stream_send(struct stream *s)
 		buf_done(&s->out);
 		return;
 	}
-	if (s->blocked && !s->out.failed)
+	if (!s->out.failed && (s->blocked || (s->tls && s->tls->handshake)))
 		return;
 	flush(s);
 	if (s->failed)
@@ -209,7 +245,7 @@ stream_pause(struct stream *s, bool paused)
 {
 	s->paused = paused;
 	if (s->io)
-		watch(s);
+		stream_watch(s);
 }
 
 void

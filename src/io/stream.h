@@ -9,19 +9,27 @@
  * still lie in the input. ERROR: the connection broke, or the peer let STREAM_OUT_MAX of replies
  * pile up; once, and the last event. DRAINED: all that had to wait is sent. The callback is never
  * called from inside these functions, only by the loop, and it may close the stream and free it.
+ *
+ * Inside TLS a peer that closes its socket without a close_notify has closed its writing half like
+ * any other; one that breaks the protocol is an ERROR, and tls_error() of stream_tls_of() has the
+ * reason until stream_close(). During the handshake a pause holds nothing up.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/str.h"
 #include "loop/loop.h"
+#include "tls/tls.h"
 
 #include <stdbool.h>
 
 #define STREAM_IN_MAX (64u << 10)
 #define STREAM_OUT_MAX (1u << 20) /* a peer that does not read its replies is cut off here */
 
-enum stream_event { STREAM_INPUT, STREAM_EOF, STREAM_ERROR, STREAM_DRAINED };
+enum stream_event {
+	STREAM_INPUT, STREAM_EOF, STREAM_ERROR, STREAM_DRAINED,
+	STREAM_SECURED, /* the TLS handshake is done, once */
+};
 struct stream;
 typedef void stream_fn(void *arg, enum stream_event e);
 
@@ -33,6 +41,7 @@ struct stream {
 	bool paused, eof, failed;
 	bool blocked;      /* waiting for writability */
 	bool shut;         /* close the writing half once out is empty */
+	struct stream_tls *tls; /* NULL: plain */
 	struct loop *loop;
 	struct loop_defer broke; /* tells about a failed send */
 	stream_fn *fn;
@@ -47,6 +56,14 @@ void stream_eat(struct stream *s, size_t n);
 /* Append to s->out, then stream_send(): one send for all of it. */
 void stream_send(struct stream *s);
 size_t stream_unsent(const struct stream *s);
+/* TLS from here on: takes t over (tls_accept or tls_connect on this descriptor) and shakes hands;
+ * input and output must be empty. STREAM_SECURED or STREAM_ERROR follows; what is appended to out
+ * before is sent behind the handshake. in and out are the plain text; all rules above hold. */
+void stream_tls(struct stream *s, struct tls *t);
+struct tls *stream_tls_of(const struct stream *s); /* NULL: plain */
+/* The signature that the handshake waited for has come (tls_signed() named this stream), or its
+ * signer is gone. */
+void stream_tls_resume(struct stream *s);
 /* After a pause what waited in the kernel is read in the next turn. */
 void stream_pause(struct stream *s, bool paused);
 /* Closes the writing half as soon as all is sent. To end a connection without losing the last

@@ -224,6 +224,7 @@ on_stream(void *arg, enum stream_event e)
 	case STREAM_ERROR:
 		conn_kill(c, "connection lost");
 		break;
+	case STREAM_SECURED: /* nothing is, here */
 	case STREAM_DRAINED:
 		if (c->ending)
 			finish(c);
