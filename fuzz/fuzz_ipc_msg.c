@@ -29,6 +29,12 @@ ROUND_TRIP(store_state)
 ROUND_TRIP(ask)
 ROUND_TRIP(row)
 ROUND_TRIP(done)
+ROUND_TRIP(secret)
+ROUND_TRIP(sign)
+ROUND_TRIP(sasl_start)
+ROUND_TRIP(sasl)
+ROUND_TRIP(fetch)
+ROUND_TRIP(fetched)
 
 static bool
 accept_trip(struct str body, struct buf *out)
@@ -46,6 +52,32 @@ accept_trip(struct str body, struct buf *out)
 	check(wire_done(&w) && str_eq(buf_str(&rcpts), m.rcpts));
 	msg_accept_put(out, &m);
 	buf_done(&rcpts);
+	return true;
+}
+
+/* As many views as there are; each piece again, and what it may ask of a body. */
+static bool
+views_trip(struct str body, struct buf *out)
+{
+	struct msg_view m;
+	struct msg_piece piece;
+	struct wire w = wire_of(body);
+	while (w.left > 0) {
+		if (!msg_view_get(&w, &m))
+			return false;
+		struct buf pieces = BUF_INIT(VIEW_MAX);
+		struct wire p = wire_of(m.pieces);
+		uint64_t size = 0;
+		for (uint16_t i = 0; i < m.n_pieces; i++) {
+			check(msg_piece_get(&p, &piece));
+			check(piece.off + piece.len >= piece.off);
+			size += piece.literal ? piece.text.len : piece.len;
+			msg_piece_put(&pieces, &piece);
+		}
+		check(wire_done(&p) && str_eq(buf_str(&pieces), m.pieces) && size == m.size);
+		msg_view_put(out, &m);
+		buf_done(&pieces);
+	}
 	return true;
 }
 
@@ -94,6 +126,13 @@ static bool (*const trips[])(struct str body, struct buf *out) = {
 	u8_trip,
 	u16_trip,
 	u32_trip,
+	secret_trip,
+	sign_trip,
+	sasl_start_trip,
+	sasl_trip,
+	fetch_trip,
+	fetched_trip,
+	views_trip,
 };
 
 int

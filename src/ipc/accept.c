@@ -1,5 +1,5 @@
 #include "base/check.h"
-#include "ipc/msg.h"
+#include "ipc/msg_priv.h"
 
 #define ADDRESS_MAX 1024
 #define NOTIFY_MAX 64
@@ -9,32 +9,13 @@
 #define TRACE_MAX (64u << 10)
 #define HISTORY_MAX (256u << 10)
 
-static void
-put_capped(struct buf *b, struct str s, size_t max)
-{
-	if (s.len > max)
-		b->failed = true;
-	put_str(b, s);
-}
-
-/* A string that ends up inside a line of a header or of a log. */
-static struct str
-get_line(struct wire *w, size_t max)
-{
-	struct str s = get_str(w, max);
-	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
-			w->bad = true;
-	return s;
-}
-
 void
 msg_rcpt_put(struct buf *b, const struct msg_rcpt *m)
 {
 	put_u64(b, m->account);
-	put_capped(b, m->rcpt, ADDRESS_MAX);
-	put_capped(b, m->notify, NOTIFY_MAX);
-	put_capped(b, m->orcpt, ADDRESS_MAX);
+	msg_put_capped(b, m->rcpt, ADDRESS_MAX);
+	msg_put_capped(b, m->notify, NOTIFY_MAX);
+	msg_put_capped(b, m->orcpt, ADDRESS_MAX);
 }
 
 bool
@@ -42,31 +23,40 @@ msg_rcpt_get(struct wire *w, struct msg_rcpt *ret)
 {
 	struct msg_rcpt m = { 0 };
 	m.account = get_u64(w);
-	m.rcpt = get_line(w, ADDRESS_MAX);
-	m.notify = get_line(w, NOTIFY_MAX);
-	m.orcpt = get_line(w, ADDRESS_MAX);
+	m.rcpt = msg_get_line(w, ADDRESS_MAX);
+	m.notify = msg_get_line(w, NOTIFY_MAX);
+	m.orcpt = msg_get_line(w, ADDRESS_MAX);
 	if (w->bad)
 		return false;
 	*ret = m;
 	return true;
 }
 
+/* Recipients, or views for each of which one came before; never both. */
+static bool
+counts_valid(const struct msg_accept *m)
+{
+	return m->n_views ? m->n_rcpt == 0 && m->n_views <= MERGE_RCPT_MAX
+	                  : m->n_rcpt >= 1 && m->n_rcpt <= RCPT_MAX;
+}
+
 void
 msg_accept_put(struct buf *b, const struct msg_accept *m)
 {
-	check(m->n_rcpt >= 1 && m->n_rcpt <= RCPT_MAX);
+	check(counts_valid(m));
 	put_u64(b, m->session);
 	put_u64(b, m->time_ms);
 	put_u64(b, m->size);
 	put_u32(b, m->header_len);
 	put_u8(b, m->insert_blank);
-	put_capped(b, m->qid, QID_MAX);
-	put_capped(b, m->from, ADDRESS_MAX);
-	put_capped(b, m->envid, ENVID_MAX);
-	put_capped(b, m->ret, RET_MAX);
-	put_capped(b, m->trace, TRACE_MAX);
-	put_capped(b, m->history, HISTORY_MAX);
+	msg_put_capped(b, m->qid, QID_MAX);
+	msg_put_capped(b, m->from, ADDRESS_MAX);
+	msg_put_capped(b, m->envid, ENVID_MAX);
+	msg_put_capped(b, m->ret, RET_MAX);
+	msg_put_capped(b, m->trace, TRACE_MAX);
+	msg_put_capped(b, m->history, HISTORY_MAX);
 	put_u32(b, m->n_rcpt);
+	put_u32(b, m->n_views);
 	buf_puts(b, m->rcpts);
 }
 
@@ -91,15 +81,16 @@ msg_accept_get(struct str body, struct msg_accept *ret)
 	m.size = get_u64(&w);
 	m.header_len = get_u32(&w);
 	m.insert_blank = get_bool(&w);
-	m.qid = get_line(&w, QID_MAX);
-	m.from = get_line(&w, ADDRESS_MAX);
-	m.envid = get_line(&w, ENVID_MAX);
-	m.ret = get_line(&w, RET_MAX);
+	m.qid = msg_get_line(&w, QID_MAX);
+	m.from = msg_get_line(&w, ADDRESS_MAX);
+	m.envid = msg_get_line(&w, ENVID_MAX);
+	m.ret = msg_get_line(&w, RET_MAX);
 	m.trace = get_str(&w, TRACE_MAX);
 	m.history = get_str(&w, HISTORY_MAX);
 	m.n_rcpt = get_u32(&w);
+	m.n_views = get_u32(&w);
 	m.rcpts = get_rest(&w);
-	if (!wire_done(&w) || m.n_rcpt == 0 || m.n_rcpt > RCPT_MAX || m.header_len > m.size)
+	if (!wire_done(&w) || !counts_valid(&m) || (m.n_rcpt && m.header_len > m.size))
 		return false;
 	if (m.ret.len && !str_eq(m.ret, STR("FULL")) && !str_eq(m.ret, STR("HDRS")))
 		return false;

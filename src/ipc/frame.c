@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/wire.h"
+#include "tls/tls.h"
 
 /* Octets of the bodies whose size is fixed; msg.c writes them. */
 #define SETUP_LEN 13
@@ -10,6 +11,18 @@
 #define STATUS_LEN (12 + 8 * STATUS_KEY_COUNT)
 #define STATE_LEN 25
 #define DONE_MAX (1 + 4 + 4096)
+/* And the most that the others come to; the caps of their fields are in msg_auth.c. */
+#define SECRET_MAX (1 + 4 + 1024)
+#define SIGN_MAX (TLS_KEY_NAME + 1 + 4 + TLS_SIGN_MAX)
+#define SASL_TEXT_MAX 12288
+#define SASL_START_MAX                                                                             \
+	((4 + 8) + (4 + 32) + 1 + (4 + SASL_TEXT_MAX) + 1 + 2 + (4 + 64) + (4 + 16) + (4 + 512) +  \
+	    3 * (4 + 64) + 2 * (4 + 256))
+#define SASL_MAX (1 + (4 + SASL_TEXT_MAX) + 2 * (4 + 512) + (4 + 256))
+#define TICKETS_LEN (TLS_TICKET_KEYS * 80)
+#define FETCH_MAX (1 + 4 + (32u << 10))
+#define FETCHED_MAX (2 + (4 + (256u << 10)) + (4 + 256))
+#define DNS_NAME_MAX 255
 
 static const struct frame_type types[] = {
 	[IPC_SETUP] = { "setup", SETUP_LEN, true },
@@ -21,13 +34,17 @@ static const struct frame_type types[] = {
 	[IPC_STATUS_ASK] = { "status-ask", 0, false },
 	[IPC_DRAIN] = { "drain", 4, false },
 	[IPC_LOG] = { "log", 0, true },
+	[IPC_SECRET] = { "secret", SECRET_MAX, true },
+	[IPC_FAULT] = { "fault", 2, false },
 	[IPC_READY] = { "ready", READY_LEN, false },
 	[IPC_STATUS] = { "status", STATUS_LEN, false },
+	[IPC_FAULT_TAKEN] = { "fault-taken", 2, false },
 	[IPC_BODY_OPEN] = { "body-open", 0, false },
 	[IPC_BODY_DATA] = { "body-data", IPC_BODY_MAX, false },
 	[IPC_BODY_DROP] = { "body-drop", 0, false },
 	[IPC_ACCEPT] = { "accept", IPC_BODY_MAX, false },
 	[IPC_ACCEPT_ASK] = { "accept-ask", 0, false },
+	[IPC_VIEWS] = { "views", IPC_BODY_MAX, false },
 	[IPC_ACCEPTED] = { "accepted", 1, false },
 	[IPC_DIRECTORY] = { "directory", 0, true },
 	[IPC_STORE_STATE] = { "store-state", STATE_LEN, false },
@@ -39,6 +56,20 @@ static const struct frame_type types[] = {
 	[IPC_ROW] = { "row", IPC_BODY_MAX, false },
 	[IPC_DONE] = { "done", DONE_MAX, false },
 	[IPC_ASK_FD] = { "ask-fd", IPC_BODY_MAX, true },
+	[IPC_SIGN] = { "sign", SIGN_MAX, false },
+	[IPC_SASL_START] = { "sasl-start", SASL_START_MAX, false },
+	[IPC_SASL_STEP] = { "sasl-step", SASL_TEXT_MAX, false },
+	[IPC_SASL_DROP] = { "sasl-drop", 0, false },
+	[IPC_SIGNED] = { "signed", TLS_SIGNATURE_MAX, false },
+	[IPC_SASL] = { "sasl", SASL_MAX, false },
+	[IPC_CERTS] = { "certs", 0, true },
+	[IPC_TICKETS] = { "tickets", TICKETS_LEN, false },
+	[IPC_NAME_ASK] = { "name-ask", 16, false },
+	[IPC_NAME] = { "name", DNS_NAME_MAX, false },
+	[IPC_ADDR_ASK] = { "addr-ask", DNS_NAME_MAX, false },
+	[IPC_ADDR] = { "addr", ADDR_LIST_MAX * 16, false },
+	[IPC_FETCH] = { "fetch", FETCH_MAX, false },
+	[IPC_FETCHED] = { "fetched", FETCHED_MAX, false },
 };
 
 const struct frame_type *

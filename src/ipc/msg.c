@@ -1,6 +1,7 @@
 #include "ipc/msg.h"
 
 #include "base/check.h"
+#include "ipc/msg_priv.h"
 
 const char *const ipc_role_name[ROLE_COUNT] = {
 	[ROLE_PARENT] = "parent",
@@ -8,6 +9,9 @@ const char *const ipc_role_name[ROLE_COUNT] = {
 	[ROLE_AUTH] = "auth",
 	[ROLE_STORE] = "store",
 	[ROLE_READER] = "reader",
+	[ROLE_DNS] = "dns",
+	[ROLE_FETCH] = "fetch",
+	[ROLE_GSSAPI] = "gssapi",
 };
 
 const char *const status_key_name[STATUS_KEY_COUNT] = {
@@ -34,6 +38,10 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 	[STATUS_COMPACTIONS] = "compactions",
 	[STATUS_CHECKPOINTS] = "checkpoints",
 	[STATUS_RESERVE] = "reserve",
+	[STATUS_TLS] = "tls",
+	[STATUS_TLS_HANDSHAKES] = "tls_handshakes",
+	[STATUS_SIGNATURES] = "signatures",
+	[STATUS_LOOKUPS] = "lookups",
 };
 
 #define LAYERS_ALL (2u * LAYER_NO_DUMP - 1)
@@ -43,13 +51,22 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 
 _Static_assert(STATUS_KEY_COUNT < 32, "msg_status.have has a bit for each");
 
-/* A string that the other end would refuse is not sent: the buffer fails instead. */
-static void
-put_capped(struct buf *b, struct str s, size_t max)
+void
+msg_put_capped(struct buf *b, struct str s, size_t max)
 {
 	if (s.len > max)
 		b->failed = true;
 	put_str(b, s);
+}
+
+struct str
+msg_get_line(struct wire *w, size_t max)
+{
+	struct str s = get_str(w, max);
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
+			w->bad = true;
+	return s;
 }
 
 void
@@ -176,7 +193,7 @@ put_list(struct buf *b, const struct str *list, uint16_t n, uint16_t most)
 	check(n <= most);
 	put_u16(b, n);
 	for (uint16_t i = 0; i < n; i++)
-		put_capped(b, list[i], FIELD_MAX);
+		msg_put_capped(b, list[i], FIELD_MAX);
 }
 
 /* Fills list, which holds `most`; all of w must be used up. */
@@ -195,7 +212,7 @@ get_list(struct wire *w, struct str *list, uint16_t most, uint16_t *ret_n)
 void
 msg_ask_put(struct buf *b, const struct msg_ask *m)
 {
-	put_capped(b, m->op, OP_MAX);
+	msg_put_capped(b, m->op, OP_MAX);
 	put_list(b, m->arg, m->n, ASK_ARGS_MAX);
 }
 

@@ -13,12 +13,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ipc_role { ROLE_PARENT, ROLE_FRONT, ROLE_AUTH, ROLE_STORE, ROLE_READER, ROLE_COUNT };
-extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "store" "reader" */
+enum ipc_role {
+	ROLE_PARENT, ROLE_FRONT, ROLE_AUTH, ROLE_STORE, ROLE_READER,
+	ROLE_DNS,    /* looks names up */
+	ROLE_FETCH,  /* asks by HTTPS what the configuration names */
+	ROLE_GSSAPI, /* an auth of its own for Kerberos, which needs the network and a keytab */
+	ROLE_COUNT
+};
+extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "store" ... */
 
 #define FRONT_MAX 64     /* front processes */
 #define LISTENER_MAX 64
 #define RCPT_MAX 10000   /* mailboxes one letter may be delivered to */
+#define ADDR_LIST_MAX 16 /* addresses of a name that dns tells */
 
 enum ipc_type {
 	/* parent to role */
@@ -32,15 +39,21 @@ enum ipc_type {
 	IPC_STATUS_ASK, /* id: echoed */
 	IPC_DRAIN,      /* body: u32 ms: finish what is open, then exit */
 	IPC_LOG,        /* fd: where log lines go from now on (the file was rotated) */
+	IPC_SECRET,     /* to auth, gssapi and fetch; fd: a file of keys or certificates, open for reading,
+	                 * or, behind the last one, /dev/null; body: msg_secret */
+	IPC_FAULT,      /* lab, to front; body: u16 enum smtp_situation to answer once */
 	/* role to parent */
 	IPC_READY = 32, /* body: msg_ready */
 	IPC_STATUS,     /* id of the ask; body: msg_status */
+	IPC_FAULT_TAKEN, /* lab, front: body u16: it was answered; others shall forget it */
 	/* front to store; id is the letter's id throughout */
 	IPC_BODY_OPEN = 64, /* a body begins */
 	IPC_BODY_DATA,      /* body: octets of the letter as received (dot-unstuffed, CRLF) */
 	IPC_BODY_DROP,      /* the letter will not come */
 	IPC_ACCEPT,         /* body: msg_accept: all octets were sent: make it durable */
 	IPC_ACCEPT_ASK,     /* after a restart of store: what became of this letter? */
+	IPC_VIEWS,          /* mail merge; body: whole msg_view, one behind the other, in the order of
+	                     * the recipients; any number of frames, all before the ACCEPT */
 	/* store to front */
 	IPC_ACCEPTED = 96,  /* id: letter; body: u8 enum accept_status */
 	IPC_DIRECTORY,      /* fd: sealed memfd (route/directory.h); id: its version */
@@ -55,6 +68,26 @@ enum ipc_type {
 	IPC_ROW,            /* id; body: msg_row: one answer row, more may follow */
 	IPC_DONE,           /* id; body: msg_done: end of the answer */
 	IPC_ASK_FD,         /* IPC_ASK with a descriptor, for the questions that take one */
+	/* front to auth (and to gssapi the SASL ones) */
+	IPC_SIGN = 160,     /* id: front's; body: msg_sign */
+	IPC_SASL_START,     /* id: the exchange, chosen by front; body: msg_sasl_start */
+	IPC_SASL_STEP,      /* id; body: octets of the client, base64 taken off */
+	IPC_SASL_DROP,      /* id: the client gave up or is gone; no answer */
+	/* auth to front */
+	IPC_SIGNED = 176,   /* id; body: the signature; empty: refused */
+	IPC_SASL,           /* id; body: msg_sasl. With CHALLENGE the exchange goes on */
+	IPC_CERTS,          /* fd: sealed memfd: PEM texts of certificates with chains (public), each
+	                     * behind a u32 of its length; the first is the default */
+	IPC_TICKETS,        /* body: TLS_TICKET_KEYS keys of 80 octets: name, aes, hmac */
+	/* front to dns and back */
+	IPC_NAME_ASK = 192, /* id: echoed; body: 16 octets of address (IPv4 mapped into IPv6) */
+	IPC_NAME,           /* id; body: the verified name (its own addresses lead back), or empty */
+	/* fetch to dns and back */
+	IPC_ADDR_ASK = 200, /* id: echoed; body: a host name */
+	IPC_ADDR,           /* id; body: its addresses, 16 octets each as above; empty: none */
+	/* auth to fetch and back */
+	IPC_FETCH = 208,    /* id: echoed; body: msg_fetch */
+	IPC_FETCHED,        /* id; body: msg_fetched */
 };
 
 struct msg_setup {
@@ -67,6 +100,72 @@ struct msg_setup {
 struct msg_peer {
 	uint8_t role;
 	uint16_t index;
+};
+
+enum secret_kind {
+	SECRET_CERT,     /* PEM: certificate and chain; the key follows */
+	SECRET_KEY,      /* PEM: the private key of the certificate before it */
+	SECRET_JWT,      /* keys that check tokens (oauth.keys) */
+	SECRET_KEYTAB,
+	SECRET_CLIENT,   /* fetch: the password of oauth.introspect_client */
+	SECRET_CA,       /* fetch: PEM: the authorities that its server's certificate must come from */
+	SECRET_END,      /* that was all: use what came, forget what was */
+	SECRET_KIND_COUNT
+};
+struct msg_secret {
+	uint8_t kind;
+	struct str name; /* the file's, for messages; <= 1024 */
+};
+
+struct msg_sign {
+	struct str key; /* 32 octets: which key (tls/tls.h) */
+	uint8_t alg;    /* enum tls_sign_alg */
+	struct str tbs; /* what is to be signed; <= 512 */
+};
+
+/* An exchange begins. */
+struct msg_sasl_start {
+	struct str service;   /* "smtp" "imap" "pop"; <= 8 */
+	struct str mech;      /* <= 32 */
+	bool has_initial;
+	struct str initial;   /* <= 12288 */
+	bool tls;
+	uint16_t listener;    /* index in the configuration */
+	struct str peer;      /* text of the address; <= 64 */
+	struct str prefix;    /* 16 octets that failures are counted by (tally_key); empty: local */
+	struct str external;  /* identity of a verified client certificate, or empty; <= 512 */
+	struct str exporter, endpoint, unique; /* channel bindings, each <= 64 */
+	struct str user_prompt, pass_prompt; /* of LOGIN, as the dialect has them; <= 256 */
+};
+
+enum sasl_verdict {
+	SASL_V_CHALLENGE,  /* text: what to send, base64 to be put on */
+	SASL_V_OK,         /* account: who it is now; text: a last message for the client or empty */
+	SASL_V_FAIL,       /* wrong name or password */
+	SASL_V_MALFORMED,  /* not a message of this mechanism (501) */
+	SASL_V_BADMECH,    /* not known or switched off (504) */
+	SASL_V_WEAK,       /* the account cannot use this mechanism (534) */
+	SASL_V_TEMPFAIL,   /* 454 */
+	SASL_V_COUNT
+};
+struct msg_sasl {
+	uint8_t verdict;
+	struct str text;    /* <= 12288 */
+	struct str account; /* with OK: the login address, folded; <= 512 */
+	struct str authzid; /* with OK: as asked for, or empty; <= 512 */
+	struct str why;     /* for history and log, no secret in it; <= 256 */
+};
+
+/* What the configuration names; fetch takes no URL from anybody else. */
+enum fetch_what { FETCH_INTROSPECT, FETCH_WHAT_COUNT };
+struct msg_fetch {
+	uint8_t what;
+	struct str form; /* application/x-www-form-urlencoded; <= 32 KiB */
+};
+struct msg_fetched {
+	uint16_t status;  /* of HTTP, or 0: it did not come to an answer */
+	struct str body;  /* <= 256 KiB */
+	struct str error; /* with status 0; <= 256 */
 };
 
 /* Layers that are active in a role, as `status` prints them. */
@@ -110,6 +209,10 @@ enum status_key {
 	STATUS_COMPACTIONS,      /* segments that were freed */
 	STATUS_CHECKPOINTS,
 	STATUS_RESERVE,          /* 1; 0: the index has used up its reserve, no mail is accepted */
+	STATUS_TLS,              /* TLS sessions that are open */
+	STATUS_TLS_HANDSHAKES,   /* that succeeded since the start */
+	STATUS_SIGNATURES,       /* made since the start */
+	STATUS_LOOKUPS,          /* names asked for since the start */
 	STATUS_KEY_COUNT
 };
 extern const char *const status_key_name[STATUS_KEY_COUNT];
@@ -144,6 +247,27 @@ struct msg_accept {
 	struct str history;     /* the conversation so far, for `trace`; <= 256 KiB */
 	uint32_t n_rcpt;        /* 1..RCPT_MAX */
 	struct str rcpts;       /* n_rcpt encoded msg_rcpt; walk with msg_rcpt_get */
+	uint32_t n_views;       /* mail merge: so many came before this, one for each recipient; then
+	                         * n_rcpt is 0, rcpts empty, header_len and insert_blank unused */
+};
+
+/* What one recipient of a mail merge gets: pieces of the one body that was sent, and words of its
+ * own between them. */
+#define VIEW_MAX (256u << 10)   /* octets of an encoded view */
+#define VIEW_PIECES_MAX 4096
+#define MERGE_RCPT_MAX 200000   /* recipients of one merge */
+struct msg_view {
+	struct msg_rcpt rcpt;
+	uint64_t size;          /* octets of the letter put together, trace not counted */
+	uint32_t header_len;    /* of it, as in msg_accept */
+	bool insert_blank;
+	uint16_t n_pieces;
+	struct str pieces;      /* encoded; walk with msg_piece_get */
+};
+struct msg_piece {
+	bool literal;
+	struct str text;        /* literal */
+	uint64_t off, len;      /* else: so much of the body from there */
 };
 
 enum accept_status {
@@ -168,7 +292,7 @@ struct msg_ask {
 	uint16_t n;
 	struct str arg[ASK_ARGS_MAX]; /* each <= 1 MiB */
 };
-#define ROW_FIELDS_MAX 32
+#define ROW_FIELDS_MAX 48
 struct msg_row {
 	uint16_t n;
 	struct str field[ROW_FIELDS_MAX];
@@ -195,6 +319,11 @@ void msg_rcpt_put(struct buf *b, const struct msg_rcpt *m);
 bool msg_rcpt_get(struct wire *w, struct msg_rcpt *ret); /* advances w */
 void msg_accept_put(struct buf *b, const struct msg_accept *m);
 bool msg_accept_get(struct str body, struct msg_accept *ret); /* checks every rcpt too */
+void msg_piece_put(struct buf *b, const struct msg_piece *m);
+bool msg_piece_get(struct wire *w, struct msg_piece *ret); /* advances w */
+void msg_view_put(struct buf *b, const struct msg_view *m);
+/* Advances w; checks the form of the pieces, and that their lengths add up to size. */
+bool msg_view_get(struct wire *w, struct msg_view *ret);
 void msg_store_state_put(struct buf *b, const struct msg_store_state *m);
 bool msg_store_state_get(struct str body, struct msg_store_state *ret);
 void msg_ask_put(struct buf *b, const struct msg_ask *m);
@@ -203,6 +332,18 @@ void msg_row_put(struct buf *b, const struct msg_row *m);
 bool msg_row_get(struct str body, struct msg_row *ret);
 void msg_done_put(struct buf *b, const struct msg_done *m);
 bool msg_done_get(struct str body, struct msg_done *ret);
+void msg_secret_put(struct buf *b, const struct msg_secret *m);
+bool msg_secret_get(struct str body, struct msg_secret *ret);
+void msg_sign_put(struct buf *b, const struct msg_sign *m);
+bool msg_sign_get(struct str body, struct msg_sign *ret);
+void msg_sasl_start_put(struct buf *b, const struct msg_sasl_start *m);
+bool msg_sasl_start_get(struct str body, struct msg_sasl_start *ret);
+void msg_sasl_put(struct buf *b, const struct msg_sasl *m);
+bool msg_sasl_get(struct str body, struct msg_sasl *ret);
+void msg_fetch_put(struct buf *b, const struct msg_fetch *m);
+bool msg_fetch_get(struct str body, struct msg_fetch *ret);
+void msg_fetched_put(struct buf *b, const struct msg_fetched *m);
+bool msg_fetched_get(struct str body, struct msg_fetched *ret);
 void msg_u8_put(struct buf *b, uint8_t v);
 bool msg_u8_get(struct str body, uint8_t limit, uint8_t *ret); /* v < limit */
 void msg_u16_put(struct buf *b, uint16_t v);

@@ -6,13 +6,16 @@
 	"connections connections_all letters refused directory groups group_letters "              \
 	"durable_lsn applied_lsn segments space_free accounts body_memory index_commits "          \
 	"logins logins_failed log_dropped connections_max "                                        \
-	"log_size log_live compactions checkpoints reserve"
+	"log_size log_live compactions checkpoints reserve "                                       \
+	"tls tls_handshakes signatures lookups"
 
 const struct ipc_op ipc_ops[] = {
 	{ "status", ROLE_PARENT, 0, 0, STATUS_FIELDS },
 	{ "listeners", ROLE_PARENT, 0, 0, "protocol address port" },
 	{ "reload", ROLE_PARENT, 0, 0, "" },
 	{ "stop", ROLE_PARENT, 0, 0, "" },
+	{ "fault", ROLE_PARENT, 1, 1, "" },
+	{ "tls.reload", ROLE_PARENT, 0, 0, "" },
 
 	{ "domain.add", ROLE_STORE, 1, 1, "" },
 	{ "domain.remove", ROLE_STORE, 1, 1, "" },
@@ -39,9 +42,9 @@ const struct ipc_op ipc_ops[] = {
 	{ "mailbox.export", ROLE_READER, 2, 2, "kind uid time_ms size return_path" },
 	{ "trace", ROLE_READER, 1, 1, "letter session time_ms qid from rcpts history" },
 
-	{ "auth.set", ROLE_AUTH, 2, 2, "" },
+	{ "auth.set", ROLE_AUTH, 2, 5, "" },
 	{ "auth.remove", ROLE_AUTH, 1, 1, "" },
-	{ "auth.list", ROLE_AUTH, 0, 0, "address" },
+	{ "auth.list", ROLE_AUTH, 0, 0, "address keeps" },
 	{ "auth.check", ROLE_AUTH, 2, 2, "" },
 	{ 0 },
 };

@@ -7,6 +7,8 @@
  *                                field per enum status_key ("" when the role has no such counter)
  *           listeners         -> protocol address port ("" for a unix socket)
  *           reload, stop
+ *           fault SITUATION           in a lab: the next time it fits, this is answered
+ *           tls.reload                auth gets the certificates, keys and tokens' keys anew
  *   store   domain.add D, domain.remove D, domain.list            -> domain source(store|config)
  *           user.add ADDR, user.remove ADDR, user.list            -> address account
  *           alias.add ADDR MEMBERS(one a line), alias.remove ADDR -
@@ -26,8 +28,12 @@
  *           mailbox.read ADDR NAME UID -> chunk (up to 64 KiB each)
  *           mailbox.export ADDR NAME  -> "L" uid time_ms size return_path, then "D" chunk ...
  *           trace ID                  -> letter session time_ms qid from rcpts history
- *   auth    auth.set ADDR PASSWORD, auth.check ADDR PASSWORD, auth.remove ADDR,
- *           auth.list                 -> address
+ *   auth    auth.set ADDR SECRET [WORD...]: SECRET is a password; "plain": the password itself is
+ *                                kept too, for the mechanisms that need it; "hash": SECRET is
+ *                                one of crypt(3); "scram": a verifier (RFC 5803); "octets": ADDR
+ *                                is a login name of any octets, without a mailbox
+ *           auth.check ADDR PASSWORD, auth.remove ADDR
+ *           auth.list                 -> address keeps ("hash scram password", or "locked")
  *
  * Header values (from, subject) come unfolded, as octets; the command line escapes them for a
  * terminal. The address of a mailbox is folded by the answering role.

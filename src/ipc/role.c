@@ -1,7 +1,10 @@
 #include "ipc/role.h"
 
+#include "base/check.h"
 #include "log/log.h"
 
+#include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 int
@@ -52,4 +55,97 @@ role_take_log(struct ipc_frame *m)
 	log_redirect(fd);
 	close(fd);
 	return true;
+}
+
+/* --- a whole life --- */
+
+static bool
+on_log(struct role *r, struct ipc_frame *m)
+{
+	return role_take_log(m);
+}
+
+static bool
+on_drain(struct role *r, struct ipc_frame *m)
+{
+	uint32_t ms;
+	if (!msg_u32_get(m->body, &ms))
+		return false;
+	r->draining = true;
+	loop_timer_set(r->drain, ms, 0);
+	return true;
+}
+
+static const struct {
+	enum ipc_type type;
+	bool (*handle)(struct role *r, struct ipc_frame *m);
+} common[] = {
+	{ IPC_LOG, on_log },
+	{ IPC_DRAIN, on_drain },
+};
+
+static void
+on_frame(void *arg, struct chan *c, const struct ipc_frame *frame)
+{
+	struct role *r = arg;
+	struct ipc_frame m = *frame;
+	bool ok = false;
+	for (size_t i = 0; i < ARRAY_LEN(common); i++)
+		if (common[i].type == m.type)
+			ok = common[i].handle(r, &m);
+	for (size_t i = 0; i < r->n; i++)
+		if (r->rows[i].type == m.type)
+			ok = r->rows[i].handle(r->arg, &m);
+	if (m.fd >= 0)
+		close(m.fd);
+	if (ok)
+		return;
+	LOG(LOG_ERROR, 0, "parent-breach", LOGN("type", m.type));
+	r->exit_status = 1;
+	loop_stop(r->loop);
+}
+
+static void
+on_gone(void *arg, struct chan *c, const char *why)
+{
+	struct role *r = arg;
+	if (why)
+		LOG(LOG_ERROR, 0, "parent-breach", LOGZ("why", why));
+	r->exit_status = why ? 1 : 0;
+	loop_stop(r->loop);
+}
+
+static const struct chan_handler handler = { on_frame, on_gone, NULL };
+
+static void
+on_late(void *arg)
+{
+	struct role *r = arg;
+	loop_stop(r->loop);
+}
+
+static void
+on_turn(void *arg)
+{
+	struct role *r = arg;
+	if (r->draining && r->idle(r->arg))
+		loop_stop(r->loop);
+}
+
+int
+role_run(struct role *r, int channel)
+{
+	r->drain = loop_timer_new(r->loop, on_late, r);
+	loop_on_turn(r->loop, on_turn, r);
+	r->parent = chan_new(r->loop, channel, &handler, r);
+	if (r->parent) {
+		role_say_ready(r->parent, r->layers);
+		loop_run(r->loop);
+	} else {
+		LOG(LOG_ERROR, 0, "no-channel", LOGZ("error", strerror(errno)));
+		r->exit_status = 1;
+	}
+	r->parent = chan_free(r->parent);
+	r->drain = loop_timer_free(r->drain);
+	return r->exit_status;
 }

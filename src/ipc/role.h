@@ -1,8 +1,14 @@
-/* role: what every role says to parent and takes from it, whatever else it does. */
+/*
+ * role: what every role says to parent and takes from it, whatever else it does.
+ *
+ * A small role leaves its whole life to role_run(): it opens what it needs, gives up its rights,
+ * and gives a table of what it takes from parent besides IPC_LOG and IPC_DRAIN.
+ */
 #pragma once
 
 #include "ipc/chan.h"
 #include "ipc/msg.h"
+#include "loop/loop.h"
 
 /* The frame's descriptor; from here on it is the caller's. */
 int role_take_fd(struct ipc_frame *m);
@@ -18,3 +24,24 @@ void role_say_status(struct chan *parent, uint64_t id, uint32_t layers,
     const struct role_count *counts, size_t n);
 /* IPC_LOG: log lines go to the descriptor that came. */
 bool role_take_log(struct ipc_frame *m);
+
+struct role_row {
+	enum ipc_type type;
+	bool (*handle)(void *arg, struct ipc_frame *m); /* false: a breach */
+};
+
+struct role {
+	struct loop *loop;
+	const struct role_row *rows;
+	size_t n;
+	void *arg;
+	bool (*idle)(void *arg); /* nothing is open: told to drain, the role may end */
+	uint32_t layers;
+	struct chan *parent; /* while it runs */
+	struct loop_timer *drain;
+	bool draining;
+	int exit_status;
+};
+/* Says ready, and returns the exit status when parent is gone, misbehaved, or said drain and the
+ * role is idle or the time for it is over. channel: to parent; taken over. */
+int role_run(struct role *r, int channel);

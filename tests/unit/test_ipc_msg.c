@@ -404,6 +404,22 @@ edit_qid(struct msg_accept *m)
 }
 
 static void
+edit_views(struct msg_accept *m)
+{
+	m->n_rcpt = 0;
+	m->rcpts = STR_NULL;
+	m->header_len = 1001;
+	m->n_views = MERGE_RCPT_MAX;
+}
+
+static void
+edit_views_and_rcpts(struct msg_accept *m)
+{
+	m->n_rcpt = 0;
+	m->n_views = 2;
+}
+
+static void
 edit_null_sender(struct msg_accept *m)
 {
 	m->from = m->ret = m->envid = m->trace = m->history = STR_NULL;
@@ -423,6 +439,8 @@ static const struct edit {
 	{ "unknown RET", edit_ret, false },
 	{ "line end in the sender", edit_from, false },
 	{ "NUL in the queue id", edit_qid, false },
+	{ "views", edit_views, true },
+	{ "views, and recipients behind them", edit_views_and_rcpts, false },
 };
 
 static void
@@ -481,6 +499,36 @@ test_accept_caps(void **state)
 	assert_false(msg_rcpt_get(&w, &r));
 	buf_done(&b);
 	free(big);
+}
+
+/* The writer aborts on these, so an accept's counts are changed behind it. */
+static void
+test_accept_counts(void **state)
+{
+	static const struct {
+		uint32_t rcpts, views;
+		bool good;
+	} rows[] = {
+		{ 2, 0, true },
+		{ 0, 0, false },
+		{ 2, 1, false },
+		{ RCPT_MAX + 1, 0, false },
+		{ 0, 1, false }, /* recipients stand there all the same */
+		{ 0, MERGE_RCPT_MAX + 1, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct buf b = BUF_INIT(1 << 16), rcpts = BUF_INIT(1 << 16);
+		put_rcpts(&rcpts, 2);
+		struct msg_accept got, m = an_accept(buf_str(&rcpts));
+		msg_accept_put(&b, &m);
+		unsigned char *at = (unsigned char *)b.p + b.len - rcpts.len - 8;
+		be32_put(at, rows[i].rcpts);
+		be32_put(at + 4, rows[i].views);
+		if (msg_accept_get(buf_str(&b), &got) != rows[i].good)
+			fail_msg("row %zu", i);
+		buf_done(&b);
+		buf_done(&rcpts);
+	}
 }
 
 static void
@@ -555,6 +603,7 @@ main(void)
 		cmocka_unit_test(test_ranges),
 		cmocka_unit_test(test_accept_rules),
 		cmocka_unit_test(test_accept_caps),
+		cmocka_unit_test(test_accept_counts),
 		cmocka_unit_test(test_accept_many),
 		cmocka_unit_test(test_long_text_is_cut),
 		cmocka_unit_test(test_names),
