@@ -240,3 +240,15 @@ scan_end(struct scan *s)
 	if (s->state != IN_BODY)
 		end_header(s, s->state == IN_DOUBT);
 }
+
+bool
+scan_in_body(const struct scan *s)
+{
+	return s->state == IN_BODY;
+}
+
+bool
+scan_undecided(const struct scan *s)
+{
+	return s->line == LINE_CR || s->line == LINE_NAME || s->line == LINE_GAP;
+}

@@ -57,3 +57,7 @@ struct scan {
 void scan_init(struct scan *s, const struct scan_limits *limits);
 void scan_feed(struct scan *s, struct str chunk);
 void scan_end(struct scan *s);
+/* The header is over: nothing that follows changes what is known of it. */
+bool scan_in_body(const struct scan *s);
+/* The line at hand is not done, and may be a field or none. */
+bool scan_undecided(const struct scan *s);
