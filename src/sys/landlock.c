@@ -36,6 +36,11 @@ struct ruleset {
 	uint64_t fs, net, scoped;
 };
 
+enum {
+	NET_BIND_TCP = 1u << 0,
+	NET_CONNECT_TCP = 1u << 1,
+};
+
 struct path_beneath {
 	uint64_t allowed;
 	int32_t fd;
@@ -65,6 +70,14 @@ rights_in_dir(unsigned sets)
 	return 0;
 }
 
+/* What is left free: a resolver binds its sockets before it connects. */
+static uint64_t
+net_rights(unsigned sets)
+{
+	return (sets & SANDBOX_UDP ? NET_BIND_TCP : 0u) |
+	       (sets & SANDBOX_TCP ? NET_CONNECT_TCP : 0u);
+}
+
 static bool
 absent(long r)
 {
@@ -80,12 +93,13 @@ sandbox_landlock(const struct sandbox *s, int dir_fd)
 	if (abi < 1)
 		sandbox_die(s, "landlock version", errno);
 	size_t row = MIN((size_t)abi, ARRAY_LEN(abis)) - 1;
-	const struct ruleset *all = &abis[row].all;
-	int rules = (int)syscall(SYS_landlock_create_ruleset, all, abis[row].size, 0u);
+	struct ruleset all = abis[row].all;
+	all.net &= ~net_rights(s->sets);
+	int rules = (int)syscall(SYS_landlock_create_ruleset, &all, abis[row].size, 0u);
 	if (rules < 0)
 		sandbox_die(s, "landlock ruleset", errno);
 
-	struct path_beneath beneath = { rights_in_dir(s->sets) & all->fs, dir_fd };
+	struct path_beneath beneath = { rights_in_dir(s->sets) & all.fs, dir_fd };
 	if (dir_fd >= 0 && beneath.allowed &&
 	    syscall(SYS_landlock_add_rule, rules, RULE_PATH_BENEATH, &beneath, 0u) < 0)
 		sandbox_die(s, "landlock rule", errno);

@@ -26,6 +26,8 @@ enum {
 	SANDBOX_FILES_RO = 1u << 3, /* openat read-only */
 	SANDBOX_THREADS = 1u << 4, /* create threads after the start */
 	SANDBOX_MEMFD = 1u << 5,   /* memfd_create and seals */
+	SANDBOX_TCP = 1u << 6,     /* connect by TCP, to anywhere; never together with ACCEPT */
+	SANDBOX_UDP = 1u << 7,     /* datagrams to anywhere, from any port; the same */
 };
 
 struct sandbox {

@@ -26,6 +26,8 @@
 
 #define BASE 0u
 #define FILES_ANY (SANDBOX_FILES | SANDBOX_FILES_RO)
+#define NET_ANY (SANDBOX_TCP | SANDBOX_UDP)
+#define TYPE_ARG 0xfu       /* of socket(), without its flags */
 #define INT_ARG 0xffffffffu /* the kernel looks at the low half only */
 #define ANY_ARG 0xffffffffffffffffu
 
@@ -52,6 +54,9 @@ static const struct plain plain_rules[] = {
 			 "mkdir mkdirat fchmod flock" },
 	{ SANDBOX_MEMFD, "memfd_create" },
 	{ SANDBOX_THREADS | SANDBOX_FILES_RO, "eventfd2" }, /* a store is opened with one */
+	{ NET_ANY, "connect bind recvfrom sendto sendmmsg getsockname getpeername getsockopt "
+		   "setsockopt shutdown select pselect6" },
+	{ SANDBOX_UDP, "epoll_create1 pipe2 uname" }, /* the resolver's thread has its own loop */
 };
 
 struct arg {
@@ -84,6 +89,17 @@ struct conditional {
 			{ 1, INT_ARG, level },                                                     \
 			{                                                                          \
 				2, INT_ARG, opt                                                    \
+			}                                                                          \
+		}                                                                                  \
+	}
+/* err 0: allowed */
+#define SOCKET(sets, unless, family, type, err)                                                    \
+	{                                                                                          \
+		sets, unless, "socket", err, 2,                                                    \
+		{                                                                                  \
+			{ 0, INT_ARG, family },                                                    \
+			{                                                                          \
+				1, TYPE_ARG, type                                                  \
 			}                                                                          \
 		}                                                                                  \
 	}
@@ -124,6 +140,10 @@ static const struct conditional conditional_rules[] = {
 	{ SANDBOX_ACCEPT, 0, "shutdown", 0, 1, { { 1, INT_ARG, SHUT_WR } } },
 	{ SANDBOX_ACCEPT, 0, "getsockopt", 0, 1, { { 1, INT_ARG, SOL_SOCKET } } },
 	{ SANDBOX_ACCEPT, 0, "getsockopt", 0, 1, { { 1, INT_ARG, IPPROTO_TCP } } },
+	SOCKET(SANDBOX_TCP, 0, AF_INET, SOCK_STREAM, 0),
+	SOCKET(SANDBOX_TCP, 0, AF_INET6, SOCK_STREAM, 0),
+	SOCKET(SANDBOX_UDP, 0, AF_INET, SOCK_DGRAM, 0),
+	SOCKET(SANDBOX_UDP, 0, AF_INET6, SOCK_DGRAM, 0),
 	/* Reading, and writing without truncation to what exists: LMDB's lock file. */
 	{ SANDBOX_FILES_RO, SANDBOX_FILES, "openat", 0, 1,
 	    { { 2, O_TRUNC | (O_TMPFILE & ~O_DIRECTORY), 0 } } },
@@ -139,7 +159,10 @@ static const struct conditional conditional_rules[] = {
 	{ SANDBOX_THREADS, 0, "prlimit64", 0, 2, { { 0, INT_ARG, 0 }, { 2, ANY_ARG, 0 } } },
 	/* Refused, but not worth dying for: probes of the C library that has a way without. */
 	/* malloc, shrinking an arena; stdio; later versions of libuv. */
-	{ SANDBOX_THREADS, FILES_ANY, "openat", EACCES, 0, { { 0 } } },
+	{ SANDBOX_THREADS | NET_ANY, FILES_ANY, "openat", EACCES, 0, { { 0 } } },
+	/* Whether there is IPv6, and which addresses of our own. */
+	SOCKET(SANDBOX_TCP, SANDBOX_UDP, AF_INET6, SOCK_DGRAM, EACCES),
+	SOCKET(NET_ANY, 0, AF_NETLINK, SOCK_RAW, EACCES),
 	{ BASE, FILES_ANY, "newfstatat", EACCES, 0, { { 0 } } },
 	{ BASE, 0, "io_uring_setup", ENOSYS, 0, { { 0 } } },
 };

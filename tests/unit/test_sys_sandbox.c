@@ -84,6 +84,21 @@ static const struct sandbox hasher = {
 	.gid = UNUSED_ID,
 };
 
+static const struct sandbox resolver = {
+	.role = "resolver",
+	.sets = SANDBOX_FDPASS | SANDBOX_THREADS | SANDBOX_TCP | SANDBOX_UDP,
+	.chroot_empty = true,
+	.uid = UNUSED_ID,
+	.gid = UNUSED_ID,
+};
+static const struct sandbox fetcher = {
+	.role = "fetcher",
+	.sets = SANDBOX_FDPASS | SANDBOX_TCP,
+	.chroot_empty = true,
+	.uid = UNUSED_ID,
+	.gid = UNUSED_ID,
+};
+
 static char inside[128]; /* the role's name for its directory */
 
 /* Wait status of a child that applied s and then ran fn. */
@@ -357,6 +372,44 @@ try_unlink(void)
 	return refused_if(unlink(path));
 }
 
+static int
+try_socket_of(int family, int type)
+{
+	return refused_if(socket(family, type, 0));
+}
+
+static int
+try_unix_socket(void)
+{
+	return try_socket_of(AF_UNIX, SOCK_STREAM);
+}
+
+static int
+try_raw_socket(void)
+{
+	return try_socket_of(AF_INET, SOCK_RAW);
+}
+
+static int
+try_datagram(void)
+{
+	return try_socket_of(AF_INET, SOCK_DGRAM);
+}
+
+static int
+try_listen(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	return fd < 0 ? WRONG : refused_if(listen(fd, 1));
+}
+
+static int
+try_accept(void)
+{
+	long r = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	return r < 0 && errno == EAGAIN ? DONE : refused_if(r);
+}
+
 struct attempt {
 	const char *name;
 	const struct sandbox *sandbox;
@@ -409,6 +462,19 @@ static const struct attempt attempts[] = {
 	{ "reader: memfd", &reader, try_memfd },
 	{ "hasher: fork", &hasher, try_fork },
 	{ "hasher: open", &hasher, try_openat, .soft = true },
+	{ "resolver: open", &resolver, try_openat, .soft = true },
+	{ "resolver: fork", &resolver, try_fork },
+	{ "resolver: execve", &resolver, try_execve },
+	{ "resolver: unix socket", &resolver, try_unix_socket },
+	{ "resolver: raw socket", &resolver, try_raw_socket },
+	{ "resolver: listen", &resolver, try_listen },
+	{ "resolver: accept", &resolver, try_accept },
+	{ "fetcher: open", &fetcher, try_openat, .soft = true },
+	{ "fetcher: fork", &fetcher, try_fork },
+	{ "fetcher: unix socket", &fetcher, try_unix_socket },
+	{ "fetcher: datagram", &fetcher, try_datagram },
+	{ "fetcher: listen", &fetcher, try_listen },
+	{ "fetcher: accept", &fetcher, try_accept },
 };
 
 static uint32_t layers_seen;
@@ -659,6 +725,34 @@ do_read_files(void)
 	return p != MAP_FAILED ? DONE : 3;
 }
 
+/* To the listener of this test. */
+static int
+do_connect(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t n = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || getsockname(target, (struct sockaddr *)&a, &n) < 0)
+		return 1;
+	return connect(fd, (struct sockaddr *)&a, n) == 0 && close(fd) == 0 ? DONE : 2;
+}
+
+static int
+do_datagram(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t n = sizeof(a);
+	char octet = 0;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, n) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+		return 1;
+	if (sendto(fd, "x", 1, 0, (struct sockaddr *)&a, n) != 1)
+		return 2;
+	return recvfrom(fd, &octet, 1, 0, NULL, NULL) == 1 && octet == 'x' ? DONE : 3;
+}
+
 struct allowed {
 	const char *name;
 	const struct sandbox *sandbox;
@@ -677,6 +771,10 @@ static const struct allowed alloweds[] = {
 	{ "store: text and time", &store, do_text },
 	{ "store: files", &store, do_files },
 	{ "reader: files", &reader, do_read_files },
+	{ "resolver: threads", &resolver, do_threads },
+	{ "resolver: datagrams", &resolver, do_datagram },
+	{ "resolver: connect", &resolver, do_connect },
+	{ "fetcher: connect", &fetcher, do_connect },
 };
 
 static void
