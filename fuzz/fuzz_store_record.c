@@ -102,6 +102,32 @@ fuzz_letter(struct str in)
 	buf_done(&b);
 }
 
+/* Views as they stand one behind the other; the first octet says how long their body is. */
+static void
+fuzz_views(struct str in)
+{
+	struct wire w = wire_of(str_skip(in, 1));
+	struct store_view v;
+	uint64_t body = in.len ? (uint64_t)(unsigned char)in.p[0] << 4 : 0;
+	while (w.left > 0) {
+		const unsigned char *at = w.p;
+		struct buf b = BUF_INIT(SIZE_MAX / 2);
+		if (!store_view_get(&w, body, &v))
+			return;
+		store_view_put(&b, &v);
+		same(&b, str_n(at, (size_t)(w.p - at)));
+		struct wire pieces = wire_of(v.pieces);
+		struct store_piece p;
+		uint64_t sum = 0;
+		for (uint16_t i = 0; i < v.n_pieces; i++) {
+			check(store_piece_get(&pieces, &p));
+			check(p.literal || (p.off <= body && p.len <= body - p.off));
+			sum += p.literal ? p.text.len : p.len;
+		}
+		check(wire_done(&pieces) && sum == v.size);
+	}
+}
+
 static void
 fuzz_segment(struct str in)
 {
@@ -153,6 +179,7 @@ static void (*const decoders[])(struct str in) = {
 	fuzz_segment,
 	fuzz_snap,
 	fuzz_checkpoint,
+	fuzz_views,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -60,9 +60,14 @@ take_open(void *arg, struct str key, struct str value)
 {
 	struct open_blobs *o = arg;
 	struct intent in;
-	if (intent_get(value, &in) && in.ref.blob) {
+	if (!intent_get(value, &in))
+		return true;
+	const uint64_t blobs[] = { in.ref.blob, in.views.blob };
+	for (size_t i = 0; i < ARRAY_LEN(blobs); i++) {
+		if (!blobs[i])
+			continue;
 		o->p = xrealloc(o->p, (o->n + 1) * sizeof(*o->p));
-		o->p[o->n++] = in.ref.blob;
+		o->p[o->n++] = blobs[i];
 	}
 	return true;
 }

@@ -117,12 +117,19 @@ letter_intent(const struct letter *l)
 	return str_n(l->buf.p + l->head_len + l->trace_len, l->intent_len);
 }
 
+struct str
+letter_views(const struct letter *l)
+{
+	return str_n(l->buf.p + l->head_len + l->trace_len + l->intent_len, l->views_len);
+}
+
 struct letter *
 letter_free(struct letter *l)
 {
 	if (!l)
 		return NULL;
 	store_body_free(l->body);
+	store_body_free(l->views);
 	buf_done(&l->buf);
 	if (l->append)
 		buf_done(&l->append->marks);
@@ -131,13 +138,18 @@ letter_free(struct letter *l)
 	return NULL;
 }
 
+bool
+letter_fits(const struct store_letter *l)
+{
+	return l->trace.len <= RECORD_TEXT_MAX && l->from.len <= RECORD_TEXT_MAX &&
+	       l->envid.len <= RECORD_TEXT_MAX && l->ret.len <= RECORD_TEXT_MAX &&
+	       l->qid.len <= RECORD_TEXT_MAX && l->history.len <= RECORD_HISTORY_MAX;
+}
+
 static bool
 fits(const struct store_letter *l, const struct store_body *body)
 {
-	if (l->n_rcpt > RECORD_RCPTS_MAX || l->trace.len > RECORD_TEXT_MAX ||
-	    l->from.len > RECORD_TEXT_MAX || l->envid.len > RECORD_TEXT_MAX ||
-	    l->ret.len > RECORD_TEXT_MAX || l->qid.len > RECORD_TEXT_MAX ||
-	    l->history.len > RECORD_HISTORY_MAX || l->header_len > UINT32_MAX ||
+	if (!letter_fits(l) || l->n_rcpt > RECORD_RCPTS_MAX || l->header_len > UINT32_MAX ||
 	    l->header_len > body->size)
 		return false;
 	for (size_t i = 0; i < l->n_rcpt; i++)

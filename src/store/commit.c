@@ -118,17 +118,27 @@ refresh(struct emb *e, uint64_t applied)
 /* --- the group into the log --- */
 
 static int
+sync_blob(const struct store_body *b, bool *any)
+{
+	if (!b || !b->blob)
+		return 0;
+	*any = true;
+	return fdatasync(b->fd) < 0 ? -errno : 0;
+}
+
+static int
 sync_blobs(struct emb *e, const struct group *g)
 {
 	bool any = false;
-	for (const struct request *r = g->all.head; r; r = r->next) {
-		if (!r->written || !r->letter || !r->letter->body || !r->letter->body->blob)
+	int rc = 0;
+	for (const struct request *r = g->all.head; r && rc == 0; r = r->next) {
+		if (!r->written || !r->letter)
 			continue;
-		if (fdatasync(r->letter->body->fd) < 0)
-			return -errno;
-		any = true;
+		rc = sync_blob(r->letter->body, &any);
+		if (rc == 0)
+			rc = sync_blob(r->letter->views, &any);
 	}
-	return any && fsync(e->blob) < 0 ? -errno : 0;
+	return rc < 0 ? rc : any && fsync(e->blob) < 0 ? -errno : 0;
 }
 
 static int
@@ -239,7 +249,8 @@ static uint64_t
 weight(const struct request *r)
 {
 	if (r->letter)
-		return r->letter->buf.len + (r->letter->body ? r->letter->body->mem.len : 0);
+		return r->letter->buf.len + (r->letter->body ? r->letter->body->mem.len : 0) +
+		       (r->letter->views ? r->letter->views->mem.len : 0);
 	if (r->task)
 		return TASK_WEIGHT;
 	return r->batch ? r->batch->octets.len : 0;

@@ -114,9 +114,14 @@ static bool
 take_intent(void *arg, struct str key, struct str value)
 {
 	struct intent in;
-	struct seg_state *seg = intent_get(value, &in) ? seg_of(arg, lsn_seq(in.ref.lsn)) : NULL;
-	if (seg)
-		seg->open = true;
+	if (!intent_get(value, &in))
+		return true;
+	const uint64_t seqs[] = { lsn_seq(in.ref.lsn), lsn_seq(in.views.lsn) };
+	for (size_t i = 0; i < ARRAY_LEN(seqs); i++) {
+		struct seg_state *seg = seg_of(arg, seqs[i]);
+		if (seg)
+			seg->open = true;
+	}
 	return true;
 }
 

@@ -15,7 +15,8 @@
 #define MOVE_REFS 256            /* records changed by one task */
 #define MOVE_OCTETS (256u << 10) /* of one task, but for a body that is longer */
 #define MOVE_PASSES 4
-#define REF_OCTETS 256 /* what the change of a record takes in the log, about */
+#define REF_OCTETS 256             /* what the change of a record takes in the log, about */
+#define RECORD_USUAL ((size_t)160) /* so long is such a record */
 
 struct mover {
 	struct emb *e;
@@ -255,8 +256,22 @@ compact_segment(struct emb *e, uint64_t seq)
 }
 
 struct costs {
+	struct emb *e;
+	MDB_txn *txn;
 	uint64_t octets, last, longest;
+	uint64_t each; /* of a record that refers to the body at last */
 };
+
+/* The records of a body are about as long as the first of them: those of a merge have pieces. */
+static uint64_t
+record_cost(const struct costs *c, const struct body_user *u)
+{
+	struct store_dom d = store_dom_mailbox(u->account, u->mailbox);
+	char name[6];
+	struct str v;
+	int r = index_get(&c->e->ix, c->txn, &d, str_n(name, letter_key(name, u->uid)), &v);
+	return REF_OCTETS + (r == 0 ? v.len - MIN(v.len, RECORD_USUAL) : 0);
+}
 
 static bool
 add_cost(void *arg, struct str key, struct str value)
@@ -265,7 +280,11 @@ add_cost(void *arg, struct str key, struct str value)
 	struct body_user u;
 	if (!ref_key_get(key, value, &u))
 		return false;
-	c->octets += REF_OCTETS + (u.lsn != c->last ? u.keep : 0);
+	if (u.lsn != c->last) {
+		c->octets += u.keep;
+		c->each = record_cost(c, &u);
+	}
+	c->octets += c->each;
 	c->last = u.lsn;
 	c->longest = MAX(c->longest, (uint64_t)u.keep);
 	return true;
@@ -276,13 +295,14 @@ compact_cost(struct emb *e, uint64_t seq, uint64_t *ret)
 {
 	struct store_dom d = index_dom_derived();
 	char from[REF_KEY_LEN], to[REF_KEY_LEN];
-	struct costs c = { 0 };
+	struct costs c = { .e = e };
 	MDB_txn *txn;
 	ref_key_put(from, &(struct body_user){ .lsn = lsn_of(seq, 0) });
 	ref_key_put(to, &(struct body_user){ .lsn = lsn_of(seq + 1, 0) });
 	int r = index_errno(mdb_txn_begin(e->ix.env, NULL, MDB_RDONLY, &txn));
 	if (r < 0)
 		return r;
+	c.txn = txn;
 	r = index_scan(&e->ix, txn, &d, str_n(from, sizeof(from)), str_n(to, sizeof(to)), 0, false,
 	    add_cost, &c);
 	mdb_txn_abort(txn);

@@ -16,7 +16,7 @@ letter_of(const struct view *v, const struct store_dom *d, struct str key,
 		return r;
 	if (!mailbox_letter_get(value, ret))
 		return -EBADMSG;
-	ret->prefix = STR_NULL; /* it may stand in the buffer that we write to */
+	ret->prefix = ret->pieces = STR_NULL; /* they may stand in the buffer that we write to */
 	return 1;
 }
 

@@ -38,7 +38,8 @@ is_intent(void *arg, struct str key, struct str value)
 {
 	struct use *u = arg;
 	struct intent in;
-	u->used = !intent_get(value, &in) || lsn_seq(in.ref.lsn) == u->seq;
+	u->used = !intent_get(value, &in) || lsn_seq(in.ref.lsn) == u->seq ||
+	          (in.n_views && lsn_seq(in.views.lsn) == u->seq);
 	return !u->used;
 }
 
@@ -223,7 +224,7 @@ spare_intent(void *arg, struct str key, struct str value)
 	struct blobs *b = arg;
 	struct intent in;
 	for (size_t i = 0; i < b->n && intent_get(value, &in); i++)
-		if (b->p[i] == in.ref.blob)
+		if (b->p[i] == in.ref.blob || b->p[i] == in.views.blob)
 			b->p[i] = 0;
 	return true;
 }

@@ -36,16 +36,36 @@ blob_crc(struct fsck *f, int fd, uint64_t len, uint32_t *ret)
 	return r;
 }
 
+struct wanted {
+	uint64_t number;
+	bool found;
+};
+
+/* By a merge that is not done. */
+static bool
+is_wanted(void *arg, struct str key, struct str value)
+{
+	struct wanted *x = arg;
+	struct intent in;
+	x->found = intent_get(value, &in) && in.n_views &&
+	           (in.views.blob == x->number || in.ref.blob == x->number);
+	return !x->found;
+}
+
 static bool
 blob_is_used(struct fsck *f, uint64_t number)
 {
+	struct store_dom q = store_dom_queue(0);
+	struct wanted x = { .number = number };
 	MDB_txn *txn;
 	if (!f->has_index || mdb_txn_begin(f->ix.env, NULL, MDB_RDONLY, &txn) != 0)
 		return false;
 	int used = index_blob_used(&f->ix, txn, number);
+	if (used == 0)
+		(void)index_scan(&f->ix, txn, &q, STR("q|"), STR("q}"), 0, false, is_wanted, &x);
 	mdb_txn_abort(txn);
 	errno = ENOENT;
-	return used == 1;
+	return used == 1 || x.found;
 }
 
 void

@@ -326,18 +326,38 @@ account_record(void *arg, struct str key, struct str value)
 	return true;
 }
 
+/* A merge that is under way, or was when the server stopped, needs its body and its views. */
+static void
+check_merge(struct fsck *f, const struct intent *in)
+{
+	const struct store_ref *refs[] = { &in->ref, &in->views };
+	char id[14];
+	id_format(id, in->letter);
+	for (size_t i = 0; in->n_views && i < ARRAY_LEN(refs); i++) {
+		const char *what = fsck_ref(f, refs[i], in->letter);
+		if (what)
+			fsck_problem(f,
+			    "queue: the %s of letter %s, for %u recipients, cannot be had (lsn "
+			    "%llu): %s; restore the store from a backup",
+			    i ? "views" : "body", id, in->n_views, (unsigned long long)refs[i]->lsn,
+			    what);
+	}
+}
+
 static bool
 queue_record(void *arg, struct str key, struct str value)
 {
 	struct fsck *f = arg;
-	struct intent in;
+	struct intent in = { 0 };
 	f->report->records++;
 	bool good = key.len == DONE_KEY_LEN;
 	if (good && key.p[0] == 'a')
 		good = value.len == DONE_VALUE_LEN;
 	else if (good && key.p[0] == 'q')
 		good = intent_get(value, &in);
-	if (!good)
+	if (good)
+		check_merge(f, &in);
+	else
 		fsck_problem(f, "queue: a record of kind %c does not decode", key.p[0]);
 	return true;
 }

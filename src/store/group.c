@@ -89,11 +89,10 @@ add_batch(struct emb *e, struct group *g, struct request *r)
 }
 
 static struct store_ref
-add_body(struct emb *e, struct group *g, const struct letter *l)
+add_body(struct emb *e, struct group *g, uint64_t letter, const struct store_body *body,
+    struct str head)
 {
 	struct buf *b = &g->part.buf;
-	const struct store_body *body = l->body;
-	struct str head = letter_head(l);
 	struct store_ref ref = {
 		.lsn = g->start + b->len, .blob = body->blob, .len = head.len + body->size
 	};
@@ -102,11 +101,11 @@ add_body(struct emb *e, struct group *g, const struct letter *l)
 		blob_record_put(b,
 		    &(struct blob_record){ body->blob, body->size, body->crc, head });
 		ref.crc = crc32c_join(crc32c(0, head.p, head.len), body->crc, body->size);
-		frame_end(b, at, FRAME_BLOB, l->letter, g->start, e->id);
+		frame_end(b, at, FRAME_BLOB, letter, g->start, e->id);
 	} else {
 		buf_puts(b, head);
 		buf_puts(b, buf_str(&body->mem));
-		frame_end(b, at, FRAME_BODY, l->letter, g->start, e->id);
+		frame_end(b, at, FRAME_BODY, letter, g->start, e->id);
 		if (!b->failed)
 			ref.crc = be32_get((unsigned char *)b->p + at + 12);
 	}
@@ -127,12 +126,26 @@ static struct store_ref
 add_octets(struct emb *e, struct group *g, struct letter *l)
 {
 	size_t at = g->part.buf.len;
-	struct store_ref ref = add_body(e, g, l);
+	struct store_ref ref = add_body(e, g, l->letter, l->body, letter_head(l));
 	l->trace_lsn = 0;
 	if (l->trace_len)
 		l->trace_lsn = group_add(e, g, FRAME_TRACE, l->letter, letter_trace(l));
 	l->keep = (uint32_t)(g->part.buf.len - at);
 	return ref;
+}
+
+static int
+add_done(struct emb *e, struct group *g, const struct intent *in)
+{
+	struct buf *b = &g->part.buf;
+	size_t at = frame_begin(b), dom = b->len;
+	done_put(b, in->letter, in->time_ms);
+	frame_end(b, at, FRAME_DONE, in->letter, g->start, e->id);
+	if (b->failed)
+		return -ENOMEM;
+	overlay_add(&e->overlay, &g->part, dom, dom + 16, DONE_KEY_LEN, false,
+	    dom + 16 + DONE_KEY_LEN, DONE_VALUE_LEN);
+	return 0;
 }
 
 static int
@@ -154,14 +167,7 @@ add_deliveries(struct emb *e, struct group *g, struct intent *in)
 			group_undo(e, g, m);
 		g->batches += written;
 	}
-	size_t at = frame_begin(b), dom = b->len;
-	done_put(b, in->letter, in->time_ms);
-	frame_end(b, at, FRAME_DONE, in->letter, g->start, e->id);
-	if (b->failed)
-		return -ENOMEM;
-	overlay_add(&e->overlay, &g->part, dom, dom + 16, DONE_KEY_LEN, false,
-	    dom + 16 + DONE_KEY_LEN, DONE_VALUE_LEN);
-	return 0;
+	return add_done(e, g, in);
 }
 
 static int
@@ -192,6 +198,104 @@ add_letter(struct emb *e, struct group *g, struct request *r)
 	return 0;
 }
 
+/* --- mail merge --- */
+
+/* Body, history, views and the intent, which is open from here on for many groups: others must
+ * see it before the index has it. */
+static void
+add_open_intent(struct emb *e, struct group *g, struct letter *l)
+{
+	struct buf *b = &g->part.buf;
+	struct store_ref ref = add_octets(e, g, l);
+	struct store_place place = { l->trace_lsn, l->keep };
+	struct store_ref views = add_body(e, g, l->letter, l->views, STR_NULL);
+	char *intent = l->buf.p + l->head_len + l->trace_len;
+	intent_set_ref(intent, &ref);
+	intent_set_place(intent, &place);
+	intent_set_views(intent, &views);
+	size_t at = frame_begin(b), payload = b->len;
+	buf_puts(b, letter_intent(l));
+	size_t dom = b->len - INTENT_KEY_LEN;
+	frame_end(b, at, FRAME_INTENT, l->letter, g->start, e->id);
+	if (!b->failed)
+		overlay_add(&e->overlay, &g->part, dom, dom + 16, DONE_KEY_LEN, false, payload,
+		    l->intent_len);
+}
+
+static int
+add_merge(struct emb *e, struct group *g, struct request *r)
+{
+	struct view v = { view_get, e };
+	struct letter *l = r->letter;
+	struct mark m = group_mark(g);
+	int rc = resolve_accepted(&v, l->letter);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	rc = resolve_open(&v, l->letter);
+	if (rc != 0)
+		return rc < 0 ? rc : -EAGAIN;
+	add_open_intent(e, g, l);
+	rc = group_check_room(e, g, m, g->part.buf.failed ? -ENOMEM : 0);
+	if (rc < 0) {
+		group_undo(e, g, m);
+		/* Who asks whether it was accepted before looks at the references. */
+		intent_set_views(l->buf.p + l->head_len + l->trace_len, &(struct store_ref){ 0 });
+		return rc;
+	}
+	g->letters++;
+	r->written = true;
+	return 0;
+}
+
+static int
+add_lot(struct emb *e, struct group *g, const struct letter *l, const struct intent *in)
+{
+	struct view v = { view_get, e };
+	struct buf *b = &g->part.buf;
+	struct wire w = wire_of(letter_views(l));
+	struct store_view one;
+	for (uint32_t n = l->first_view; w.left > 0; n++) {
+		bool written = false;
+		struct mark m = group_mark(g);
+		if (!store_view_get(&w, in->ref.len - in->trace_len, &one))
+			return -EBADMSG;
+		size_t at = frame_begin(b);
+		int rc = b->failed ? -ENOMEM : resolve_view(in, &one, n, &v, b, &written);
+		if (rc < 0)
+			return rc;
+		if (written)
+			group_end_batch(e, g, at, in->letter);
+		else
+			group_undo(e, g, m);
+		g->batches += written;
+	}
+	return 0;
+}
+
+/* Some mailboxes of a merge; or the end, when it is in all of them. */
+static int
+add_views(struct emb *e, struct group *g, struct request *r)
+{
+	struct view v = { view_get, e };
+	struct mark m = group_mark(g);
+	struct intent in;
+	int rc = resolve_accepted(&v, r->letter->letter);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	if (!intent_get(letter_intent(r->letter), &in))
+		return -EBADMSG;
+	rc = r->kind == REQ_MERGED ? add_done(e, g, &in) : add_lot(e, g, r->letter, &in);
+	rc = group_check_room(e, g, m, rc);
+	if (rc < 0) {
+		group_undo(e, g, m);
+		return rc;
+	}
+	r->written = g->part.buf.len > m.len;
+	return 0;
+}
+
+/* --- imports --- */
+
 static int
 add_append(struct emb *e, struct group *g, struct request *r)
 {
@@ -215,6 +319,8 @@ add_append(struct emb *e, struct group *g, struct request *r)
 	return 0;
 }
 
+/* --- all kinds --- */
+
 int
 group_take(struct emb *e, struct group *g, struct request *r, bool full)
 {
@@ -233,6 +339,11 @@ group_take(struct emb *e, struct group *g, struct request *r, bool full)
 		return full ? -ENOSPC : add_append(e, g, r);
 	case REQ_REDO:
 		return add_letter(e, g, r);
+	case REQ_MERGE:
+		return full ? -ENOSPC : add_merge(e, g, r);
+	case REQ_VIEWS:
+	case REQ_MERGED:
+		return add_views(e, g, r);
 	case REQ_LOOK:
 		return resolve_version(&v, &r->dom, &r->res.ver);
 	case REQ_MOVE:

@@ -108,6 +108,8 @@ void blob_key_put(char out[BLOB_KEY_LEN], uint64_t number, uint64_t lsn);
 /* A record of a letter changes from was to is; p NULL: there is none. */
 int index_letter_changes(struct index_write *w, const struct store_dom *d, struct str key,
     struct str was, struct str is);
+/* Perhaps nobody needs it any more; whether it is so is looked at before it is removed. */
+void index_blob_gone(struct index_write *w, uint64_t blob);
 int index_live_commit(struct index_write *w);
 /* Keeps what the write has found for when it is durable. */
 void index_gone_commit(struct index_write *w);

@@ -117,6 +117,16 @@ first_user(struct index_write *w, uint64_t lsn, uint32_t *ret_keep)
 	return found ? 0 : index_errno(MDB_NOTFOUND);
 }
 
+void
+index_blob_gone(struct index_write *w, uint64_t blob)
+{
+	if (w->n_gone == w->cap_gone) {
+		w->cap_gone = w->cap_gone ? w->cap_gone * 2 : 8;
+		w->gone = xrealloc(w->gone, w->cap_gone * sizeof(*w->gone));
+	}
+	w->gone[w->n_gone++] = blob;
+}
+
 static int
 blob_named(struct index_write *w, const struct store_ref *ref, bool named)
 {
@@ -125,11 +135,7 @@ blob_named(struct index_write *w, const struct store_ref *ref, bool named)
 	blob_key_put(key, ref->blob, ref->lsn);
 	if (named)
 		return index_put(w, d.b, str_n(key, sizeof(key)), STR(""));
-	if (w->n_gone == w->cap_gone) {
-		w->cap_gone = w->cap_gone ? w->cap_gone * 2 : 8;
-		w->gone = xrealloc(w->gone, w->cap_gone * sizeof(*w->gone));
-	}
-	w->gone[w->n_gone++] = ref->blob;
+	index_blob_gone(w, ref->blob);
 	return index_del(w, d.b, str_n(key, sizeof(key)));
 }
 

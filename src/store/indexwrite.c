@@ -319,6 +319,38 @@ apply_intent(struct index_write *w, struct str payload)
 	return 0;
 }
 
+/* Nobody needs the views of a merge any more, and if all its recipients are gone, the body. */
+static void
+views_over(struct index_write *w, struct str intent)
+{
+	struct intent in;
+	if (!intent_get(intent, &in) || in.n_views == 0)
+		return;
+	if (in.views.blob)
+		index_blob_gone(w, in.views.blob);
+	if (in.ref.blob)
+		index_blob_gone(w, in.ref.blob);
+}
+
+static int
+close_intent(struct index_write *w, uint64_t letter)
+{
+	struct store_dom d = store_dom_queue(0);
+	char key[DONE_KEY_LEN];
+	struct str k = str_n(key, sizeof(key)), intent;
+	if (w->intent_open && w->intent_letter == letter) {
+		w->intent_open = false;
+		views_over(w, buf_str(&w->intent));
+		return 0;
+	}
+	queue_key(key, 'q', letter);
+	int r = index_get(w->ix, w->txn, &d, k, &intent);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	views_over(w, intent);
+	return index_del(w, d.b, k);
+}
+
 static int
 apply_done(struct index_write *w, struct str payload)
 {
@@ -326,14 +358,7 @@ apply_done(struct index_write *w, struct str payload)
 	uint64_t letter, time_ms;
 	if (!done_get(payload, &letter, &time_ms))
 		return -EBADMSG;
-	int r = 0;
-	if (w->intent_open && w->intent_letter == letter) {
-		w->intent_open = false;
-	} else {
-		char key[DONE_KEY_LEN];
-		queue_key(key, 'q', letter);
-		r = index_del(w, d.b, str_n(key, sizeof(key)));
-	}
+	int r = close_intent(w, letter);
 	/* An id from a clock that runs ahead must not age the others. */
 	uint64_t now = (uint64_t)sys_wall_ms();
 	if (letter > w->ix->max_letter && LETTER_ID_MS(letter) <= now + STORE_MARKER_AGE_MS)
@@ -394,6 +419,19 @@ put_changes(struct index_write *w)
 	return 0;
 }
 
+/* The id is as old as the letter's first octet, which may have come long before the last; the time
+ * of acceptance tells, if it can be believed. */
+static bool
+is_old(const struct index_write *w, uint64_t letter, struct str value)
+{
+	uint64_t now = LETTER_ID_MS(w->ix->max_letter), accepted = 0;
+	if (value.len == DONE_VALUE_LEN)
+		accepted = be64_get((const unsigned char *)value.p + 1);
+	if (accepted > now + STORE_MARKER_AGE_MS)
+		accepted = 0;
+	return MAX(LETTER_ID_MS(letter), accepted) + STORE_MARKER_AGE_MS < now;
+}
+
 /* Ids are ordered by time, so the oldest markers stand first. */
 static int
 trim_markers(struct index_write *w)
@@ -412,7 +450,7 @@ trim_markers(struct index_write *w)
 		if (k.mv_size != 16 + DONE_KEY_LEN || memcmp(k.mv_data, from, sizeof(from)) != 0)
 			break;
 		uint64_t letter = be64_get((unsigned char *)k.mv_data + sizeof(from));
-		if (LETTER_ID_MS(letter) + STORE_MARKER_AGE_MS >= LETTER_ID_MS(w->ix->max_letter))
+		if (!is_old(w, letter, str_n(v.mv_data, v.mv_size)))
 			break;
 		rc = mdb_cursor_del(c, 0);
 		if (rc == 0)

@@ -38,6 +38,7 @@ mailbox_head_get(struct str v, struct mailbox_head *ret)
 }
 
 #define LETTER_VERSION 2 /* 1 had no place */
+#define LETTER_MERGED 3  /* has pieces */
 
 static uint32_t
 keep_of(const struct mailbox_letter *l)
@@ -50,7 +51,7 @@ void
 mailbox_letter_put(struct buf *b, const struct mailbox_letter *l)
 {
 	struct store_place place = { l->trace_lsn, keep_of(l) };
-	put_u8(b, LETTER_VERSION);
+	put_u8(b, l->merged ? LETTER_MERGED : LETTER_VERSION);
 	put_u32(b, l->uid);
 	put_u64(b, l->modseq);
 	put_u64(b, l->time_ms);
@@ -63,6 +64,34 @@ mailbox_letter_put(struct buf *b, const struct mailbox_letter *l)
 	put_u8(b, l->insert_blank);
 	place_put(b, &place);
 	put_str(b, l->prefix);
+	if (!l->merged)
+		return;
+	put_u16(b, l->n_pieces);
+	put_str(b, l->pieces);
+}
+
+/* Octets behind the trace header, without an inserted CRLF; false: it cannot be. */
+static bool
+text_size(const struct mailbox_letter *l, uint64_t *ret)
+{
+	uint64_t end;
+	if (l->trace_len > l->ref.len)
+		return false;
+	if (l->merged)
+		return pieces_measure(l->pieces, l->n_pieces, ret, &end) &&
+		       end <= l->ref.len - l->trace_len;
+	*ret = l->ref.len - l->trace_len;
+	return true;
+}
+
+static bool
+sizes_agree(const struct mailbox_letter *l)
+{
+	uint64_t text, size;
+	return text_size(l, &text) && l->header_len <= text &&
+	       !__builtin_add_overflow(text,
+		   (uint64_t)l->trace_len + l->prefix.len + (l->insert_blank ? 2 : 0), &size) &&
+	       size == l->size;
 }
 
 bool
@@ -82,17 +111,19 @@ mailbox_letter_get(struct str v, struct mailbox_letter *ret)
 	l.header_len = get_u32(&w);
 	l.insert_blank = get_bool(&w);
 	struct store_place place = { 0 };
-	if (version == LETTER_VERSION)
+	if (version != 1)
 		place = place_get(&w);
 	l.trace_lsn = place.trace;
 	l.keep = place.keep;
 	l.keep = keep_of(&l);
 	l.prefix = get_str(&w, RECORD_PREFIX_MAX);
-	uint64_t size;
-	if (!wire_done(&w) || (version != 1 && version != LETTER_VERSION) || l.uid == 0 ||
-	    (uint64_t)l.trace_len + l.header_len > l.ref.len ||
-	    __builtin_add_overflow(l.ref.len, l.prefix.len + (l.insert_blank ? 2 : 0), &size) ||
-	    size != l.size)
+	l.merged = version == LETTER_MERGED;
+	if (l.merged) {
+		l.n_pieces = get_u16(&w);
+		l.pieces = get_str(&w, STORE_VIEW_MAX);
+	}
+	if (!wire_done(&w) || version == 0 || version > LETTER_MERGED || l.uid == 0 ||
+	    !sizes_agree(&l))
 		return false;
 	*ret = l;
 	return true;
@@ -150,44 +181,118 @@ mailbox_find(struct store_snap *sn, uint32_t uid, struct mailbox_letter *ret)
 	return mailbox_letter_get(v, ret) ? 0 : -EBADMSG;
 }
 
-/* A letter as its readers see it: four pieces, the second and last from the body. */
-struct piece {
-	const char *p; /* NULL: from the body, at `at` */
-	uint64_t at, len;
+/* What is read of a letter: octets from off on, as what stands there is passed. */
+struct reading {
+	struct store *s;
+	const struct mailbox_letter *l;
+	uint64_t off;
+	char *dst;
+	size_t n, done;
 };
+
+/* len octets of the letter come next; *ret: so many are wanted, from r->off of them on. */
+static bool
+wanted(struct reading *r, uint64_t len, size_t *ret)
+{
+	if (r->done == r->n || r->off >= len) {
+		r->off -= MIN(r->off, len);
+		return false;
+	}
+	*ret = (size_t)MIN((uint64_t)(r->n - r->done), len - r->off);
+	return true;
+}
+
+static void
+pass_octets(struct reading *r, struct str octets)
+{
+	size_t part;
+	if (!wanted(r, octets.len, &part))
+		return;
+	memcpy(r->dst + r->done, octets.p + r->off, part);
+	r->done += part;
+	r->off = 0;
+}
+
+static int
+pass_body(struct reading *r, uint64_t at, uint64_t len)
+{
+	size_t part;
+	if (!wanted(r, len, &part))
+		return 0;
+	ssize_t got = store_read(r->s, &r->l->ref, at + r->off, r->dst + r->done, part);
+	if (got < 0)
+		return (int)got;
+	if ((size_t)got != part)
+		return -EBADMSG;
+	r->done += part;
+	r->off = 0;
+	return 0;
+}
+
+/* The octets from `from` to `to` of what the pieces come to. */
+static int
+pass_pieces(struct reading *r, uint64_t from, uint64_t to)
+{
+	const struct mailbox_letter *l = r->l;
+	struct wire w = wire_of(l->pieces);
+	struct store_piece p;
+	uint64_t at = 0;
+	int rc = 0;
+	for (uint16_t i = 0; rc == 0 && at < to && r->done < r->n && i < l->n_pieces; i++) {
+		if (!store_piece_get(&w, &p))
+			return -EBADMSG;
+		uint64_t len = p.literal ? p.text.len : p.len;
+		uint64_t skip = at < from ? MIN(from - at, len) : 0;
+		uint64_t take = MIN(len - skip, to - MIN(at + skip, to));
+		if (p.literal)
+			pass_octets(r, str_first(str_skip(p.text, skip), take));
+		else
+			rc = pass_body(r, l->trace_len + p.off + skip, take);
+		at += len;
+	}
+	return rc;
+}
+
+/* What stands in front of an inserted CRLF, and what behind it. */
+static int
+pass_head(struct reading *r)
+{
+	const struct mailbox_letter *l = r->l;
+	if (!l->merged)
+		return pass_body(r, 0, (uint64_t)l->trace_len + l->header_len);
+	int rc = pass_body(r, 0, l->trace_len);
+	return rc < 0 ? rc : pass_pieces(r, 0, l->header_len);
+}
+
+static int
+pass_rest(struct reading *r, uint64_t text)
+{
+	const struct mailbox_letter *l = r->l;
+	return l->merged
+	           ? pass_pieces(r, l->header_len, text)
+	           : pass_body(r, (uint64_t)l->trace_len + l->header_len, text - l->header_len);
+}
 
 ssize_t
 mailbox_letter_read(struct store *s, const struct mailbox_letter *l, uint64_t off, void *dst,
     size_t n)
 {
-	uint64_t head = (uint64_t)l->trace_len + l->header_len;
-	const struct piece pieces[] = {
-		{ l->prefix.p ? l->prefix.p : "", 0, l->prefix.len },
-		{ NULL, 0, l->insert_blank ? head : l->ref.len },
-		{ "\r\n", 0, l->insert_blank ? 2 : 0 },
-		{ NULL, head, l->insert_blank ? l->ref.len - head : 0 },
-	};
-	size_t done = 0;
-	for (size_t i = 0; i < ARRAY_LEN(pieces) && done < n; i++) {
-		const struct piece *p = &pieces[i];
-		if (off >= p->len) {
-			off -= p->len;
-			continue;
-		}
-		size_t part = MIN(n - done, p->len - off);
-		if (p->p) {
-			memcpy((char *)dst + done, p->p + off, part);
-		} else {
-			ssize_t got = store_read(s, &l->ref, p->at + off, (char *)dst + done, part);
-			if (got < 0)
-				return got;
-			if ((size_t)got != part)
-				return -EBADMSG;
-		}
-		done += part;
-		off = 0;
+	struct reading r = { .s = s, .l = l, .off = off, .dst = dst, .n = n };
+	uint64_t text;
+	int rc;
+	if (!text_size(l, &text) || l->header_len > text)
+		return -EBADMSG;
+	pass_octets(&r, l->prefix);
+	if (!l->merged && !l->insert_blank) {
+		rc = pass_body(&r, 0, l->ref.len);
+	} else {
+		rc = pass_head(&r);
+		if (rc == 0 && l->insert_blank)
+			pass_octets(&r, STR("\r\n"));
+		if (rc == 0)
+			rc = pass_rest(&r, text);
 	}
-	return (ssize_t)done;
+	return rc < 0 ? rc : (ssize_t)r.done;
 }
 
 /* --- lists --- */

@@ -3,8 +3,8 @@
  *
  * Layout (docs/format.md): G: "u|addr" -> account8, "d|domain", "a|addr" alias, "n|account" the
  * last account's number, "x|account8" removed accounts; A: "M|mbox4" -> name, "N|name" -> mbox4;
- * B: "H" header, "R|uid4" letter, "D|letter8|rcpt" dedup, "C|modseq8|uid4", "I|..." marks of
- * imports. A also: "n|mailbox", the last mailbox's number.
+ * B: "H" header, "R|uid4" letter, "D|letter8|rcpt" dedup (of a merge: "D|letter8|number4"),
+ * "C|modseq8|uid4", "I|..." marks of imports. A also: "n|mailbox", the last mailbox's number.
  * Numbers in keys are big-endian; the "|" is the octet 0x7c.
  */
 #pragma once
@@ -46,6 +46,11 @@ struct mailbox_letter {
 	uint64_t trace_lsn;   /* of its history's frame in the log, 0: unknown or none */
 	uint32_t keep;        /* octets that body and history take in the log */
 	struct str prefix;    /* view; Return-Path and Delivered-To */
+	/* Of a mail merge: what stands behind the trace header is not the body, but pieces of it
+	 * and octets of its own; header_len and insert_blank are of these. */
+	bool merged;
+	uint16_t n_pieces;
+	struct str pieces;    /* view */
 };
 void mailbox_head_put(struct buf *b, const struct mailbox_head *h);
 bool mailbox_head_get(struct str v, struct mailbox_head *ret);

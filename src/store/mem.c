@@ -155,16 +155,25 @@ apply(struct store *s, struct mem *m, size_t begin, struct queue *posts)
 }
 
 static struct store_ref
-body_keep(struct mem *m, const struct letter *l)
+body_keep(struct mem *m, const struct store_body *body, struct str head)
 {
-	struct str head = letter_head(l);
 	struct buf b = BUF_INIT(SIZE_MAX / 2);
 	buf_puts(&b, head);
-	buf_puts(&b, buf_str(&l->body->mem));
+	buf_puts(&b, buf_str(&body->mem));
 	check(!b.failed);
 	m->bodies = xrealloc(m->bodies, (m->n_bodies + 1) * sizeof(*m->bodies));
 	m->bodies[m->n_bodies++] = (struct body){ b.p, b.len };
 	return (struct store_ref){ .lsn = m->n_bodies, .len = b.len, .crc = crc32c(0, b.p, b.len) };
+}
+
+static void
+put_done(struct mem *m, const struct letter *l)
+{
+	buf_reset(&m->out);
+	done_put(&m->out, l->letter, l->time_ms);
+	table_put(&m->t, str_n(m->out.p, 16 + DONE_KEY_LEN),
+	    str_n(m->out.p + 16 + DONE_KEY_LEN, DONE_VALUE_LEN));
+	m->stats.group_letters++;
 }
 
 static int
@@ -176,7 +185,7 @@ accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *po
 	struct store_rcpt rcpt;
 	if (resolve_accepted(&v, l->letter) == 1)
 		return 0;
-	struct store_ref ref = body_keep(m, l);
+	struct store_ref ref = body_keep(m, l->body, letter_head(l));
 	intent_set_ref(l->buf.p + l->head_len + l->trace_len, &ref);
 	check(intent_get(payload, &in));
 	while (intent_next(&in, &rcpt)) {
@@ -188,11 +197,64 @@ accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *po
 		if (written)
 			apply(s, m, 0, posts);
 	}
-	buf_reset(&m->out);
-	done_put(&m->out, l->letter, l->time_ms);
-	table_put(&m->t, str_n(m->out.p, 16 + DONE_KEY_LEN),
-	    str_n(m->out.p + 16 + DONE_KEY_LEN, DONE_VALUE_LEN));
-	m->stats.group_letters++;
+	put_done(m, l);
+	return 0;
+}
+
+/* --- mail merge --- */
+
+static struct str
+open_key(const struct letter *l)
+{
+	struct str intent = letter_intent(l);
+	return str_skip(intent, intent.len - INTENT_KEY_LEN);
+}
+
+static int
+begin_merge(struct mem *m, struct letter *l)
+{
+	struct view v = { mem_view_get, m };
+	char *intent = l->buf.p + l->head_len + l->trace_len;
+	if (resolve_accepted(&v, l->letter) == 1)
+		return 0;
+	if (resolve_open(&v, l->letter) == 1)
+		return -EAGAIN;
+	struct store_ref ref = body_keep(m, l->body, letter_head(l));
+	struct store_ref views = body_keep(m, l->views, STR_NULL);
+	intent_set_ref(intent, &ref);
+	intent_set_views(intent, &views);
+	table_put(&m->t, open_key(l), letter_intent(l));
+	return 0;
+}
+
+static int
+put_views(struct store *s, struct mem *m, const struct letter *l, struct queue *posts)
+{
+	struct view v = { mem_view_get, m };
+	struct wire w = wire_of(letter_views(l));
+	struct store_view one;
+	struct intent in;
+	if (resolve_accepted(&v, l->letter) == 1)
+		return 0;
+	check(intent_get(letter_intent(l), &in));
+	for (uint32_t n = l->first_view; w.left > 0; n++) {
+		bool written;
+		check(store_view_get(&w, in.ref.len - in.trace_len, &one));
+		buf_reset(&m->out);
+		int r = resolve_view(&in, &one, n, &v, &m->out, &written);
+		if (r < 0)
+			return r;
+		if (written)
+			apply(s, m, 0, posts);
+	}
+	return 0;
+}
+
+static int
+end_merge(struct mem *m, const struct letter *l)
+{
+	put_done(m, l);
+	table_del(&m->t, open_key(l));
 	return 0;
 }
 
@@ -200,7 +262,7 @@ static int
 append_letter(struct store *s, struct mem *m, struct request *r, struct queue *posts)
 {
 	struct view v = { mem_view_get, m };
-	struct store_ref ref = body_keep(m, r->letter);
+	struct store_ref ref = body_keep(m, r->letter->body, letter_head(r->letter));
 	int rc = resolve_append(r->letter, &ref, &v, &m->out, &r->res);
 	if (rc < 0)
 		return rc;
@@ -225,6 +287,12 @@ mem_submit(struct store *s, struct request *r)
 		r->res.rc = accept_letter(s, m, r->letter, &posts);
 	} else if (r->kind == REQ_APPEND && r->res.rc == 0) {
 		r->res.rc = append_letter(s, m, r, &posts);
+	} else if (r->kind == REQ_MERGE && r->res.rc == 0) {
+		r->res.rc = begin_merge(m, r->letter);
+	} else if (r->kind == REQ_VIEWS && r->res.rc == 0) {
+		r->res.rc = put_views(s, m, r->letter, &posts);
+	} else if (r->kind == REQ_MERGED && r->res.rc == 0) {
+		r->res.rc = end_merge(m, r->letter);
 	} else if (r->kind == REQ_LOOK) {
 		resolve_version(&v, &r->dom, &r->res.ver);
 	}

@@ -107,7 +107,7 @@ op_get(struct wire *w, struct batch_op *ret)
 	struct batch_op op = { .del = kind == OP_DEL };
 	op.key = get_bytes(w, klen);
 	if (kind == OP_PUT)
-		op.value = get_str(w, STORE_VALUE_MAX);
+		op.value = get_str(w, RECORD_VALUE_MAX);
 	if (w->bad || (kind != OP_PUT && kind != OP_DEL) || klen == 0 || klen > STORE_KEY_MAX)
 		return false;
 	*ret = op;
@@ -144,6 +144,18 @@ batch_record_next(struct batch_record *r, struct batch_op *ret)
 
 /* --- intents --- */
 
+static void
+intent_head_put(struct buf *b, const struct store_letter *l)
+{
+	put_u32(b, (uint32_t)l->trace.len);
+	put_u32(b, (uint32_t)l->header_len);
+	put_u8(b, l->insert_blank);
+	put_str(b, l->from);
+	put_str(b, l->envid);
+	put_str(b, l->ret);
+	put_u32(b, (uint32_t)l->n_rcpt);
+}
+
 void
 intent_put(struct buf *b, const struct store_letter *l)
 {
@@ -152,13 +164,7 @@ intent_put(struct buf *b, const struct store_letter *l)
 	put_u64(b, l->time_ms);
 	ref_put(b, &(struct store_ref){ 0 });
 	place_put(b, &(struct store_place){ 0 });
-	put_u32(b, (uint32_t)l->trace.len);
-	put_u32(b, (uint32_t)l->header_len);
-	put_u8(b, l->insert_blank);
-	put_str(b, l->from);
-	put_str(b, l->envid);
-	put_str(b, l->ret);
-	put_u32(b, (uint32_t)l->n_rcpt);
+	intent_head_put(b, l);
 	for (size_t i = 0; i < l->n_rcpt; i++) {
 		put_u64(b, l->rcpt[i].account);
 		put_u32(b, l->rcpt[i].mailbox);
@@ -168,13 +174,46 @@ intent_put(struct buf *b, const struct store_letter *l)
 }
 
 void
-intent_set_ref(char *payload, const struct store_ref *r)
+intent_put_merge(struct buf *b, const struct store_letter *l, uint32_t n_views)
 {
-	unsigned char *p = (unsigned char *)payload + INTENT_REF_AT;
+	struct store_letter head = *l;
+	struct store_dom d = store_dom_queue(0);
+	char key[DONE_KEY_LEN];
+	head.n_rcpt = head.header_len = 0;
+	head.insert_blank = false;
+	queue_key(key, 'q', l->letter);
+	put_u8(b, INTENT_MERGE);
+	put_u64(b, l->letter);
+	put_u64(b, l->time_ms);
+	ref_put(b, &(struct store_ref){ 0 });
+	place_put(b, &(struct store_place){ 0 });
+	ref_put(b, &(struct store_ref){ 0 });
+	put_u32(b, n_views);
+	intent_head_put(b, &head);
+	put_str(b, l->prefix);
+	buf_put(b, d.b, sizeof(d.b));
+	buf_put(b, key, sizeof(key));
+}
+
+static void
+ref_set(unsigned char *p, const struct store_ref *r)
+{
 	be64_put(p, r->lsn);
 	be64_put(p + 8, r->blob);
 	be64_put(p + 16, r->len);
 	be32_put(p + 24, r->crc);
+}
+
+void
+intent_set_ref(char *payload, const struct store_ref *r)
+{
+	ref_set((unsigned char *)payload + INTENT_REF_AT, r);
+}
+
+void
+intent_set_views(char *payload, const struct store_ref *r)
+{
+	ref_set((unsigned char *)payload + INTENT_VIEWS_AT, r);
 }
 
 void
@@ -199,6 +238,20 @@ rcpt_get(struct wire *w, struct store_rcpt *ret)
 	return true;
 }
 
+/* What a merge has instead of recipients. */
+static bool
+merge_get(struct wire *w, struct intent *in)
+{
+	struct store_dom d = store_dom_queue(0);
+	char key[DONE_KEY_LEN];
+	queue_key(key, 'q', in->letter);
+	in->prefix = get_str(w, RECORD_PREFIX_MAX);
+	struct str dom = get_bytes(w, sizeof(d.b)), name = get_bytes(w, sizeof(key));
+	return !w->bad && in->n_rcpt == 0 && in->n_views > 0 && in->n_views <= STORE_VIEWS_MAX &&
+	       in->trace_len <= in->ref.len && str_eq(dom, str_n(d.b, sizeof(d.b))) &&
+	       str_eq(name, str_n(key, sizeof(key)));
+}
+
 bool
 intent_get(struct str payload, struct intent *ret)
 {
@@ -208,8 +261,12 @@ intent_get(struct str payload, struct intent *ret)
 	in.letter = get_u64(&w);
 	in.time_ms = get_u64(&w);
 	in.ref = ref_get(&w);
-	if (version == INTENT_VERSION)
+	if (version != 1)
 		in.place = place_get(&w);
+	if (version == INTENT_MERGE) {
+		in.views = ref_get(&w);
+		in.n_views = get_u32(&w);
+	}
 	in.trace_len = get_u32(&w);
 	in.header_len = get_u32(&w);
 	in.insert_blank = get_bool(&w);
@@ -218,7 +275,7 @@ intent_get(struct str payload, struct intent *ret)
 	in.ret = get_str(&w, RECORD_TEXT_MAX);
 	in.n_rcpt = get_u32(&w);
 	in.rcpts = w;
-	if ((version != 1 && version != INTENT_VERSION) || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
+	if (version == 0 || version > INTENT_MERGE || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
 		return false;
 	if (in.place.keep == 0)
 		in.place.keep = (uint32_t)MIN(body_frame_size(&in.ref, in.trace_len), UINT32_MAX);
@@ -226,7 +283,7 @@ intent_get(struct str payload, struct intent *ret)
 	for (uint32_t i = 0; i < in.n_rcpt; i++)
 		if (!rcpt_get(&w, &r))
 			return false;
-	if (!wire_done(&w))
+	if ((version == INTENT_MERGE && !merge_get(&w, &in)) || !wire_done(&w))
 		return false;
 	*ret = in;
 	return true;

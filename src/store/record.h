@@ -22,6 +22,9 @@
 #define RECORD_TEXT_MAX (64u << 10)     /* reverse-path, envelope id, queue id, trace header */
 #define RECORD_HISTORY_MAX (1u << 20)
 #define RECORD_RCPTS_MAX 20000
+/* A letter's record may have pieces and a prefix; other values come from store_put(). */
+#define RECORD_VALUE_MAX (STORE_VALUE_MAX + RECORD_PREFIX_MAX + 1024u)
+_Static_assert(STORE_VIEW_MAX <= STORE_VALUE_MAX, "a view fits into its record");
 
 /* --- a reference to a body: lsn, blob, len, crc; 28 octets --- */
 #define RECORD_REF_LEN 28
@@ -59,7 +62,10 @@ bool batch_record_next(struct batch_record *r, struct batch_op *ret);
 
 /* --- INTENT: a letter and every mailbox it goes to --- */
 #define INTENT_VERSION 2 /* 1 had no place */
+#define INTENT_MERGE 3   /* has views instead of recipients */
 #define INTENT_REF_AT 17 /* where reference and place stand: filled in when the body has them */
+#define INTENT_VIEWS_AT (INTENT_REF_AT + RECORD_REF_LEN + 12) /* of a merge: the views' reference */
+#define INTENT_KEY_LEN (16 + DONE_KEY_LEN) /* of a merge, at the end: domain and key in the index */
 struct intent {
 	uint64_t letter, time_ms;
 	struct store_ref ref;
@@ -69,13 +75,27 @@ struct intent {
 	struct str from, envid, ret;
 	uint32_t n_rcpt;
 	struct wire rcpts; /* walk with intent_next */
+	/* of a merge */
+	uint32_t n_views; /* 0: it is none */
+	struct store_ref views;
+	struct str prefix;
 };
 /* Appends; the reference is zero until intent_set_ref(). */
 void intent_put(struct buf *b, const struct store_letter *l);
 void intent_set_ref(char *payload, const struct store_ref *r);
 void intent_set_place(char *payload, const struct store_place *p);
+void intent_put_merge(struct buf *b, const struct store_letter *l, uint32_t n_views);
+void intent_set_views(char *payload, const struct store_ref *r);
 bool intent_get(struct str payload, struct intent *ret);
 bool intent_next(struct intent *in, struct store_rcpt *ret);
+
+/* --- views: the octets that the reference of a merge's views leads to are so many of them --- */
+#define VIEW_LEAST 32 /* octets of the shortest */
+void store_view_put(struct buf *b, const struct store_view *v);
+/* Advances w. body: octets that pieces may be of. */
+bool store_view_get(struct wire *w, uint64_t body, struct store_view *ret);
+/* What encoded pieces come to; *ret_end: the octets that the body must have for them. */
+bool pieces_measure(struct str pieces, uint16_t n, uint64_t *ret_size, uint64_t *ret_end);
 
 /* --- DONE: the letter is in every mailbox. The record is the marker itself: domain, key, value ---
  */

@@ -331,6 +331,15 @@ redone(void *arg, const struct store_res *res)
 		*rc = res->rc;
 }
 
+/* One that is damaged has been told of; it keeps nobody else from their mail. */
+static void
+merge_redone(void *arg, const struct store_res *res)
+{
+	int *rc = arg;
+	if (res->rc == -EIO && *rc == 0)
+		*rc = res->rc;
+}
+
 static bool
 redo_one(void *arg, struct str key, struct str payload)
 {
@@ -339,6 +348,10 @@ redo_one(void *arg, struct str key, struct str payload)
 	if (!intent_get(payload, &in)) {
 		d->rc = -EBADMSG;
 		return false;
+	}
+	if (in.n_views) {
+		merge_redo(d->e->store, payload, merge_redone, &d->rc);
+		return true;
 	}
 	struct request *r = request_new(REQ_REDO, redone, &d->rc);
 	r->letter = xalloc(sizeof(*r->letter));

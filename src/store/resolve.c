@@ -108,6 +108,46 @@ put_with_slots(struct buf *out, struct str key, struct str value, uint32_t slots
 	}
 }
 
+static bool
+has_expunge(const struct store_batch *b)
+{
+	for (size_t i = 0; i < b->n; i++)
+		if (b->ops[i].kind == OP_EXPUNGE)
+			return true;
+	return false;
+}
+
+/* 1: key says that a merge has come here that is still under way. Its mark stays when the letter
+ * is expunged, or it would come once more after a crash. */
+static int
+is_needed(const struct store_batch *b, const struct view *v, struct str key)
+{
+	if (b->dom.b[0] != 'B' || key.len < 11 || !str_starts(key, STR("D|")) || !has_expunge(b))
+		return 0;
+	return resolve_open(v, be64_get((const unsigned char *)key.p + 2));
+}
+
+/* Puts and deletes. */
+static int
+put_changes(const struct store_batch *b, const struct view *v, struct buf *out, uint32_t *n,
+    const struct store_res *res)
+{
+	for (size_t i = 0; i < b->n; i++) {
+		const struct op *o = &b->ops[i];
+		int needed = o->kind == OP_DEL ? is_needed(b, v, batch_key(b, o)) : 0;
+		if (needed < 0)
+			return needed;
+		if (o->kind == OP_PUT)
+			put_with_slots(out, batch_key(b, o), batch_value(b, o), o->slots, res);
+		else if (o->kind == OP_DEL && !needed)
+			batch_record_del(out, batch_key(b, o));
+		else
+			continue;
+		*n += 1;
+	}
+	return 0;
+}
+
 int
 resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out,
     struct store_res *res)
@@ -131,16 +171,8 @@ resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out
 			r = add_up(b, v, out, sums, &n_sums, &b->ops[i], &done);
 			n++;
 		}
-	for (size_t i = 0; i < b->n && r == 0; i++) {
-		const struct op *o = &b->ops[i];
-		if (o->kind == OP_PUT)
-			put_with_slots(out, batch_key(b, o), batch_value(b, o), o->slots, &done);
-		else if (o->kind == OP_DEL)
-			batch_record_del(out, batch_key(b, o));
-		else
-			continue;
-		n++;
-	}
+	if (r == 0)
+		r = put_changes(b, v, out, &n, &done);
 	if (r == 0)
 		r = resolve_expunges(b, v, out, &n, &done);
 	batch_record_end(out, begin, n);
@@ -209,21 +241,65 @@ head_of(const struct view *v, const struct store_dom *d, uint64_t time_ms, struc
 	return 0;
 }
 
-static uint64_t
-letter_size(const struct intent *in, const struct store_rcpt *r)
-{
-	return r->prefix.len + in->ref.len + (in->insert_blank ? 2 : 0);
-}
-
+/* The letter's record and what goes with it; l: all but uid and modseq. */
 static void
-delivery_put(struct buf *out, const struct intent *in, const struct store_rcpt *r, struct str dedup,
-    struct mailbox_head *h)
+delivery_put(struct buf *out, struct mailbox_letter *l, struct str dedup, struct mailbox_head *h)
 {
 	char key[15], value[4];
-	struct mailbox_letter l = { .uid = h->uidnext++,
-		.modseq = ++h->modseq,
-		.time_ms = in->time_ms,
-		.size = letter_size(in, r),
+	l->uid = h->uidnext++;
+	l->modseq = ++h->modseq;
+	h->messages++;
+	h->bytes += l->size;
+
+	size_t at = batch_record_put_begin(out, str_n(key, letter_key(key, l->uid)));
+	mailbox_letter_put(out, l);
+	batch_record_put_end(out, at);
+	batch_record_put(out, str_n(key, change_key(key, l->modseq, l->uid)), STR(""));
+	be32_put((unsigned char *)value, l->uid);
+	batch_record_put(out, dedup, str_n(value, sizeof(value)));
+	at = batch_record_put_begin(out, HEAD_KEY);
+	mailbox_head_put(out, h);
+	batch_record_put_end(out, at);
+}
+
+/* Unless the mailbox has the mark: then *ret_written is false. */
+static int
+deliver(const struct store_dom *d, struct mailbox_letter *l, struct str mark, const struct view *v,
+    struct buf *out, bool *ret_written)
+{
+	struct mailbox_head h = { 0 };
+	struct str value;
+	uint64_t ver = 0;
+	int r = v->get(v->arg, d, mark, &value);
+	if (r != 0) {
+		*ret_written = false;
+		return r < 0 ? r : 0;
+	}
+	r = resolve_version(v, d, &ver);
+	if (r == 0)
+		r = head_of(v, d, l->time_ms, &h);
+	if (r == 0 && h.uidnext == UINT32_MAX)
+		r = -EOVERFLOW;
+	if (r < 0)
+		return r;
+	size_t begin = batch_record_begin(out, d, ver + 1);
+	delivery_put(out, l, mark, &h);
+	batch_record_end(out, begin, 4);
+	if (out->failed)
+		return -ENOMEM;
+	*ret_written = true;
+	return 0;
+}
+
+int
+resolve_delivery(const struct intent *in, const struct store_rcpt *r, const struct view *v,
+    struct buf *out, bool *ret_written)
+{
+	struct store_dom d = store_dom_mailbox(r->account, r->mailbox);
+	char mark[DEDUP_KEY_MAX];
+	size_t n = dedup_key(mark, in->letter, r->rcpt);
+	struct mailbox_letter l = { .time_ms = in->time_ms,
+		.size = r->prefix.len + in->ref.len + (in->insert_blank ? 2 : 0),
 		.letter = in->letter,
 		.ref = in->ref,
 		.trace_len = in->trace_len,
@@ -232,48 +308,52 @@ delivery_put(struct buf *out, const struct intent *in, const struct store_rcpt *
 		.trace_lsn = in->place.trace,
 		.keep = in->place.keep,
 		.prefix = r->prefix };
-	h->messages++;
-	h->bytes += l.size;
+	return deliver(&d, &l, str_n(mark, n), v, out, ret_written);
+}
 
-	size_t at = batch_record_put_begin(out, str_n(key, letter_key(key, l.uid)));
-	mailbox_letter_put(out, &l);
-	batch_record_put_end(out, at);
-	batch_record_put(out, str_n(key, change_key(key, l.modseq, l.uid)), STR(""));
-	be32_put((unsigned char *)value, l.uid);
-	batch_record_put(out, dedup, str_n(value, sizeof(value)));
-	at = batch_record_put_begin(out, HEAD_KEY);
-	mailbox_head_put(out, h);
-	batch_record_put_end(out, at);
+/* 1: the account was removed, and what comes now would stay for ever. */
+static int
+account_gone(const struct view *v, uint64_t account)
+{
+	struct store_dom d = store_dom_directory();
+	char key[10] = "x|";
+	struct str value;
+	be64_put((unsigned char *)key + 2, account);
+	return v->get(v->arg, &d, str_n(key, sizeof(key)), &value);
 }
 
 int
-resolve_delivery(const struct intent *in, const struct store_rcpt *rcpt, const struct view *v,
-    struct buf *out, bool *ret_written)
+resolve_view(const struct intent *in, const struct store_view *w, uint32_t number,
+    const struct view *v, struct buf *out, bool *ret_written)
 {
-	struct store_dom d = store_dom_mailbox(rcpt->account, rcpt->mailbox);
-	char dedup[DEDUP_KEY_MAX];
-	struct str key = str_n(dedup, dedup_key(dedup, in->letter, rcpt->rcpt)), value;
-	struct mailbox_head h = { 0 };
-	uint64_t ver = 0;
-	int r = v->get(v->arg, &d, key, &value);
-	if (r != 0) {
-		*ret_written = false;
+	struct store_dom d = store_dom_mailbox(w->account, w->mailbox);
+	char mark[DEDUP_KEY_MAX];
+	unsigned char digits[4];
+	struct buf prefix = BUF_INIT(RECORD_PREFIX_MAX);
+	*ret_written = false;
+	int r = account_gone(v, w->account);
+	if (r != 0)
 		return r < 0 ? r : 0;
-	}
-	r = resolve_version(v, &d, &ver);
-	if (r == 0)
-		r = head_of(v, &d, in->time_ms, &h);
-	if (r == 0 && h.uidnext == UINT32_MAX)
-		r = -EOVERFLOW;
-	if (r < 0)
-		return r;
-	size_t begin = batch_record_begin(out, &d, ver + 1);
-	delivery_put(out, in, rcpt, key, &h);
-	batch_record_end(out, begin, 4);
-	if (out->failed)
-		return -ENOMEM;
-	*ret_written = true;
-	return 0;
+	be32_put(digits, number);
+	size_t n = dedup_key(mark, in->letter, str_n(digits, sizeof(digits)));
+	buf_puts(&prefix, in->prefix);
+	buf_puts(&prefix, w->prefix);
+	struct mailbox_letter l = { .time_ms = in->time_ms,
+		.size = prefix.len + in->trace_len + w->size + (w->insert_blank ? 2 : 0),
+		.letter = in->letter,
+		.ref = in->ref,
+		.trace_len = in->trace_len,
+		.header_len = w->header_len,
+		.insert_blank = w->insert_blank,
+		.trace_lsn = in->place.trace,
+		.keep = in->place.keep,
+		.prefix = buf_str(&prefix),
+		.merged = true,
+		.n_pieces = w->n_pieces,
+		.pieces = w->pieces };
+	r = prefix.failed ? -E2BIG : deliver(&d, &l, str_n(mark, n), v, out, ret_written);
+	buf_done(&prefix);
+	return r;
 }
 
 /* --- appended letters --- */
@@ -323,17 +403,6 @@ append_put(struct buf *out, const struct letter *n, const struct store_ref *ref,
 	return l.uid;
 }
 
-/* 1: the account was removed, and what comes now would stay for ever. */
-static int
-account_gone(const struct view *v, uint64_t account)
-{
-	struct store_dom d = store_dom_directory();
-	char key[10] = "x|";
-	struct str value;
-	be64_put((unsigned char *)key + 2, account);
-	return v->get(v->arg, &d, str_n(key, sizeof(key)), &value);
-}
-
 int
 resolve_append(const struct letter *l, const struct store_ref *ref, const struct view *v,
     struct buf *out, struct store_res *res)
@@ -375,4 +444,20 @@ resolve_accepted(const struct view *v, uint64_t letter)
 	struct str value;
 	queue_key(key, 'a', letter);
 	return v->get(v->arg, &d, str_n(key, sizeof(key)), &value);
+}
+
+int
+resolve_open(const struct view *v, uint64_t letter)
+{
+	struct store_dom d = store_dom_queue(0);
+	char key[DONE_KEY_LEN];
+	struct str value;
+	struct intent in;
+	queue_key(key, 'q', letter);
+	int r = v->get(v->arg, &d, str_n(key, sizeof(key)), &value);
+	if (r != 1 || !intent_get(value, &in) || in.n_views == 0)
+		return r < 0 ? r : 0;
+	/* The index may not know yet that it is done. */
+	r = resolve_accepted(v, letter);
+	return r < 0 ? r : !r;
 }

@@ -32,6 +32,11 @@ int resolve_expunges(const struct store_batch *b, const struct view *v, struct b
 int resolve_delivery(const struct intent *in, const struct store_rcpt *r, const struct view *v,
     struct buf *out, bool *ret_written);
 
+/* The same for one view of a merge, whose mark is its number. A mailbox whose account was removed
+ * meanwhile gets nothing. */
+int resolve_view(const struct intent *in, const struct store_view *w, uint32_t number,
+    const struct view *v, struct buf *out, bool *ret_written);
+
 /* One letter into one mailbox, with its mark: -EAGAIN when the mark is not as expected, -ENOENT
  * when there is no such mailbox; then out is as it was. The body is where ref says. */
 int resolve_append(const struct letter *l, const struct store_ref *ref, const struct view *v,
@@ -39,6 +44,8 @@ int resolve_append(const struct letter *l, const struct store_ref *ref, const st
 
 /* 1: the letter was accepted before; 0 or -errno. */
 int resolve_accepted(const struct view *v, uint64_t letter);
+/* 1: it is a merge that is durable and not done; 0 or -errno. */
+int resolve_open(const struct view *v, uint64_t letter);
 
 /* Keys of a mailbox's records. */
 #define DEDUP_KEY_MAX STORE_KEY_MAX

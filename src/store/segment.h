@@ -15,7 +15,7 @@
 #include <sys/types.h>
 
 #define SEG_HEAD 64
-#define SEG_FORMAT 2 /* 1 is read: it has no SNAP and no CHECKPOINT */
+#define SEG_FORMAT 3 /* 1 is read: it has no SNAP and no CHECKPOINT; 2: it has no merges */
 #define SEG_SIZE_MIN (64u << 10)
 #define SEG_SIZE_MAX (1u << 31)
 #define SEG_NAME_LEN 16

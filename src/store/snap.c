@@ -174,7 +174,7 @@ static bool
 first_open(void *arg, struct str key, struct str value)
 {
 	struct forgetting *f = arg;
-	if (key.len == DONE_KEY_LEN)
+	if (key.len == DONE_KEY_LEN && str_starts(key, STR("q|")))
 		f->before = be64_get((const unsigned char *)key.p + 2);
 	return false;
 }
@@ -194,7 +194,7 @@ forget_marks(struct emb *e, struct group *g, const struct fresh *f, const struct
 	*ret_n = 0;
 	if (t->dom.b[0] != 'B' || t->from.len)
 		return 0;
-	int r = index_scan(&e->ix, e->log_txn, &q, STR("q|"), STR("q}"), 1, false, first_open, &x);
+	int r = scan_now(e, f, &q, STR("q|"), first_open, &x);
 	if (r == 0)
 		r = resolve_version(&v, &t->dom, &ver);
 	if (r < 0)

@@ -109,6 +109,7 @@ store_open(struct store **ret, const char *uri, const struct store_options *o, s
 	queue_init(&s->done);
 	watch_init(s);
 	leases_init(&s->leases);
+	list_init(&s->merges);
 	int r = engine->open(s, str_skip(u, strlen(engine->prefix)), err);
 	if (r < 0) {
 		s->engine = NULL;
@@ -126,6 +127,7 @@ store_close(struct store *s)
 		return NULL;
 	if (s->engine) {
 		store_wait(s);
+		merges_done(s);
 		leases_stop(s);
 		s->engine->close(s);
 	}
@@ -177,6 +179,8 @@ complete(struct store *s, struct request *r)
 	/* The log may name the blob now, even if the sync failed. */
 	if (r->written && r->letter && r->letter->body)
 		r->letter->body->blob = 0;
+	if (r->written && r->letter && r->letter->views)
+		r->letter->views->blob = 0;
 	request_free(r);
 }
 
@@ -349,6 +353,10 @@ store_accepted(struct store *s, uint64_t letter)
 	struct str v;
 	queue_key(key, 'a', letter);
 	r = store_get(sn, str_n(key, sizeof(key)), &v);
+	bool unknown = r == -ENOENT;
+	queue_key(key, 'q', letter);
+	if (unknown && store_get(sn, str_n(key, sizeof(key)), &v) == 0)
+		r = -EAGAIN;
 	store_snap_close(sn);
 	return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }

@@ -19,6 +19,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "base/wire.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -143,15 +144,63 @@ struct store_letter {
 	struct str history;       /* conversation, for `trace` */
 	const struct store_rcpt *rcpt;
 	size_t n_rcpt;
+	struct str prefix; /* store_merge(): stands in front of each view's own */
 };
 /* Takes body over. Everything is copied before the call returns. Order in the log: body, intent
  * in Q naming all recipients, one batch per mailbox, done in Q. res->rc 0: in every mailbox. */
 void store_accept(struct store *s, struct store_body *body, const struct store_letter *l,
     store_fn *fn, void *arg);
-/* After a restart: 1 accepted, 0 unknown, or -errno. Answered from everything durable. */
+/* After a restart: 1 accepted, 0 unknown, or -errno (-EAGAIN: it is durable and will be in every
+ * mailbox, but is not yet). Answered from everything durable. */
 int store_accepted(struct store *s, uint64_t letter);
 /* The highest letter id that was ever accepted (0: none), so that no clock makes one twice. */
 int store_last_letter(struct store *s, uint64_t *ret);
+
+/* --- mail merge: one body, and for each recipient a view of it --- */
+/* What a recipient gets: pieces of the body that was sent (without our trace header) and octets of
+ * its own between them. */
+#define STORE_VIEW_MAX (256u << 10) /* octets of a view's encoded pieces */
+#define STORE_VIEW_PIECES_MAX 4096
+#define STORE_VIEWS_MAX 1000000u /* of one merge */
+struct store_piece {
+	bool literal;
+	struct str text;   /* literal */
+	uint64_t off, len; /* else: so much of the body from there */
+};
+struct store_view {
+	uint64_t account;
+	uint32_t mailbox;
+	struct str prefix;   /* in front of the letter, behind that of all */
+	uint64_t size;       /* of the pieces together */
+	uint32_t header_len; /* octets of them that are header */
+	bool insert_blank;
+	uint16_t n_pieces;
+	struct str pieces; /* encoded */
+};
+void store_piece_put(struct buf *b, const struct store_piece *p);
+bool store_piece_get(struct wire *w, struct store_piece *ret); /* advances w */
+/* Views under way: kept as a body is, in memory and then in a blob file. */
+struct store_views *store_views_new(struct store *s, uint64_t letter);
+/* 0, -EINVAL (the pieces are not what size and n_pieces say) or -errno. After a failure that is
+ * not -EINVAL every later call fails. */
+int store_views_add(struct store_views *v, const struct store_view *view);
+uint32_t store_views_count(const struct store_views *v);
+uint64_t store_views_end(const struct store_views *v); /* the body must have so many octets */
+uint64_t store_views_memory(const struct store_views *v);
+int store_views_spill(struct store_views *v);
+struct store_views *store_views_free(struct store_views *v); /* not accepted: forget them */
+/*
+ * Takes body and views over. Of l, rcpt and n_rcpt, header_len and insert_blank are not used.
+ * Body, views and an intent are made durable together: from then on it happens for all of them
+ * or, after damage alone, is told by fsck. The mailboxes follow in many groups, so that other
+ * letters are not held up; a recipient's account that is removed meanwhile is passed over. A
+ * crash in between is made good when the store is opened. rc 0: in every mailbox. -EAGAIN: the
+ * same letter is under way. A full disk delays the completion, see store_retry().
+ */
+void store_merge(struct store *s, struct store_body *body, struct store_views *views,
+    const struct store_letter *l, store_fn *fn, void *arg);
+/* Goes on with merges for which the disk was too full; call it now and then. */
+void store_retry(struct store *s);
 
 /* --- reading --- */
 /* A snapshot shows one version of one domain, and every batch that was durable when it was

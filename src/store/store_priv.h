@@ -60,6 +60,10 @@ struct letter {
 	struct append *append; /* NULL: it goes where the intent says */
 	uint64_t trace_lsn;    /* where the engine has put its history, 0: nowhere */
 	uint32_t keep;         /* octets that body and history take there */
+	/* of a merge */
+	struct store_body *views; /* when it is accepted */
+	uint32_t first_view;      /* afterwards: number of the first view of these */
+	size_t views_len;         /* they stand behind the intent in buf */
 };
 
 /* What mailbox_append() copied. */
@@ -76,7 +80,22 @@ struct append {
 struct str letter_head(const struct letter *l);
 struct str letter_trace(const struct letter *l);
 struct str letter_intent(const struct letter *l);
+struct str letter_views(const struct letter *l);
+bool letter_fits(const struct store_letter *l);
 struct letter *letter_free(struct letter *l);
+
+/* --- mail merge --- */
+struct store_views {
+	struct store_body *body; /* the views, encoded (store_view_put) */
+	struct buf one;
+	uint32_t n;
+	uint64_t end;           /* the body must have so many octets */
+	size_t longest, prefix; /* octets of the longest view, and of the longest prefix */
+};
+struct store_body *views_take(struct store_views *v); /* frees the rest */
+/* Carries out an intent that recovery found open. fn: as that of store_merge(). */
+void merge_redo(struct store *s, struct str intent, store_fn *fn, void *arg);
+void merges_done(struct store *s); /* forgets those that wait; the next start redoes them */
 
 /* --- requests --- */
 enum req_kind {
@@ -84,6 +103,9 @@ enum req_kind {
 	REQ_ACCEPT,
 	REQ_APPEND,
 	REQ_REDO,  /* an intent that recovery found open */
+	REQ_MERGE, /* body, views and intent of a merge */
+	REQ_VIEWS, /* some of its mailboxes */
+	REQ_MERGED, /* it is in all of them */
 	REQ_LOOK,  /* the version of a domain, for a new watch */
 	REQ_SYNC,
 	REQ_EVENT, /* made by the engine: dom has reached res.ver */
@@ -161,6 +183,7 @@ struct store {
 	bool running;           /* in store_run() */
 	bool watches_died;      /* freed meanwhile */
 	struct leases leases;
+	struct list merges;     /* caller's thread: under way */
 };
 
 struct store_snap {

@@ -18,6 +18,7 @@ enum op_kind {
 	OP_SNAP,   /* a: which; opens it, or looks at it again and closes it */
 	OP_WATCH,  /* a: which; begins or ends it */
 	OP_LEASE,  /* a: which; b: so much time passes first */
+	OP_MERGE,  /* a letter again, for each made of pieces that come to the same */
 	OP_REOPEN, /* a: 1: without its index */
 	OP_KILL,   /* a: seed of what the killed process did; b: how much of it */
 	OP_KINDS

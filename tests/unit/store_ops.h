@@ -107,8 +107,8 @@ draw_op(bool writes, uint64_t number)
 		enum op_kind kind;
 		unsigned share;
 	} shares[] = { { OP_BATCH, 560 }, { OP_ACCEPT, 180 }, { OP_EXPUNGE, 90 }, { OP_SYNC, 15 },
-		{ OP_WAIT, 40 }, { OP_SNAP, 35 }, { OP_WATCH, 35 }, { OP_LEASE, 35 },
-		{ OP_REOPEN, 6 }, { OP_KILL, 4 } };
+		{ OP_WAIT, 30 }, { OP_SNAP, 35 }, { OP_WATCH, 35 }, { OP_LEASE, 35 },
+		{ OP_MERGE, 10 }, { OP_REOPEN, 6 }, { OP_KILL, 4 } };
 	struct op op = { .fence = -1 };
 	uint64_t at = draw(writes ? 845 : 1000);
 	for (size_t i = 0; i < ARRAY_LEN(shares); i++) {
@@ -122,8 +122,10 @@ draw_op(bool writes, uint64_t number)
 		draw_batch(&op);
 	if (writes)
 		op.fence = -1;
-	if (op.kind == OP_ACCEPT)
+	if (op.kind == OP_ACCEPT || op.kind == OP_MERGE)
 		draw_letter(&op.letter, number);
+	if (op.kind == OP_MERGE)
+		op.letter.count = MAX(op.letter.count, (uint64_t)1);
 	op.a = draw(1u << 30);
 	op.b = draw(1u << 30);
 	if (op.kind == OP_EXPUNGE) {
@@ -156,14 +158,14 @@ static inline void
 op_say(const struct op *op, uint64_t number)
 {
 	static const char *const names[OP_KINDS] = { "batch", "accept", "expunge", "sync", "wait",
-		"snap", "watch", "lease", "reopen", "kill" };
+		"snap", "watch", "lease", "merge", "reopen", "kill" };
 	fprintf(stderr, "# %7llu %s", (unsigned long long)number, names[op->kind]);
 	if (op->kind == OP_BATCH) {
 		fprintf(stderr, " dom %u fence %d level %u%s:", op->dom, op->fence, op->level,
 		    op->too_long ? " too long" : "");
 		for (unsigned i = 0; i < op->n; i++)
 			fprintf(stderr, "%s", change_text(&op->change[i]));
-	} else if (op->kind == OP_ACCEPT) {
+	} else if (op->kind == OP_ACCEPT || op->kind == OP_MERGE) {
 		fprintf(stderr, " %llu to %llu+%llu, %zu octets%s%s",
 		    (unsigned long long)op->letter.id, (unsigned long long)op->letter.first,
 		    (unsigned long long)op->letter.count, op->letter.n,
@@ -175,6 +177,58 @@ op_say(const struct op *op, uint64_t number)
 		    (unsigned long long)op->b);
 	}
 	fprintf(stderr, "\n");
+}
+
+/* --- doing: mail merges --- */
+
+/* All of the body, but for some octets in the middle, which are the recipient's own and happen to
+ * be the same. */
+static inline int
+add_same_view(struct store_views *v, const struct kit_letter *l, const char *body, uint64_t i)
+{
+	size_t from = l->n / 3 + i % (l->n / 3 + 1), own = MIN(l->n - from, (size_t)100);
+	struct buf pieces = BUF_INIT(4096);
+	store_piece_put(&pieces, &(struct store_piece){ .len = from });
+	store_piece_put(&pieces,
+	    &(struct store_piece){ .literal = true, .text = str_n(body + from, own) });
+	store_piece_put(&pieces,
+	    &(struct store_piece){ .off = from + own, .len = l->n - from - own });
+	struct store_view view = { .account = l->first + i,
+		.mailbox = MAILBOX_INBOX,
+		.prefix = STR("Delivered-To: c@d\r\n"),
+		.size = l->n,
+		.header_len = (uint32_t)MIN(l->n, (size_t)10),
+		.insert_blank = l->blank,
+		.n_pieces = 3,
+		.pieces = buf_str(&pieces) };
+	int r = store_views_add(v, &view);
+	buf_done(&pieces);
+	return r;
+}
+
+static inline int
+merge_letter(struct store *s, const struct kit_letter *l)
+{
+	struct store_body *b = store_body_new(s, l->id);
+	struct store_views *v = store_views_new(s, l->id);
+	struct store_res res = { .rc = 1 };
+	char trace[64], *p = xalloc(l->n + 1);
+	snprintf(trace, sizeof(trace), KIT_TRACE, (unsigned long long)l->id);
+	kit_fill(p, l->n, l->id);
+	check(store_body_write(b, str_n(p, l->n)) == 0);
+	for (uint64_t i = 0; i < l->count; i++)
+		check(add_same_view(v, l, p, i) == 0);
+	if (l->spill)
+		check(store_views_spill(v) == 0);
+	struct store_letter letter = { .letter = l->id,
+		.time_ms = KIT_TIME,
+		.from = STR("a@b"),
+		.trace = str_of(trace),
+		.prefix = STR("Return-Path: <a@b>\r\n") };
+	store_merge(s, b, v, &letter, kit_take, &res);
+	store_wait(s);
+	free(p);
+	return res.rc;
 }
 
 /* --- doing: those that write --- */

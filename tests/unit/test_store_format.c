@@ -13,12 +13,12 @@
 #include "store/fsck.h"
 #include "store/record.h"
 #include "store/segment.h"
-#include "store_kit.h"
+#include "store_merge_kit.h"
 #include "sys/file.h"
 
 #include <errno.h>
 
-#define READER_LINES_MAX 45
+#define READER_LINES_MAX 55
 
 static int
 set_up(void **state)
@@ -98,8 +98,12 @@ the_reader_reads(void **state)
 	char *script = kit_path(dir, "reader.py");
 	assert_int_equal(file_replace(script, reader, 0600), 0);
 	struct store_res r = { .rc = 1 };
-	account_create(s, STR("alice@example.com"), kit_take, &r);
-	store_wait(s);
+	static const char *const people[] = { "carol@example.com", "dave@example.com",
+		"alice@example.com" };
+	for (size_t i = 0; i < ARRAY_LEN(people); i++) {
+		account_create(s, str_of(people[i]), kit_take, &r);
+		store_wait(s);
+	}
 	uint64_t alice = r.slot[0];
 	for (uint64_t i = 1; i <= 300; i++)
 		kit_accept_async(s,
@@ -111,6 +115,13 @@ the_reader_reads(void **state)
 			.spill = i % 20 == 0 },
 		    NULL, NULL);
 	store_wait(s);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_int_equal(kit_merge(s, (struct kit_merge){ .id = 900 + i,
+						  .first = alice - i,
+						  .count = 4,
+						  .n = 1000 * i + 20,
+						  .spill = i == 2 }),
+		    0);
 	struct store_dom d = store_dom_mailbox(alice, MAILBOX_INBOX);
 	struct store_batch *b = store_batch_new(s, &d);
 	store_del(b, STR("R|\0\0\0\7"));
@@ -296,7 +307,7 @@ segment_header(void **state)
 	struct seg_head h = { .seq = 0x11, .size = 0x200000 }, got;
 	memcpy(h.id, id, sizeof(id));
 	seg_head_put(p, &h);
-	assert_memory_equal(p, "PENNYSEG\0\0\0\2\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
+	assert_memory_equal(p, "PENNYSEG\0\0\0\3\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
 	    32);
 	assert_memory_equal(p + 32, id, 16);
 	assert_int_equal(be32_get(p + 60), crc32c(0, p, 60));

@@ -762,6 +762,18 @@ do_wait(const struct op *op)
 		box_is(0, dom - DOMS, false);
 }
 
+/* Its deliveries are in many groups, among those of others, so nothing else is under way. */
+static void
+do_merge(const struct op *op)
+{
+	struct op accept = *op;
+	settle();
+	for (int k = 0; k < 2; k++)
+		must(merge_letter(t.side[k].s, &op->letter) == 0);
+	accept.kind = OP_ACCEPT;
+	(void)foretell(&accept);
+}
+
 static void
 do_op(const struct op *op)
 {
@@ -769,6 +781,7 @@ do_op(const struct op *op)
 		[OP_SNAP] = do_snap,
 		[OP_WATCH] = do_watch,
 		[OP_LEASE] = do_lease,
+		[OP_MERGE] = do_merge,
 		[OP_REOPEN] = do_reopen,
 		[OP_KILL] = do_kill };
 	if (t.n == WINDOW_MAX)
