@@ -30,8 +30,23 @@ bool dialect_find_builtin(void *arg, struct str name, struct str *ret_text);
 struct smtp_wording *dialect_load(struct str name, dialect_find_fn *find, void *arg,
     struct buf *err);
 struct smtp_wording *dialect_free(struct smtp_wording *w);
+/* Whether a listener may have it: a quirk marked with ! (it weakens security) needs a lab. False
+ * with a line in err. */
+bool dialect_fits(const struct smtp_wording *w, bool lab, struct buf *err);
 /* Replace one text (reply.SITUATION in the configuration); same checks. */
 bool dialect_override(struct smtp_wording *w, struct str key, struct str text, struct buf *err);
+
+/* What a listener does, whatever its dialect says. */
+struct dialect_works {
+	bool starttls, tls_required, auth, auth_cleartext, auth_unadvertised;
+	struct str mechs;          /* that work, parted by blanks */
+	bool vrfy, expn, ipmm, xclient, xforward;
+	uint64_t max_size;         /* UINT64_MAX: no limit */
+};
+/* Appends a line for every capability that is shown and does not work, and for STARTTLS and AUTH
+ * where they work and are not shown. Returns how many. */
+unsigned dialect_check(const struct smtp_wording *w, const struct dialect_works *works,
+    struct buf *warnings);
 
 /* The queue id of a letter in the style asked for (docs/rules.md 3); every style is unique per
  * letter as long as ids are. counter: the letter's number since the configured start. */

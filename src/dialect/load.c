@@ -140,6 +140,7 @@ struct quirk {
 	const char *name;
 	size_t at;
 	const char *word[5];
+	bool weakens; /* all but the first word: only behind a ! */
 };
 #define AT(field) offsetof(struct smtp_quirks, field)
 static const struct quirk quirks[] = {
@@ -152,6 +153,7 @@ static const struct quirk quirks[] = {
 	{ "ipmm", AT(ipmm), { "no", "yes" } },
 	{ "ipmm_subst", AT(ipmm_brackets), { "entities", "brackets" } },
 	{ "echo_case", AT(echo_case), { "no", "yes" } },
+	{ "bare_lf", AT(bare_lf), { "reject", "session" }, .weakens = true },
 };
 #undef AT
 
@@ -199,12 +201,22 @@ take_mechs(struct source *src, struct str value)
 static void
 take_quirk(struct source *src, struct str key, struct str value)
 {
-	bool known = true, good;
+	bool known = true, good, marked = key.p[0] == '!';
 	value = str_trim(str_first(value, str_find(value, ';')));
+	if (marked) {
+		key = str_ltrim(str_skip(key, 1));
+		src->w->quirks.lab_only = true;
+	}
 	const struct quirk *q = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(quirks); i++)
 		if (str_eq(key, str_of(quirks[i].name)))
 			q = &quirks[i];
+	if (q && q->weakens && !marked && !str_eq(value, str_of(q->word[0]))) {
+		wrong(src,
+		    "%s = " STR_FMT " weakens security; write !%s, which works in a lab only",
+		    q->name, STR_ARG(value), q->name);
+		return;
+	}
 	if (q)
 		good = take_quirk_word(src, q, value);
 	else if (str_eq(key, STR("qid_style")))
@@ -334,7 +346,8 @@ dialect_load(struct str name, dialect_find_fn *find, void *arg, struct buf *err)
 		.ipmm = -1,
 		.ipmm_brackets = -1,
 		.bad_cmd_limit = -1,
-		.echo_case = -1 };
+		.echo_case = -1,
+		.bare_lf = -1 };
 	struct source src = { .w = w, .find = find, .arg = arg, .err = err, .name = name };
 	w->name = keep(&src, name, false);
 	unsigned errors = src.errors + source_load(&src, name);
@@ -352,6 +365,18 @@ dialect_free(struct smtp_wording *w)
 		free(w);
 	}
 	return NULL;
+}
+
+bool
+dialect_fits(const struct smtp_wording *w, bool lab, struct buf *err)
+{
+	if (w->quirks.lab_only && !lab)
+		buf_putf(err,
+		    "dialect " STR_FMT
+		    " weakens security (a quirk is marked with !); it works only "
+		    "with lab = yes\n",
+		    STR_ARG(w->name));
+	return lab || !w->quirks.lab_only;
 }
 
 bool

@@ -1,6 +1,7 @@
 #include "smtp/param.h"
 
 #include "base/check.h"
+#include "base/date.h"
 #include "base/num.h"
 #include "base/utf8.h"
 
@@ -25,11 +26,183 @@ smtp_xtext_valid(struct str s)
 	return s.len > 0;
 }
 
+static int
+hex_value(char c)
+{
+	return c <= '9' ? c - '0' : c - 'A' + 10;
+}
+
+bool
+smtp_xtext_decode(struct buf *out, struct str s)
+{
+	size_t start = out->len;
+	if (!smtp_xtext_valid(s))
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '+') {
+			buf_putc(out, (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2])));
+			i += 2;
+		} else {
+			buf_putc(out, s.p[i]);
+		}
+	}
+	if (out->failed)
+		buf_trunc(out, start);
+	return !out->failed;
+}
+
+/* n digits and what must follow them ('\0': nothing). */
 static bool
-value_none(struct smtp_params *p, struct str v)
+take_digits(struct str *s, size_t n, char behind, int *ret)
+{
+	uint64_t v;
+	if (s->len < n + (behind != '\0') || !num_u64(str_first(*s, n), 9999, &v))
+		return false;
+	if (behind && s->p[n] != behind && !(behind == 'T' && s->p[n] == 't'))
+		return false;
+	*s = str_skip(*s, n + (behind != '\0'));
+	*ret = (int)v;
+	return true;
+}
+
+/* "Z" or "+01:30": minutes east of UTC. */
+static bool
+take_zone(struct str s, int *ret)
+{
+	int hour, min;
+	*ret = 0;
+	if (str_ieq(s, STR("Z")))
+		return true;
+	if (s.len != 6 || (s.p[0] != '+' && s.p[0] != '-'))
+		return false;
+	bool west = s.p[0] == '-';
+	s = str_skip(s, 1);
+	if (!take_digits(&s, 2, ':', &hour) || !take_digits(&s, 2, '\0', &min) || hour > 23 ||
+	    min > 59)
+		return false;
+	*ret = (hour * 60 + min) * (west ? -1 : 1);
+	return true;
+}
+
+static int64_t
+days_before(const struct date *d)
+{
+	int64_t y = d->year - (d->mon <= 2), m = d->mon + (d->mon > 2 ? -3 : 9);
+	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d->day - 1 - 719468;
+}
+
+bool
+smtp_date_time(struct str s, uint64_t *ret)
+{
+	struct date d;
+	int zone;
+	if (!take_digits(&s, 4, '-', &d.year) || !take_digits(&s, 2, '-', &d.mon) ||
+	    !take_digits(&s, 2, 'T', &d.day) || !take_digits(&s, 2, ':', &d.hour) ||
+	    !take_digits(&s, 2, ':', &d.min) || !take_digits(&s, 2, '\0', &d.sec))
+		return false;
+	if (s.len > 1 && s.p[0] == '.')
+		for (s = str_skip(s, 1); s.len && s.p[0] >= '0' && s.p[0] <= '9';)
+			s = str_skip(s, 1);
+	if (!take_zone(s, &zone) || d.mon < 1 || d.mon > 12 || d.year < 1970)
+		return false;
+	int64_t at = days_before(&d) * 86400 + d.hour * 3600 + d.min * 60 + d.sec;
+	struct date same = date_of(at, 0); /* 31 April and 25 o'clock come out otherwise */
+	if (same.mon != d.mon || same.day != d.day || same.hour != d.hour || same.min != d.min ||
+	    same.sec != d.sec)
+		return false;
+	at -= (int64_t)zone * 60;
+	if (at <= 0)
+		return false;
+	*ret = (uint64_t)at;
+	return true;
+}
+
+static bool
+value_utf8(struct smtp_params *p, struct str v)
 {
 	p->utf8 = true;
 	return v.p == NULL;
+}
+
+static bool
+value_verp(struct smtp_params *p, struct str v)
+{
+	p->verp = true;
+	return v.p == NULL;
+}
+
+/* The sending program's version of the mail merge commands: there is only one. */
+static bool
+value_version(struct smtp_params *p, struct str v)
+{
+	return v.len > 0;
+}
+
+/* RFC 8689 */
+static bool
+value_requiretls(struct smtp_params *p, struct str v)
+{
+	p->requiretls = true;
+	return v.p == NULL;
+}
+
+/* RFC 4865 3: one of HOLDFOR and HOLDUNTIL, and not further ahead than was advertised. */
+static bool
+hold_until(struct smtp_params *p, uint64_t at)
+{
+	uint64_t last;
+	bool again = p->hold_until != 0;
+	p->hold_until = at;
+	return !again && at > 0 && p->wall >= 0 &&
+	       !__builtin_add_overflow((uint64_t)p->wall, p->conf->hold_seconds, &last) &&
+	       at <= last;
+}
+
+static bool
+value_holdfor(struct smtp_params *p, struct str v)
+{
+	uint64_t seconds;
+	if (v.len == 0 || v.len > 9 || v.p[0] == '0' || !num_u64(v, 999999999, &seconds))
+		return false;
+	return hold_until(p, p->wall < 0 ? 0 : (uint64_t)p->wall + seconds);
+}
+
+static bool
+value_holduntil(struct smtp_params *p, struct str v)
+{
+	uint64_t at;
+	return smtp_date_time(v, &at) && hold_until(p, at);
+}
+
+/* RFC 6710 4.1: -9 to 9, no sign before a 0 or a positive one. */
+static bool
+value_mt_priority(struct smtp_params *p, struct str v)
+{
+	bool minus = v.len == 2 && v.p[0] == '-';
+	if (minus)
+		v = str_skip(v, 1);
+	if (v.len != 1 || v.p[0] < (minus ? '1' : '0') || v.p[0] > '9')
+		return false;
+	p->mt_priority = minus ? -(v.p[0] - '0') : v.p[0] - '0';
+	return true;
+}
+
+/* RFC 2852 4: seconds, ; and N or R, perhaps T. With R the time must not be over. */
+static bool
+value_by(struct smtp_params *p, struct str v)
+{
+	p->deliver_by = v;
+	struct str time = str_cut(&v, ';');
+	bool minus = time.len && time.p[0] == '-';
+	if (time.len && (time.p[0] == '-' || time.p[0] == '+'))
+		time = str_skip(time, 1);
+	uint64_t seconds;
+	if (time.len > 9 || !num_u64(time, 999999999, &seconds))
+		return false;
+	bool give_back = str_ieq(v, STR("R")) || str_ieq(v, STR("RT"));
+	if (give_back)
+		return !minus && seconds > 0;
+	return str_ieq(v, STR("N")) || str_ieq(v, STR("NT"));
 }
 
 /* RFC 1870 4: up to 20 digits. */
@@ -77,11 +250,18 @@ value_envid(struct smtp_params *p, struct str v)
 	return v.len <= PARAM_ENVID_MAX && smtp_xtext_valid(v);
 }
 
-/* RFC 4954 5: nobody is authenticated here, so it is checked and then treated as <>. */
+/* RFC 4954 5: xtext of <> or of an address. */
 static bool
 value_auth(struct smtp_params *p, struct str v)
 {
-	return v.len <= PARAM_AUTH_MAX && smtp_xtext_valid(v);
+	struct buf text = BUF_INIT(PARAM_AUTH_MAX);
+	struct addr addr;
+	p->auth = v;
+	bool good = v.len <= PARAM_AUTH_MAX && smtp_xtext_decode(&text, v) &&
+	            (str_eq(buf_str(&text), STR("<>")) ||
+			addr_mailbox(buf_str(&text), ADDR_SMTPUTF8, &addr) == ADDR_OK);
+	buf_done(&text);
+	return good;
 }
 
 /* RFC 3461 4.1: NEVER stands alone, and nothing stands twice. */
@@ -130,17 +310,50 @@ value_orcpt(struct smtp_params *p, struct str v)
 	return v.len > 0;
 }
 
+static bool
+on_requiretls(const struct smtp_conf *c)
+{
+	return c->requiretls;
+}
+
+static bool
+on_hold(const struct smtp_conf *c)
+{
+	return c->hold_seconds > 0;
+}
+
+static bool
+on_mt_priority(const struct smtp_conf *c)
+{
+	return c->mt_priority;
+}
+
+static bool
+on_deliver_by(const struct smtp_conf *c)
+{
+	return c->deliver_by;
+}
+
+#define MAILS (PARAM_MAIL | PARAM_MERGE)
 static const struct param {
 	const char *name;
-	enum param_verb verb;
+	unsigned verbs;
 	bool (*value)(struct smtp_params *p, struct str v);
+	bool (*on)(const struct smtp_conf *c); /* NULL: always */
 } params[] = {
-	{ "SIZE", PARAM_MAIL, value_size },
-	{ "BODY", PARAM_MAIL, value_body },
-	{ "SMTPUTF8", PARAM_MAIL, value_none },
-	{ "RET", PARAM_MAIL, value_ret },
-	{ "ENVID", PARAM_MAIL, value_envid },
-	{ "AUTH", PARAM_MAIL, value_auth },
+	{ "SIZE", MAILS, value_size },
+	{ "BODY", MAILS, value_body },
+	{ "SMTPUTF8", MAILS, value_utf8 },
+	{ "RET", MAILS, value_ret },
+	{ "ENVID", MAILS, value_envid },
+	{ "AUTH", MAILS, value_auth },
+	{ "REQUIRETLS", MAILS, value_requiretls, on_requiretls },
+	{ "HOLDFOR", MAILS, value_holdfor, on_hold },
+	{ "HOLDUNTIL", MAILS, value_holduntil, on_hold },
+	{ "MT-PRIORITY", MAILS, value_mt_priority, on_mt_priority },
+	{ "BY", MAILS, value_by, on_deliver_by },
+	{ "VERSION", PARAM_MERGE, value_version },
+	{ "VERP", PARAM_MERGE, value_verp },
 	{ "NOTIFY", PARAM_RCPT, value_notify },
 	{ "ORCPT", PARAM_RCPT, value_orcpt },
 };
@@ -151,8 +364,10 @@ param_one(struct str word, enum param_verb verb, struct smtp_params *p)
 	struct str value = word;
 	struct str name = str_cut(&value, '=');
 	for (size_t i = 0; i < ARRAY_LEN(params); i++) {
-		if (params[i].verb != verb || !str_ieq(name, str_of(params[i].name)))
+		if (!(params[i].verbs & verb) || !str_ieq(name, str_of(params[i].name)))
 			continue;
+		if (params[i].on && (!p->conf || !params[i].on(p->conf)))
+			break;
 		unsigned bit = 1u << i;
 		bool again = p->seen & bit;
 		p->seen |= bit;

@@ -1,6 +1,7 @@
 /*
- * param: the ESMTP parameters of MAIL and RCPT (RFC 5321 4.1.2, RFC 1870, 6152, 3030, 3461,
- * 4954 section 5, 6531), strictly.
+ * param: the ESMTP parameters of MAIL, XMRG and RCPT (RFC 5321 4.1.2, RFC 1870, 6152, 3030, 3461,
+ * 4954 section 5, 6531; where the configuration has them on, RFC 2852, 4865, 6710, 8689),
+ * strictly.
  *
  * Pure: the values are views into the arguments. A keyword may stand only once. Parsing goes
  * on behind a mistake, so that SIZE is known whatever else is wrong (docs/rules.md 2: the size is
@@ -18,7 +19,7 @@
 #define PARAM_ORCPT_MAX 500 /* RFC 3461 4.2 */
 #define PARAM_AUTH_MAX 500  /* RFC 4954 5 */
 
-enum param_verb { PARAM_MAIL = 1, PARAM_RCPT = 2 };
+enum param_verb { PARAM_MAIL = 1, PARAM_RCPT = 2, PARAM_MERGE = 4 };
 enum param_verdict {
 	PARAM_OK,
 	PARAM_UNKNOWN, /* no such keyword here: 555 */
@@ -27,6 +28,8 @@ enum param_verdict {
 
 struct smtp_params {
 	unsigned seen;       /* a bit per row of the table */
+	const struct smtp_conf *conf; /* in: says which of the optional ones are on; NULL: none */
+	int64_t wall;        /* in: Unix seconds now, for HOLDFOR */
 	bool utf8;           /* in: UTF-8 values are allowed (RCPT); out: SMTPUTF8 (MAIL) */
 	uint64_t size;       /* UINT64_MAX: more than any counter holds */
 	enum smtp_body_type body;
@@ -35,9 +38,18 @@ struct smtp_params {
 	unsigned notify;
 	struct str notify_text;
 	struct str orcpt;
+	struct str auth;     /* as given */
+	bool requiretls, verp;
+	uint64_t hold_until; /* Unix seconds, or 0 */
+	int mt_priority;
+	struct str deliver_by; /* as given */
 	struct str bad;      /* what a reply should name when the verdict is not PARAM_OK */
 };
 
 enum param_verdict smtp_params_parse(struct str args, enum param_verb verb, struct smtp_params *p);
 /* xtext of RFC 3461 section 4, at least one octet. */
 bool smtp_xtext_valid(struct str s);
+/* Appends the octets that xtext stands for; false (out as before) when it is none. */
+bool smtp_xtext_decode(struct buf *out, struct str s);
+/* RFC 3339 date-time, as HOLDUNTIL has it: 2026-11-22T07:30:00Z. */
+bool smtp_date_time(struct str s, uint64_t *ret);

@@ -59,6 +59,7 @@ static const char class_of[SMTP_SITUATION_COUNT] = {
 	[SMTP_XPRT_OK] = '2',
 	[SMTP_XPRT_LAST] = '2',
 	[SMTP_ACKRCPT_OK] = '2',
+	[SMTP_XFORWARD_OK] = '2',
 	[SMTP_DATA_GO] = '3',
 	[SMTP_AUTH_USER_PROMPT] = '3',
 	[SMTP_AUTH_PASS_PROMPT] = '3',
@@ -213,6 +214,14 @@ smtp_reply_put(struct buf *out, const struct smtp_wording *w, enum smtp_situatio
 	smtp_reply_part(out, w, s, vars, false);
 }
 
+bool
+smtp_cap_shown(const struct smtp_cap *cap, const bool cond[SMTP_COND_COUNT])
+{
+	if (cond[SMTP_COND_tls] && str_ieq(str_trim(cap->text), STR("STARTTLS")))
+		return false;
+	return cap->cond < 0 || cond[cap->cond] != cap->negate;
+}
+
 void
 smtp_ehlo_put(struct buf *out, const struct smtp_wording *w, const struct smtp_vars *vars,
     const bool cond[SMTP_COND_COUNT])
@@ -220,7 +229,7 @@ smtp_ehlo_put(struct buf *out, const struct smtp_wording *w, const struct smtp_v
 	struct str line = w->ehlo_first;
 	for (size_t i = 0; i < w->n_cap; i++) {
 		const struct smtp_cap *cap = &w->cap[i];
-		if (cap->cond >= 0 && cond[cap->cond] == cap->negate)
+		if (!smtp_cap_shown(cap, cond))
 			continue;
 		reply_line(out, STR("250"), true, line, vars);
 		line = cap->text;

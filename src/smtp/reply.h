@@ -33,6 +33,7 @@
 	X(MAIL_SIZE, "mail.size") \
 	X(MAIL_TOOMANY, "mail.toomany") X(MAIL_NEEDTLS, "mail.needtls") \
 	X(MAIL_NEEDTLS_SENDER, "mail.needtls.sender") X(MAIL_NEEDAUTH, "mail.needauth") \
+	X(MAIL_REQUIRETLS, "mail.requiretls") \
 	X(MAIL_REJECTED, "mail.rejected") X(MAIL_NOTOWNER, "mail.notowner") \
 	X(MAIL_DOM, "mail.dom") \
 	X(MAIL_QUEUEFULL, "mail.queuefull") X(MAIL_LOWRES, "mail.lowres") \
@@ -80,6 +81,8 @@
 	X(CMD_TOOLONG, "cmd.toolong") X(CMD_FLOOD, "cmd.flood") \
 	X(CMD_NUL, "cmd.nul") X(CMD_BARELF, "cmd.barelf") \
 	X(CMD_SYNTAX, "cmd.syntax") X(CMD_NOHELO, "cmd.nohelo") \
+	X(XCLIENT_DENIED, "xclient.denied") X(XCLIENT_SYNTAX, "xclient.syntax") \
+	X(XCLIENT_INTXN, "xclient.intxn") X(XFORWARD_OK, "xforward.ok") \
 	X(XMRG_OK, "xmrg.ok") X(XDFN_OK, "xdfn.ok") X(XPRT_GO, "xprt.go") X(XPRT_OK, "xprt.ok") \
 	X(XPRT_LAST, "xprt.last") X(ACKRCPT_OK, "ackrcpt.ok") X(XPRT_TOOBIG, "xprt.toobig") \
 	X(IPMM_DATA_IN_MERGE, "ipmm.data_in_merge") X(IPMM_XPRT_IN_PLAIN, "ipmm.xprt_in_plain") \
@@ -113,7 +116,7 @@ bool smtp_situation_closes(enum smtp_situation s);
 	X(from_as_given) X(from_domain) X(to) X(to_as_given) X(verb) X(arg) X(cmd) X(mech) \
 	X(user) X(reason) X(errno) X(qid) X(uuid) X(counter) X(counter8) X(rand7) X(size) \
 	X(max_size) X(max_rcpt) X(nmsgs) X(mechs) X(verbs) X(date) X(date_rfc5322) X(sp) \
-	X(empty) X(fullname) X(deliverby_min) X(limits)
+	X(empty) X(fullname) X(deliverby_min) X(limits) X(hold_limits)
 extern const char *const smtp_var_name[];
 extern const char *const smtp_cond_name[];
 enum smtp_var {
@@ -132,7 +135,8 @@ struct smtp_vars {
 /* Conditions of EHLO lines: `cap = ?cond text`, `?!cond`. */
 #define SMTP_CONDS(X) \
 	X(starttls) X(auth) X(etrn) X(vrfy) X(expn) X(deliverby) X(size) X(dsn) X(chunking) \
-	X(smtputf8) X(ipmm) X(limits)
+	X(smtputf8) X(ipmm) X(limits) X(tls) X(requiretls) X(futurerelease) X(mtpriority) X(xclient) \
+	X(xforward)
 enum smtp_cond {
 #define X(c) SMTP_COND_##c,
 	SMTP_CONDS(X)
@@ -146,17 +150,21 @@ enum smtp_qid_style {
 };
 extern const char *const smtp_qid_style_name[QID_STYLE_COUNT];
 
+enum { TLS_ADVERT_REAL, TLS_ADVERT_ALWAYS, TLS_ADVERT_NEVER, TLS_ADVERT_REFUSE };
+
 /* What a dialect's [quirks] say; -1: the dialect says nothing and the configuration decides. */
 struct smtp_quirks {
 	int require_helo;          /* 0 1 */
 	int helo_arg_optional;     /* 0 1 */
 	int angle_brackets_required;
-	int tls_advert;            /* 0 real, 1 always, 2 never, 3 advertise-refuse */
+	int tls_advert;            /* TLS_ADVERT_... */
 	int auth_unadvertised;     /* 1 accept */
 	int quit_silent;
 	int ipmm, ipmm_brackets;
 	int bad_cmd_limit;
 	int echo_case;
+	int bare_lf;               /* 1 session; weakens: only with lab_only */
+	bool lab_only;             /* a quirk is marked with !: good only where lab = yes */
 	enum smtp_qid_style qid_style;
 	struct str mechs;          /* advertised list, or empty */
 };
@@ -188,7 +196,9 @@ void smtp_reply_put(struct buf *out, const struct smtp_wording *w, enum smtp_sit
 /* The same as one part of a longer reply: with `more`, its last line too says that lines follow. */
 void smtp_reply_part(struct buf *out, const struct smtp_wording *w, enum smtp_situation s,
     const struct smtp_vars *vars, bool more);
-/* Appends the 250 reply to EHLO: first line and the capabilities whose condition holds. */
+/* Whether its condition holds. STARTTLS is never shown inside TLS (RFC 3207 4.2). */
+bool smtp_cap_shown(const struct smtp_cap *cap, const bool cond[SMTP_COND_COUNT]);
+/* Appends the 250 reply to EHLO: first line and the capabilities that are shown. */
 void smtp_ehlo_put(struct buf *out, const struct smtp_wording *w, const struct smtp_vars *vars,
     const bool cond[SMTP_COND_COUNT]);
 /* The code of a situation in this wording: 250, 550, ... */

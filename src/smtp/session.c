@@ -45,6 +45,8 @@ smtp_phase_set(struct smtp_turn *t, enum smtp_phase phase)
 		[PHASE_DATA] = "data",
 		[PHASE_BDAT] = "a chunk",
 		[PHASE_BDAT_SKIP] = "a chunk to throw away",
+		[PHASE_AUTH] = "an AUTH exchange",
+		[PHASE_TLS] = "the TLS handshake",
 		[PHASE_CLOSED] = "closed",
 	};
 	struct smtp_session *s = t->s;
@@ -92,9 +94,13 @@ txn_free(struct smtp_session *s)
 	s->rcpt_asked = NULL;
 	if (!s->txn)
 		return;
+	s->txn->merge = smtp_merge_free(s->txn->merge);
 	arena_done(&s->txn->arena);
 	free(s->txn);
 	s->txn = NULL;
+	/* It was said of this letter (XFORWARD). */
+	free(s->xforward);
+	s->xforward = NULL;
 }
 
 /* The one way out of a transaction, whatever became of it. */
@@ -116,6 +122,7 @@ smtp_close(struct smtp_turn *t)
 	struct smtp_session *s = t->s;
 	s->ask = SMTP_ASK_NONE;
 	s->flags &= ~(unsigned)F_REFUSED;
+	smtp_auth_free(s);
 	smtp_phase_set(t, PHASE_CLOSED);
 	smtp_txn_end(t);
 }
@@ -125,6 +132,7 @@ smtp_session_init(struct smtp_session *s, const struct smtp_conf *conf,
     const struct smtp_peer *peer, const struct smtp_clock *clock)
 {
 	*s = (struct smtp_session){ .conf = conf, .peer = *peer, .phase = PHASE_GREETING };
+	s->tls = peer->tls;
 	s->opened = s->last_input = s->last_inject = clock->now;
 }
 
@@ -133,8 +141,19 @@ smtp_session_done(struct smtp_session *s)
 {
 	txn_free(s);
 	priv_free(s);
+	smtp_auth_free(s);
+	free(s->xclient);
+	free(s->xforward);
+	free(s->asked);
+	s->xclient = s->xforward = s->asked = NULL;
 	s->ask = SMTP_ASK_NONE;
 	s->phase = PHASE_CLOSED;
+}
+
+void
+smtp_session_peer_name(struct smtp_session *s, struct str name)
+{
+	(void)str_copy(s->peer.name, sizeof(s->peer.name), name);
 }
 
 void
@@ -203,6 +222,8 @@ smtp_session_step(struct smtp_session *s, struct str *in, const struct smtp_cloc
 		[PHASE_DATA] = smtp_body_dot,
 		[PHASE_BDAT] = smtp_body_bdat,
 		[PHASE_BDAT_SKIP] = smtp_body_skip,
+		[PHASE_AUTH] = commands,
+		[PHASE_TLS] = smtp_upgrade,
 		[PHASE_CLOSED] = no_phase,
 	};
 	struct smtp_turn t = { s, clock, in, out };
@@ -236,6 +257,10 @@ smtp_session_answer(struct smtp_session *s, uint32_t ask_no, const struct smtp_a
 		[SMTP_ASK_COMMIT] = smtp_answer_commit,
 		[SMTP_ASK_VRFY] = smtp_answer_words,
 		[SMTP_ASK_EXPN] = smtp_answer_words,
+		[SMTP_ASK_TLS] = smtp_answer_tls,
+		[SMTP_ASK_AUTH] = smtp_answer_auth,
+		[SMTP_ASK_PART] = smtp_answer_data,
+		[SMTP_ASK_XCLIENT] = smtp_answer_xclient,
 	};
 	struct str none = STR_NULL;
 	struct smtp_turn t = { s, clock, &none, out };
@@ -273,13 +298,23 @@ smtp_session_deadline(const struct smtp_session *s)
 	const struct smtp_conf *conf = s->conf;
 	if (s->phase == PHASE_CLOSED || s->ask != SMTP_ASK_NONE)
 		return INT64_MAX;
-	if (s->phase == PHASE_GREETING || s->phase == PHASE_COMMAND)
+	if (s->phase != PHASE_DATA && s->phase != PHASE_BDAT && s->phase != PHASE_BDAT_SKIP)
 		return behind(s->last_input, conf->idle_seconds);
 	int64_t pause = behind(s->last_input, conf->data_seconds), whole = INT64_MAX;
 	if (conf->data_rate && conf->data_rate != SMTP_LIMIT_OFF)
 		whole = behind(behind(s->priv->body_started, conf->data_seconds),
 		    s->priv->body_octets / conf->data_rate);
 	return MIN(pause, whole);
+}
+
+/* In the middle of a handshake nobody could read them. */
+static void
+last_words(struct smtp_turn *t, enum smtp_situation say)
+{
+	if (t->s->phase == PHASE_TLS)
+		smtp_close(t);
+	else
+		smtp_reply(t, say, NULL);
 }
 
 bool
@@ -289,7 +324,7 @@ smtp_session_timeout(struct smtp_session *s, const struct smtp_clock *clock, str
 	struct smtp_turn t = { s, clock, &none, out };
 	if (clock->now < smtp_session_deadline(s))
 		return false;
-	smtp_reply(&t, SMTP_TIMEOUT_IDLE, NULL);
+	last_words(&t, SMTP_TIMEOUT_IDLE);
 	return true;
 }
 
@@ -301,16 +336,26 @@ smtp_session_shutdown(struct smtp_session *s, const struct smtp_clock *clock, st
 	if (s->ask == SMTP_ASK_COMMIT)
 		s->flags |= F_SHUTDOWN;
 	else if (s->phase != PHASE_CLOSED)
-		smtp_reply(&t, SMTP_SHUTDOWN, NULL);
+		last_words(&t, SMTP_SHUTDOWN);
 }
 
+#define WITH(name)                                                                                 \
+	{                                                                                          \
+		{ #name, sizeof(#name) - 1 }, { #name "S", sizeof(#name) },                        \
+		    { #name "A", sizeof(#name) },                                                  \
+		{                                                                                  \
+#name "SA", sizeof(#name) + 1                                              \
+		}                                                                                  \
+	}
+
+/* RFC 3848: S for TLS, A for AUTH. HELO has no such forms, and RFC 6531 4.3 has UTF8 forms. */
 struct str
 smtp_session_with(const struct smtp_session *s)
 {
+	static const struct str words[][4] = { WITH(ESMTP), WITH(UTF8SMTP), WITH(LMTP),
+		WITH(UTF8LMTP) };
 	bool utf8 = s->txn && s->txn->smtputf8;
-	if (s->conf->lmtp)
-		return utf8 ? STR("UTF8LMTP") : STR("LMTP");
-	if (utf8)
-		return STR("UTF8SMTP");
-	return s->esmtp ? STR("ESMTP") : STR("SMTP");
+	if (!s->conf->lmtp && !utf8 && !s->esmtp && !s->tls && !s->authenticated)
+		return STR("SMTP");
+	return words[utf8 + 2 * s->conf->lmtp][s->tls + 2 * s->authenticated];
 }

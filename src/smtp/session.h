@@ -15,7 +15,8 @@
  *                still there, so that the host can let go of txn->host_data. It comes once a
  *                body was begun or host_data is set, at the latest before SMTP_END; not after
  *                an answer to SMTP_ASK_COMMIT, with which the host has taken its letter back
- *   SMTP_UPGRADE start TLS now (after out is flushed). Input behind it: close
+ *   SMTP_UPGRADE start TLS now (after out is flushed), then smtp_session_secured(). Input behind
+ *                it: close (CVE-2011-0411)
  *   SMTP_END     flush out and close
  *
  * After smtp_session_answer(), smtp_session_timeout() and smtp_session_shutdown() step again at
@@ -69,9 +70,24 @@ struct smtp_conf {
 	bool vrfy, expn;
 	bool add_missing_headers;   /* R-MSG-2; the host does it, the session only carries it */
 	bool two_from_ok;           /* R-FROM off */
-	bool starttls;              /* works here (not in this version) */
-	bool auth;
-	struct str mechs;           /* advertised */
+	bool starttls;              /* works here, and is advertised (a dialect's tls_advert aside) */
+	bool starttls_refuse;       /* starttls=advertise-refuse: advertised, answered 454 or so */
+	bool tls_required;          /* MAIL and AUTH need TLS first */
+	struct str tls_required_senders; /* addresses or @domains, parted by blanks or commas */
+	bool auth, auth_required;
+	bool auth_cleartext;        /* passwords and mechanisms without TLS */
+	bool auth_unadvertised;     /* works though it is not in the EHLO list */
+	struct str mechs;           /* advertised, in this order, and the only ones that work */
+	struct str mechs_tls;       /* -PLUS and EXTERNAL: advertised with TLS only; may be empty */
+	bool submission;            /* a client of ours hands in: the host checks and completes */
+	bool ipmm, ipmm_brackets;   /* mail merge; [name] instead of &name; */
+	uint64_t ipmm_parts;        /* limit.ipmm_parts */
+	uint64_t ipmm_rcpts;        /* limit.ipmm_rcpts: of one merge, instead of rcpts_per_msg */
+	bool xclient, xforward;     /* there are peers that may say who their client is: which ones,
+	                             * smtp_session_trust() tells */
+	/* What only a queue can keep: advertised and taken when set, else an unknown parameter. */
+	bool requiretls, mt_priority, deliver_by;
+	uint64_t hold_seconds;      /* FUTURERELEASE: so far ahead at most; 0: off */
 	struct str disabled;        /* service.disabled: reason, or empty */
 	uint64_t bad_commands, command_line, msgs_per_session, rcpts_per_msg, hops;
 	uint64_t header_lines, header_bytes;
@@ -84,6 +100,7 @@ struct smtp_conf {
 struct smtp_peer {
 	char ip[46];        /* text; what the server shall believe (client_ip in lab) */
 	char name[256];     /* verified reverse name, or "unknown" */
+	bool tls;           /* implicit: the handshake is done before the greeting */
 };
 
 enum smtp_ask {
@@ -94,7 +111,50 @@ enum smtp_ask {
 	SMTP_ASK_COMMIT, /* the letter is whole and within limits: make it durable */
 	SMTP_ASK_VRFY,   /* vrfy=yes: session->arg; answer VRFY_OK/VRFY_UNKNOWN/... with vars */
 	SMTP_ASK_EXPN,
+	SMTP_ASK_TLS,    /* STARTTLS: SMTP_NONE (220, then SMTP_UPGRADE) or a refusal */
+	SMTP_ASK_AUTH,   /* session->auth: a step of SASL. An answer with situation SMTP_NONE and
+	                  * challenge: 334; SMTP_AUTH_OK with user: logged in; else a refusal */
+	SMTP_ASK_PART,   /* mail merge: a further part begins (XPRT): SMTP_NONE or a refusal */
+	SMTP_ASK_XCLIENT, /* session->asked holds all that XCLIENT has said so far. The peer is no
+	                  * longer the proxy: the host finds rights and counts anew from its addr
+	                  * (said, but empty: nobody knows). SMTP_NONE (then peer.ip and peer.name are
+	                  * the new ones; with user, that is logged in: what LOGIN said becomes true
+	                  * only so) or a refusal */
 };
+
+/* What a trusted peer says about its own client: Postfix' XCLIENT (it is that client now) and
+ * XFORWARD (only for the log). Empty or 0: not said, or said to be unknown. Texts are decoded,
+ * valid UTF-8 and free of control octets. */
+struct smtp_xclient {
+	char addr[46];              /* 192.0.2.1, 2001:db8::1 */
+	char name[256];
+	char helo[SMTP_VAR_MAX + 1];
+	char login[512];            /* XCLIENT: who has logged in there */
+	char dest_addr[46];         /* XCLIENT: where the client connected to */
+	char ident[256], source[16]; /* XFORWARD: queue id upstream; LOCAL or REMOTE */
+	char proto[16];             /* SMTP or ESMTP; XFORWARD: any word */
+	uint16_t port, dest_port;
+	unsigned said;              /* a bit for each of enum smtp_xattr that was named */
+};
+enum smtp_xattr {
+	XATTR_NAME, XATTR_ADDR, XATTR_PORT, XATTR_PROTO, XATTR_HELO, XATTR_LOGIN, XATTR_DESTADDR,
+	XATTR_DESTPORT, XATTR_IDENT, XATTR_SOURCE, XATTR_COUNT
+};
+
+/* The step of SASL under way, with SMTP_ASK_AUTH. Octets are the client's, base64 taken off; views
+ * live until the answer. session->auth is NULL as soon as the exchange is over, also when the
+ * client cancels it or breaks a rule, of which the host is not told: what it holds for an
+ * exchange goes when auth is NULL or a new one begins. */
+struct smtp_auth {
+	bool begin;            /* AUTH was said: mech; else a response */
+	char mech[32];         /* upper case */
+	bool has_initial;
+	struct str octets;
+	unsigned steps;        /* responses so far: at most SMTP_AUTH_STEPS_MAX */
+};
+#define SMTP_AUTH_STEPS_MAX 16
+#define SMTP_AUTH_RESPONSE_MAX 12288 /* octets of a line (RFC 4954 4) */
+#define SMTP_USER_MAX 512
 
 enum smtp_body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
 enum { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
@@ -108,6 +168,8 @@ struct smtp_rcpt {
 	struct str notify_text; /* as given */
 	struct str orcpt;       /* as given (checked xtext), or empty */
 	void *host_data;        /* the host's, e.g. what route said; in the arena or NULL */
+	uint32_t host_size;     /* of it: a mail merge keeps so many octets with the recipient (and
+	                         * the rest of this struct not at all); at most 65535 */
 	/* LMTP: the host's word on this one alone, told while SMTP_ASK_COMMIT is open (a 2xx, 4xx
 	 * or 5xx situation); SMTP_NONE: what the answer says of all. */
 	enum smtp_situation outcome;
@@ -129,6 +191,13 @@ struct smtp_txn {
 	struct scan scan;       /* what came so far */
 	bool too_big;
 	bool bdat;              /* chunks, not DATA */
+	struct smtp_merge *merge; /* XMRG, not MAIL: smtp/merge.h; NULL: a plain transaction */
+	struct str auth;        /* AUTH= of MAIL, decoded (RFC 4954 5): an address, or "<>" where the
+	                         * client says so or is nobody to believe; empty: not given */
+	bool requiretls;        /* REQUIRETLS (RFC 8689) */
+	uint64_t hold_until;    /* FUTURERELEASE (RFC 4865): Unix seconds, or 0 */
+	int mt_priority;        /* MT-PRIORITY (RFC 6710): -9..9 */
+	struct str deliver_by;  /* BY= as given, checked (RFC 2852), or empty */
 	int64_t started;        /* now at MAIL */
 	int64_t data_started;
 	void *host_data;        /* the host's; it clears it before the transaction ends */
@@ -136,7 +205,9 @@ struct smtp_txn {
 #define SMTP_TXN_MAX (8u << 20)
 
 enum smtp_phase { /* changed only by one setter, which notes it in the history */
-	PHASE_GREETING, PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_BDAT_SKIP, PHASE_CLOSED
+	PHASE_GREETING, PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_BDAT_SKIP, PHASE_AUTH,
+	PHASE_TLS,     /* SMTP_UPGRADE was said: waits for smtp_session_secured() */
+	PHASE_CLOSED
 };
 
 struct smtp_session {
@@ -150,6 +221,13 @@ struct smtp_session {
 	struct smtp_rcpt *rcpt_asked;
 	struct smtp_txn *txn;      /* NULL outside a transaction */
 	bool esmtp, hello;         /* EHLO was said; EHLO or HELO was said */
+	bool tls;                  /* inside TLS */
+	bool authenticated;
+	char user[SMTP_USER_MAX];  /* the login address, with authenticated */
+	struct smtp_auth *auth;    /* while an AUTH exchange is under way */
+	struct smtp_xclient *xclient;  /* what XCLIENT said, or NULL */
+	struct smtp_xclient *xforward; /* what XFORWARD said of the next letter, or NULL */
+	struct smtp_xclient *asked; /* with ASK_XCLIENT */
 	char helo[SMTP_VAR_MAX + 1];
 	uint64_t messages;         /* MAIL commands accepted */
 	uint64_t delivered;        /* letters committed */
@@ -175,6 +253,10 @@ struct smtp_answer {
 	struct str reason, to, fullname;
 	struct str lines[100];     /* EXPN: members, one a line */
 	size_t n_lines;
+	struct str challenge;      /* SMTP_ASK_AUTH: octets, base64 is put on here */
+	struct str user;           /* with SMTP_AUTH_OK: the login address. A challenge with it is the
+	                            * mechanism's last word: it is sent first (RFC 4954 4), and an empty
+	                            * response to it logs in */
 };
 
 /* now: monotonic ms. wall: Unix seconds and zone minutes for dates in replies. */
@@ -192,6 +274,13 @@ void smtp_session_greet(struct smtp_session *s, enum smtp_situation refuse,
     const struct smtp_clock *clock, struct buf *out);
 enum smtp_step smtp_session_step(struct smtp_session *s, struct str *in,
     const struct smtp_clock *clock, struct buf *out);
+/* Whether this peer may use XCLIENT and XFORWARD; before the greeting. */
+void smtp_session_trust(struct smtp_session *s, bool xclient, bool xforward);
+/* The handshake is done: all that was said before is forgotten (RFC 3207 4.2). facts: a line for
+ * the history, such as "TLSv1.3 TLS_AES_256_GCM_SHA384". Implicit TLS: before the greeting. */
+void smtp_session_secured(struct smtp_session *s, struct str facts, const struct smtp_clock *clock);
+/* The verified reverse name came; it is shown from now on. */
+void smtp_session_peer_name(struct smtp_session *s, struct str name);
 /* False when no question with that number is open (a stale answer: dropped). */
 bool smtp_session_answer(struct smtp_session *s, uint32_t ask_no, const struct smtp_answer *a,
     const struct smtp_clock *clock, struct buf *out);
@@ -201,5 +290,5 @@ int64_t smtp_session_deadline(const struct smtp_session *s);
 bool smtp_session_timeout(struct smtp_session *s, const struct smtp_clock *clock, struct buf *out);
 /* The server stops: 421 as soon as no letter is between its last octet and its answer. */
 void smtp_session_shutdown(struct smtp_session *s, const struct smtp_clock *clock, struct buf *out);
-/* "SMTP", "ESMTP", "UTF8SMTP", "LMTP", ... for Received (RFC 3848, RFC 6531 4.3). */
+/* "SMTP", "ESMTPSA", "UTF8SMTPS", "LMTPA", ... for Received (RFC 3848, RFC 6531 4.3). */
 struct str smtp_session_with(const struct smtp_session *s);

@@ -20,6 +20,8 @@ data_objection(const struct smtp_txn *txn, struct str arg)
 {
 	if (!txn)
 		return SMTP_DATA_NOMAIL;
+	if (txn->merge)
+		return SMTP_IPMM_DATA_IN_MERGE;
 	if (arg.len)
 		return SMTP_DATA_ARGS;
 	if (txn->bdat)
@@ -53,6 +55,8 @@ bdat_objection(const struct smtp_session *s, enum bdat_verdict v, const struct b
 		return SMTP_BDAT_SYNTAX;
 	if (!s->txn)
 		return SMTP_DATA_NOMAIL;
+	if (s->txn->merge)
+		return SMTP_IPMM_DATA_IN_MERGE;
 	if (no_rcpt(s->txn) != SMTP_NONE)
 		return no_rcpt(s->txn);
 	return over_size(s, b->size) ? SMTP_DATA_TOOBIG : SMTP_NONE;
@@ -87,7 +91,8 @@ bdat_refuse(struct smtp_turn *t, enum bdat_verdict v, enum smtp_situation say, b
 	if (v == BDAT_UNKNOWN)
 		s->flags |= F_REFUSED;
 	chunk_say(t, say, NULL, v == BDAT_GOOD && smtp_priv(s)->bdat.last);
-	smtp_txn_end(t);
+	if (say != SMTP_IPMM_DATA_IN_MERGE)
+		smtp_txn_end(t);
 	if (s->phase == PHASE_CLOSED)
 		return;
 	if (v != BDAT_UNKNOWN)
@@ -140,9 +145,11 @@ smtp_answer_data(struct smtp_turn *t, const struct smtp_answer *a)
 	p->body_octets = 0;
 	s->txn->data_started = t->clock->now;
 	s->flags |= F_BODY_OPEN;
+	if (s->txn->merge)
+		smtp_merging_go(t);
 	if (!chunks) {
 		dot_init(&p->dot, s->eol == EOL_LF, s->conf->dot_space_end);
-		smtp_reply(t, SMTP_DATA_GO, NULL);
+		smtp_reply(t, s->txn->merge ? SMTP_XPRT_GO : SMTP_DATA_GO, NULL);
 	}
 	if (s->phase != PHASE_CLOSED)
 		smtp_phase_set(t, chunks ? PHASE_BDAT : PHASE_DATA);
@@ -156,10 +163,10 @@ chunk(struct smtp_turn *t, struct str octets)
 	struct smtp_txn *txn = s->txn;
 	if (s->flags & F_SWALLOW)
 		return SMTP_MORE;
-	txn->too_big = over_size(s, octets.len);
+	txn->too_big = txn->merge ? !smtp_merging_feed(t, octets) : over_size(s, octets.len);
 	if (!txn->too_big)
 		scan_feed(&txn->scan, octets);
-	if (txn->too_big || txn->scan.header_too_big) {
+	if (txn->too_big || (!txn->merge && txn->scan.header_too_big)) {
 		s->flags |= F_SWALLOW | F_DROP;
 		return SMTP_MORE;
 	}
@@ -168,20 +175,22 @@ chunk(struct smtp_turn *t, struct str octets)
 }
 
 /* Lines end in CRLF, and NUL has no place, unless the letter is binary (R-EOL, RFC 3030 3). */
-static enum smtp_situation
-verdict(const struct smtp_session *s)
+enum smtp_situation
+smtp_verdict(const struct smtp_session *s)
 {
 	const struct smtp_txn *txn = s->txn;
 	const struct scan *scan = &txn->scan;
 	bool binary = txn->body == BODY_BINARYMIME;
 	if (txn->too_big)
-		return SMTP_DATA_TOOBIG;
-	if (scan->header_too_big)
+		return txn->merge ? SMTP_XPRT_TOOBIG : SMTP_DATA_TOOBIG;
+	if (!txn->merge && scan->header_too_big)
 		return SMTP_DATA_HEADERTOOBIG;
 	if (!binary && (scan->bare_cr || scan->bare_lf))
 		return SMTP_DATA_BARELF;
 	if (!binary && scan->nul)
 		return SMTP_DATA_NUL;
+	if (txn->merge)
+		return SMTP_NONE; /* each letter has its own header */
 	if (scan->count[SCAN_RECEIVED] > s->conf->hops)
 		return SMTP_DATA_HOPS;
 	if (scan->count[SCAN_FROM] > 1 && !s->conf->two_from_ok)
@@ -193,10 +202,15 @@ static void
 letter_whole(struct smtp_turn *t)
 {
 	struct smtp_session *s = t->s;
-	scan_end(&s->txn->scan);
+	if (!s->txn->merge)
+		scan_end(&s->txn->scan);
 	smtp_notef(t, "%llu octets of data", (unsigned long long)s->priv->body_octets);
 	smtp_phase_set(t, PHASE_COMMAND);
-	enum smtp_situation no = verdict(s);
+	if (s->txn->merge) {
+		smtp_merging_part(t);
+		return;
+	}
+	enum smtp_situation no = smtp_verdict(s);
 	if (no == SMTP_NONE) {
 		smtp_ask(t, SMTP_ASK_COMMIT);
 	} else {
@@ -218,7 +232,11 @@ smtp_answer_commit(struct smtp_turn *t, const struct smtp_answer *a)
 		s->delivered++;
 		s->last_inject = t->clock->now;
 	}
-	smtp_reply_letter(t, a->situation == SMTP_NONE ? SMTP_DATA_OK : a->situation, &vars);
+	enum smtp_situation good = s->txn->merge ? SMTP_XPRT_LAST : SMTP_DATA_OK;
+	char count[24];
+	if (s->txn->merge)
+		vars.v[SMTP_VAR_nmsgs] = smtp_merging_count(s->txn, count);
+	smtp_reply_letter(t, a->situation == SMTP_NONE ? good : a->situation, &vars);
 	smtp_txn_end(t);
 }
 

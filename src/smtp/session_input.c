@@ -18,9 +18,9 @@ plain_run(struct str s, bool editing)
 	return i;
 }
 
-/* R-LINE; RFC 4954 4 asks for more behind AUTH. The line so far is split in two. */
-static size_t
-line_limit(const struct smtp_session *s, struct str head, struct str run)
+/* A line of an AUTH exchange. The line so far is split in two. */
+static bool
+is_auth(const struct smtp_session *s, struct str head, struct str run)
 {
 	char word[5];
 	size_t n = MIN(sizeof(word), head.len), m = MIN(sizeof(word) - n, run.len);
@@ -28,9 +28,16 @@ line_limit(const struct smtp_session *s, struct str head, struct str run)
 		memcpy(word, head.p, n);
 	if (m)
 		memcpy(word + n, run.p, m);
+	return s->phase == PHASE_AUTH || str_ieq(str_n(word, n + m), STR("AUTH "));
+}
+
+/* R-LINE; RFC 4954 4 asks for more in AUTH. */
+static size_t
+line_limit(const struct smtp_session *s, struct str head, struct str run)
+{
 	uint64_t limit = MIN(s->conf->command_line, (uint64_t)LINE_HARD_MAX);
-	if (str_ieq(str_n(word, n + m), STR("AUTH ")))
-		limit = MAX(limit, (uint64_t)LINE_AUTH_MAX);
+	if (is_auth(s, head, run))
+		limit = MAX(limit, (uint64_t)SMTP_AUTH_RESPONSE_MAX);
 	return (size_t)limit;
 }
 
@@ -72,6 +79,19 @@ line_end_ok(struct smtp_turn *t, bool crlf)
 	return crlf || s->eol == EOL_LF;
 }
 
+/* What is wrong with a whole line, or SMTP_NONE. */
+static enum smtp_situation
+line_objection(const struct smtp_session *s, struct str line, bool end_ok)
+{
+	/* A CR inside is a riddle as a bare LF is: nobody should guess where a line ends. */
+	if (!end_ok || str_find(line, '\r') < line.len)
+		return SMTP_CMD_BARELF;
+	if (str_find(line, '\0') < line.len)
+		return s->phase == PHASE_COMMAND && smtp_is_xdfn(s, line) ? SMTP_IPMM_NUL
+		                                                          : SMTP_CMD_NUL;
+	return SMTP_NONE;
+}
+
 static void
 line_done(struct smtp_turn *t, struct str line, bool crlf)
 {
@@ -87,28 +107,39 @@ line_done(struct smtp_turn *t, struct str line, bool crlf)
 	bool end_ok = line_end_ok(t, crlf);
 	if (time_is_up(t))
 		return;
-	/* A CR inside is a riddle as a bare LF is: nobody should guess where a line ends. */
-	if (!end_ok || str_find(line, '\r') < line.len) {
-		smtp_note_line(t, line);
-		smtp_reply(t, SMTP_CMD_BARELF, NULL);
-	} else if (str_find(line, '\0') < line.len) {
-		smtp_note_line(t, line);
-		smtp_reply(t, SMTP_CMD_NUL, NULL);
-	} else {
+	enum smtp_situation no = line_objection(s, line, end_ok);
+	if (no == SMTP_NONE && s->phase == PHASE_AUTH) {
+		smtp_auth_line(t, line);
+	} else if (no == SMTP_NONE) {
 		smtp_command(t, line);
+	} else {
+		smtp_note_line(t, line);
+		if (s->phase == PHASE_AUTH)
+			smtp_auth_break(t, no);
+		else
+			smtp_reply(t, no, NULL);
 	}
 }
 
+static void
+too_long(struct smtp_turn *t, bool auth)
+{
+	smtp_notef(t, "a command line is over its limit");
+	if (t->s->phase == PHASE_AUTH)
+		smtp_auth_break(t, SMTP_AUTH_TOOLONG);
+	else
+		smtp_reply(t, auth ? SMTP_AUTH_TOOLONG : SMTP_CMD_TOOLONG, NULL);
+}
+
 static bool
-overflow(struct smtp_turn *t, size_t by)
+overflow(struct smtp_turn *t, size_t by, bool auth)
 {
 	struct smtp_private *p = smtp_priv(t->s);
-	if (!p->discarding) {
-		smtp_notef(t, "a command line is over its limit");
-		smtp_reply(t, SMTP_CMD_TOOLONG, NULL);
-	}
+	if (!p->discarding)
+		too_long(t, auth);
 	p->discarding = true;
 	p->discarded += by;
+	buf_wipe(&p->line);
 	buf_done(&p->line);
 	if (p->discarded > LINE_DISCARD_MAX && t->s->phase != PHASE_CLOSED)
 		smtp_reply(t, SMTP_CMD_FLOOD, NULL);
@@ -124,18 +155,19 @@ line_add(struct smtp_turn *t, struct str run)
 		return true;
 	if (p->discarding) {
 		p->after_cr = run.p[run.len - 1] == '\r';
-		return overflow(t, run.len);
+		return overflow(t, run.len, false);
 	}
+	bool auth = is_auth(t->s, buf_str(&p->line), run);
 	size_t limit = line_limit(t->s, buf_str(&p->line), run);
 	size_t total = p->line.len + run.len;
 	p->after_cr = run.p[run.len - 1] == '\r';
 	if (total - p->after_cr > limit)
-		return overflow(t, total - limit);
+		return overflow(t, total - limit, auth);
 	buf_puts(&p->line, run);
 	if (!p->line.failed)
 		return true;
 	buf_reset(&p->line);
-	return overflow(t, total);
+	return overflow(t, total, auth);
 }
 
 static void
@@ -234,8 +266,8 @@ smtp_input(struct smtp_turn *t)
 	struct smtp_session *s = t->s;
 	struct str *in = t->in;
 	bool editing = s->conf->line_editing;
-	while (in->len && s->phase == PHASE_COMMAND && s->ask == SMTP_ASK_NONE &&
-	       !(s->flags & (F_DROP | F_TXN_OVER | F_REFUSED))) {
+	while (in->len && (s->phase == PHASE_COMMAND || s->phase == PHASE_AUTH) &&
+	       s->ask == SMTP_ASK_NONE && !(s->flags & (F_DROP | F_TXN_OVER | F_REFUSED))) {
 		if (s->priv && s->priv->telnet != TELNET_NONE) {
 			char c = in->p[0];
 			*in = str_skip(*in, 1);

@@ -87,6 +87,18 @@ param_situation(enum param_verdict v, enum smtp_situation unknown, enum smtp_sit
 	return v == PARAM_OK ? SMTP_NONE : v == PARAM_UNKNOWN ? unknown : value;
 }
 
+/* RFC 4954 5: of a client that has not logged in, nothing is believed. */
+static struct str
+auth_of(const struct smtp_session *s, struct arena *a, struct str given)
+{
+	struct buf text = BUF_INIT(PARAM_AUTH_MAX);
+	struct str auth = given.len ? STR("<>") : STR_NULL;
+	if (s->authenticated && smtp_xtext_decode(&text, given))
+		auth = arena_str(a, buf_str(&text));
+	buf_done(&text);
+	return auth;
+}
+
 static bool
 begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smtp_params *p,
     enum smtp_situation param_error)
@@ -95,6 +107,11 @@ begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smt
 	struct smtp_txn *txn = t->s->txn;
 	struct smtp_private *priv = smtp_priv(t->s);
 	bool ok = keep_addr(&txn->arena, given, from, &txn->from_as_given);
+	txn->auth = auth_of(t->s, &txn->arena, p->auth);
+	txn->requiretls = p->requiretls;
+	txn->hold_until = p->hold_until;
+	txn->mt_priority = p->mt_priority;
+	txn->deliver_by = keep(&txn->arena, p->deliver_by);
 	txn->from = *from;
 	txn->declared_size = p->size;
 	txn->body = p->body;
@@ -106,8 +123,55 @@ begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smt
 	return ok && !txn->arena.failed;
 }
 
+/* What the parameters ask for and this session cannot give. */
+static enum smtp_situation
+mail_param_situation(const struct smtp_session *s, enum param_verdict v, struct smtp_params *p)
+{
+	enum smtp_situation no = param_situation(v, SMTP_MAIL_BADPARAM, SMTP_MAIL_BADVALUE);
+	if (no == SMTP_NONE && p->requiretls && !s->tls)
+		return SMTP_MAIL_REQUIRETLS; /* RFC 8689 2: the keyword is shown inside TLS only */
+	return no;
+}
+
+static bool
+merge_begin(struct smtp_session *s, const struct smtp_params *p)
+{
+	s->txn->merge = smtp_merge_new(s->conf);
+	if (s->txn->merge)
+		s->txn->merge->verp = p->verp;
+	return s->txn->merge != NULL;
+}
+
+static void
+take_sender(struct smtp_turn *t, struct str given, struct addr *from, struct str rest, bool merge)
+{
+	struct smtp_session *s = t->s;
+	struct smtp_params p = { .body = BODY_7BIT, .conf = s->conf, .wall = t->clock->wall };
+	enum param_verdict pv = smtp_params_parse(rest, merge ? PARAM_MERGE : PARAM_MAIL, &p);
+	enum smtp_situation lacks = smtp_mail_lacks(s, from);
+	struct smtp_vars as_given = { .v = { [SMTP_VAR_from] = from->whole,
+					  [SMTP_VAR_from_as_given] = given,
+					  [SMTP_VAR_from_domain] = from->domain,
+					  [SMTP_VAR_arg] = str_first(given, ARG_SHOWN_MAX) } };
+	if (lacks != SMTP_NONE) {
+		smtp_reply(t, lacks, &as_given);
+	} else if (from->utf8 && !p.utf8) {
+		smtp_notef(t, "address: %s", verdict_word(ADDR_UTF8));
+		smtp_reply(t, SMTP_MAIL_NEEDUTF8, &as_given);
+	} else if (s->messages >= s->conf->msgs_per_session) {
+		smtp_reply(t, SMTP_MAIL_TOOMANY, NULL);
+	} else if (!begin(t, given, from, &p, mail_param_situation(s, pv, &p)) ||
+		   (merge && !merge_begin(s, &p))) {
+		smtp_txn_end(t);
+		smtp_reply(t, SMTP_MAIL_LOWRES, NULL);
+	} else {
+		smtp_ask(t, SMTP_ASK_MAIL);
+	}
+}
+
+/* docs/rules.md 2: that TLS is missing is said before anything else is looked at. */
 void
-smtp_mail(struct smtp_turn *t, struct str arg)
+smtp_mail_begin(struct smtp_turn *t, struct str arg, bool merge)
 {
 	static const struct path_words words = { SMTP_MAIL_SYNTAX, SMTP_MAIL_BADADDR,
 		SMTP_MAIL_NEEDUTF8, SMTP_VAR_from_as_given };
@@ -115,29 +179,26 @@ smtp_mail(struct smtp_turn *t, struct str arg)
 	unsigned loose = conf->angle_brackets_required ? 0 : ADDR_LOOSE;
 	struct str path = arg;
 	struct addr from;
+	if (conf->tls_required && !t->s->tls) {
+		smtp_reply(t, SMTP_MAIL_NEEDTLS, NULL);
+		return;
+	}
 	if (!path_begins(&path, STR("FROM"))) {
 		refuse_path(t, &words, ADDR_SYNTAX, arg, STR_NULL);
 		return;
 	}
 	struct str rest = path;
 	enum addr_verdict v = addr_path(&rest, loose | ADDR_SMTPUTF8 | ADDR_NULL, &from);
-	if (v != ADDR_OK) {
+	if (v != ADDR_OK)
 		refuse_path(t, &words, v, arg, path);
-		return;
-	}
-	struct smtp_params p = { .body = BODY_7BIT };
-	enum param_verdict pv = smtp_params_parse(rest, PARAM_MAIL, &p);
-	if (from.utf8 && !p.utf8) {
-		refuse_path(t, &words, ADDR_UTF8, arg, path);
-	} else if (t->s->messages >= conf->msgs_per_session) {
-		smtp_reply(t, SMTP_MAIL_TOOMANY, NULL);
-	} else if (!begin(t, str_first(path, path.len - rest.len), &from, &p,
-		       param_situation(pv, SMTP_MAIL_BADPARAM, SMTP_MAIL_BADVALUE))) {
-		smtp_txn_end(t);
-		smtp_reply(t, SMTP_MAIL_LOWRES, NULL);
-	} else {
-		smtp_ask(t, SMTP_ASK_MAIL);
-	}
+	else
+		take_sender(t, str_first(path, path.len - rest.len), &from, rest, merge);
+}
+
+void
+smtp_mail(struct smtp_turn *t, struct str arg)
+{
+	smtp_mail_begin(t, arg, false);
 }
 
 /* docs/rules.md 2: what the host refuses comes before the size, the size before the options. */
@@ -157,7 +218,7 @@ smtp_answer_mail(struct smtp_turn *t, const struct smtp_answer *a)
 		smtp_txn_end(t);
 	} else {
 		s->messages++;
-		smtp_reply_answer(t, SMTP_MAIL_OK, a);
+		smtp_reply_answer(t, s->txn->merge ? SMTP_XMRG_OK : SMTP_MAIL_OK, a);
 	}
 }
 
@@ -185,8 +246,9 @@ rcpt_new(struct smtp_txn *txn, struct str given, struct addr *to, const struct s
 	return a->failed ? NULL : r;
 }
 
-void
-smtp_rcpt(struct smtp_turn *t, struct str arg)
+/* True: the question is asked. */
+static bool
+take_rcpt(struct smtp_turn *t, struct str arg)
 {
 	static const struct path_words words = { SMTP_RCPT_SYNTAX, SMTP_RCPT_BADADDR,
 		SMTP_RCPT_NEEDUTF8, SMTP_VAR_to_as_given };
@@ -199,34 +261,55 @@ smtp_rcpt(struct smtp_turn *t, struct str arg)
 	txn->n_rcpt_tried++;
 	if (!path_begins(&path, STR("TO"))) {
 		refuse_path(t, &words, ADDR_SYNTAX, arg, STR_NULL);
-		return;
+		return false;
 	}
 	struct str rest = path;
 	enum addr_verdict v = addr_path(&rest, flags, &to);
 	if (v != ADDR_OK) {
 		refuse_path(t, &words, v, arg, path);
-		return;
+		return false;
 	}
-	if (txn->n_rcpt >= conf->rcpts_per_msg) {
+	if (txn->n_rcpt >= (txn->merge ? conf->ipmm_rcpts : conf->rcpts_per_msg)) {
 		smtp_reply(t, SMTP_RCPT_TOOMANY, NULL);
-		return;
+		return false;
 	}
 	struct smtp_params p = { .utf8 = txn->smtputf8 };
 	enum smtp_situation bad = param_situation(smtp_params_parse(rest, PARAM_RCPT, &p),
 	    SMTP_RCPT_BADPARAM, SMTP_RCPT_BADVALUE);
 	if (bad != SMTP_NONE) {
 		smtp_reply_arg(t, bad, p.bad);
-		return;
+		return false;
 	}
 	struct smtp_private *priv = smtp_priv(t->s);
 	priv->before_rcpt = arena_mark(&txn->arena);
 	t->s->rcpt_asked = rcpt_new(txn, str_first(path, path.len - rest.len), &to, &p);
 	if (t->s->rcpt_asked) {
 		smtp_ask(t, SMTP_ASK_RCPT);
-	} else {
-		arena_rewind(&txn->arena, &priv->before_rcpt);
-		smtp_reply(t, SMTP_RCPT_TOOMANY, NULL);
+		return true;
 	}
+	arena_rewind(&txn->arena, &priv->before_rcpt);
+	smtp_reply(t, SMTP_RCPT_TOOMANY, NULL);
+	return false;
+}
+
+void
+smtp_rcpt(struct smtp_turn *t, struct str arg)
+{
+	bool merge = t->s->txn->merge;
+	if (!take_rcpt(t, arg) && merge && t->s->txn)
+		smtp_merge_forget(t->s->txn->merge);
+}
+
+/* A merge has its own copy of each recipient, and room for very many of them. */
+static bool
+rcpt_keep(struct smtp_txn *txn, struct smtp_rcpt *r)
+{
+	if (txn->merge && !smtp_merge_rcpt_add(txn->merge, r))
+		return false;
+	if (!txn->merge)
+		list_add_tail(&txn->rcpts, &r->node);
+	txn->n_rcpt++;
+	return true;
 }
 
 void
@@ -237,13 +320,17 @@ smtp_answer_rcpt(struct smtp_turn *t, const struct smtp_answer *a)
 	enum smtp_situation say = a->situation == SMTP_NONE ? SMTP_RCPT_OK : a->situation;
 	struct smtp_vars vars = rcpt_vars(r, smtp_answer_vars(a));
 	bool good = smtp_situation_class(say) == '2';
+	bool merge = s->txn->merge;
 	s->rcpt_asked = NULL;
-	if (good) {
-		list_add_tail(&s->txn->rcpts, &r->node);
-		s->txn->n_rcpt++;
+	if (good && !rcpt_keep(s->txn, r)) {
+		good = false;
+		say = SMTP_RCPT_TOOMANY;
+	} else if (!good && merge) {
+		smtp_merge_forget(s->txn->merge);
 	}
 	smtp_reply(t, say, &vars);
+	s->flags &= ~(unsigned)F_QUIET;
 	/* Else a peer could fill the arena with names that nobody has. A 421 has ended it. */
-	if (!good && s->txn)
+	if ((!good || merge) && s->txn)
 		arena_rewind(&s->txn->arena, &s->priv->before_rcpt);
 }

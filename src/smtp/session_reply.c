@@ -1,13 +1,13 @@
 #include "smtp/session_priv.h"
 
+#include "base/base64.h"
 #include "base/date.h"
 #include "base/utf8.h"
 
 #include <stdio.h>
 
-#define MAIL_VERBS "MAIL RCPT DATA BDAT RSET NOOP VRFY EXPN HELP QUIT"
-#define SMTP_VERBS "EHLO HELO " MAIL_VERBS
-#define LMTP_VERBS "LHLO " MAIL_VERBS
+#define REPLY_MAX (64u << 10)
+#define CHALLENGE_SHOWN_MAX 192
 
 static bool
 is_plain(struct str text)
@@ -65,13 +65,6 @@ smtp_notef(struct smtp_turn *t, const char *fmt, ...)
 	smtp_note(t, "# ", str_n(text, MIN((size_t)n, sizeof(text) - 1)));
 }
 
-/* Texts a reply may name that are not lying ready as text. */
-struct scratch {
-	char max_size[24], max_rcpt[24], nmsgs[24], err_no[24], limits[64];
-	char host[256];
-	char date[64];
-};
-
 static struct str
 number(char *dst, size_t n, uint64_t v)
 {
@@ -100,25 +93,6 @@ date_text(char *dst, size_t n, const struct smtp_clock *clock)
 	return str_n(dst, s.len);
 }
 
-/* RFC 9422 4: a value is 1 to 999999; a limit that is none of these is not told. */
-static bool
-limit_tellable(uint64_t v)
-{
-	return v >= 1 && v <= 999999;
-}
-
-static struct str
-limits_text(char *dst, size_t n, const struct smtp_conf *conf)
-{
-	size_t len = 0;
-	if (limit_tellable(conf->msgs_per_session))
-		len += (size_t)snprintf(dst, n, "MAILMAX=%u ", (unsigned)conf->msgs_per_session);
-	if (limit_tellable(conf->rcpts_per_msg))
-		len += (size_t)snprintf(dst + len, n - len, "RCPTMAX=%u ",
-		    (unsigned)conf->rcpts_per_msg);
-	return str_n(dst, len ? len - 1 : 0);
-}
-
 static struct str
 either(struct str a, struct str b)
 {
@@ -127,7 +101,7 @@ either(struct str a, struct str b)
 
 /* What has to be made: only for a text that may name it. */
 static void
-vars_made(const struct smtp_turn *t, struct str *v, struct scratch *x)
+vars_made(const struct smtp_turn *t, struct str *v, struct smtp_scratch *x)
 {
 	const struct smtp_conf *conf = t->s->conf;
 	v[SMTP_VAR_HOST] = upper(x->host, sizeof(x->host), conf->host);
@@ -135,7 +109,10 @@ vars_made(const struct smtp_turn *t, struct str *v, struct scratch *x)
 	v[SMTP_VAR_max_size] = number(x->max_size, sizeof(x->max_size),
 	    conf->max_size == SMTP_LIMIT_OFF ? 0 : conf->max_size);
 	v[SMTP_VAR_max_rcpt] = number(x->max_rcpt, sizeof(x->max_rcpt), conf->rcpts_per_msg);
-	v[SMTP_VAR_limits] = limits_text(x->limits, sizeof(x->limits), conf);
+	v[SMTP_VAR_limits] = smtp_limits_text(x->limits, sizeof(x->limits), conf);
+	v[SMTP_VAR_hold_limits] = smtp_hold_text(x->hold, sizeof(x->hold), conf, t->clock->wall);
+	v[SMTP_VAR_mechs] = smtp_mechs(t->s, x->mechs, sizeof(x->mechs));
+	v[SMTP_VAR_verbs] = smtp_verbs(t->s, x->verbs, sizeof(x->verbs));
 	v[SMTP_VAR_nmsgs] = number(x->nmsgs, sizeof(x->nmsgs), t->s->messages);
 	v[SMTP_VAR_date] = date_text(x->date, sizeof(x->date), t->clock);
 	v[SMTP_VAR_date_rfc5322] = v[SMTP_VAR_date];
@@ -145,7 +122,8 @@ static bool
 names_made(struct str text)
 {
 	static const struct str names[] = { { "{HOST", 5 }, { "{errno", 6 }, { "{max_", 5 },
-		{ "{limits", 7 }, { "{nmsgs", 6 }, { "{date", 5 } };
+		{ "{limits", 7 }, { "{hold_", 6 }, { "{mechs", 6 }, { "{verbs", 6 },
+		{ "{nmsgs", 6 }, { "{date", 5 } };
 	for (size_t at; (at = str_find(text, '$')) < text.len;) {
 		text = str_skip(text, at + 1);
 		for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -167,9 +145,9 @@ vars_session(const struct smtp_turn *t, struct str *v)
 	v[SMTP_VAR_client_name] = str_of(s->peer.name);
 	v[SMTP_VAR_helo] = str_of(s->helo);
 	v[SMTP_VAR_reason] = conf->disabled;
-	v[SMTP_VAR_mechs] = conf->mechs;
+	v[SMTP_VAR_user] = str_of(s->user);
+	v[SMTP_VAR_deliverby_min] = STR("1");
 	v[SMTP_VAR_sp] = STR(" ");
-	v[SMTP_VAR_verbs] = conf->lmtp ? STR(LMTP_VERBS) : STR(SMTP_VERBS);
 	if (s->txn) {
 		v[SMTP_VAR_from] = s->txn->from.whole;
 		v[SMTP_VAR_from_as_given] = s->txn->from_as_given;
@@ -178,9 +156,9 @@ vars_session(const struct smtp_turn *t, struct str *v)
 }
 
 /* text: the template, or STR_NULL for all that an EHLO list may name. */
-static void
-vars_fill(const struct smtp_turn *t, struct str text, struct smtp_vars *vars, struct scratch *x,
-    const struct smtp_vars *extra)
+void
+smtp_vars_fill(const struct smtp_turn *t, struct str text, struct smtp_vars *vars,
+    struct smtp_scratch *x, const struct smtp_vars *extra)
 {
 	*vars = (struct smtp_vars){ 0 };
 	vars_session(t, vars->v);
@@ -232,23 +210,57 @@ lmtp_situation(enum smtp_situation s)
 	return s;
 }
 
+static void
+render(struct smtp_turn *t, struct buf *out, enum smtp_situation s, const struct smtp_vars *extra)
+{
+	const struct smtp_wording *w = t->s->conf->wording;
+	if (str_find(w->reply[s], '$') == w->reply[s].len) {
+		smtp_reply_put(out, w, s, NULL);
+	} else {
+		struct smtp_vars vars;
+		struct smtp_scratch x;
+		smtp_vars_fill(t, w->reply[s], &vars, &x, extra);
+		smtp_reply_put(out, w, s, &vars);
+	}
+}
+
+/* In a mail merge some replies are not wanted; what ends the session is said all the same. */
+static bool
+is_quiet(const struct smtp_session *s, enum smtp_situation say)
+{
+	return (s->flags & F_QUIET) && !smtp_situation_closes(say) &&
+	       smtp_reply_code(s->conf->wording, say) != 421;
+}
+
 void
 smtp_reply(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *extra)
 {
-	const struct smtp_wording *w = t->s->conf->wording;
 	size_t from = t->out->len;
 	if (t->s->conf->lmtp)
 		s = lmtp_situation(s);
-	if (str_find(w->reply[s], '$') == w->reply[s].len) {
-		smtp_reply_put(t->out, w, s, NULL);
-	} else {
-		struct smtp_vars vars;
-		struct scratch x;
-		vars_fill(t, w->reply[s], &vars, &x, extra);
-		smtp_reply_put(t->out, w, s, &vars);
+	if (is_quiet(t->s, s)) {
+		struct buf text = BUF_INIT(REPLY_MAX);
+		render(t, &text, s, extra);
+		smtp_merging_quiet(t, s, buf_str(&text));
+		buf_done(&text);
+		return;
 	}
+	render(t, t->out, s, extra);
 	smtp_note_replies(t, from);
 	account(t, s);
+}
+
+void
+smtp_reply_challenge(struct smtp_turn *t, struct str octets)
+{
+	size_t from = t->out->len;
+	buf_putz(t->out, "334 ");
+	base64_enc(t->out, octets);
+	buf_putz(t->out, "\r\n");
+	if (octets.len <= CHALLENGE_SHOWN_MAX)
+		smtp_note_replies(t, from);
+	else
+		smtp_notef(t, "a challenge of %zu octets", octets.len);
 }
 
 void
@@ -301,28 +313,4 @@ smtp_reply_answer(struct smtp_turn *t, enum smtp_situation s, const struct smtp_
 {
 	struct smtp_vars extra = smtp_answer_vars(a);
 	smtp_reply(t, s, &extra);
-}
-
-void
-smtp_reply_hello(struct smtp_turn *t)
-{
-	const struct smtp_conf *conf = t->s->conf;
-	size_t from = t->out->len;
-	const bool cond[SMTP_COND_COUNT] = {
-		[SMTP_COND_starttls] = conf->starttls,
-		[SMTP_COND_auth] = conf->auth,
-		[SMTP_COND_vrfy] = conf->vrfy,
-		[SMTP_COND_expn] = conf->expn,
-		[SMTP_COND_size] = conf->max_size != SMTP_LIMIT_OFF,
-		[SMTP_COND_dsn] = true,
-		[SMTP_COND_chunking] = true,
-		[SMTP_COND_smtputf8] = true,
-		[SMTP_COND_limits] =
-		    limit_tellable(conf->msgs_per_session) || limit_tellable(conf->rcpts_per_msg),
-	};
-	struct smtp_vars vars;
-	struct scratch x;
-	vars_fill(t, STR_NULL, &vars, &x, NULL);
-	smtp_ehlo_put(t->out, conf->wording, &vars, cond);
-	smtp_note_replies(t, from);
 }

@@ -1,6 +1,7 @@
 #include "smtp/session_priv.h"
 
-enum state { OUTSIDE, INSIDE, CHUNKS, STATES }; /* no transaction, one, BDAT has begun in it */
+/* No transaction, one, BDAT has begun in it; a mail merge, its parts have begun. */
+enum state { OUTSIDE, INSIDE, CHUNKS, MERGING, PARTS, STATES };
 #define HIDDEN "****"
 
 enum {
@@ -8,6 +9,10 @@ enum {
 	NEEDS_HELLO = 1u << 1,
 	SMTP_ONLY = 1u << 2, /* unknown where LMTP is spoken, and the other way round: */
 	LMTP_ONLY = 1u << 3,
+	MERGE_ONLY = 1u << 4, /* unknown unless conf->ipmm */
+	AUTH_ONLY = 1u << 5,  /* HELP knows it only where it can work: */
+	TLS_ONLY = 1u << 6,
+	UNLISTED = 1u << 7,
 };
 
 struct verb {
@@ -118,6 +123,13 @@ run_quit(struct smtp_turn *t, struct str arg)
 		smtp_reply(t, SMTP_QUIT_OK, NULL);
 }
 
+static bool
+is_useful(const struct smtp_conf *conf, const struct verb *v)
+{
+	return !((v->flags & AUTH_ONLY) && !conf->auth) &&
+	       !((v->flags & TLS_ONLY) && !conf->starttls);
+}
+
 static void
 run_help(struct smtp_turn *t, struct str arg)
 {
@@ -126,7 +138,7 @@ run_help(struct smtp_turn *t, struct str arg)
 		return;
 	}
 	const struct verb *v = verb_find(t->s, arg);
-	if (v && v->run)
+	if (v && v->run && is_useful(t->s->conf, v))
 		smtp_reply_arg(t, SMTP_HELP_TOPIC, str_of(v->syntax));
 	else
 		smtp_reply_arg(t, SMTP_HELP_UNKNOWN, arg);
@@ -217,9 +229,14 @@ static const struct verb verbs[] = {
 	{ "LHLO", "LHLO domain", run_lhlo, .flags = LMTP_ONLY },
 	{ "MAIL", "MAIL FROM:<address> [SIZE=n] [BODY=type] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id]",
 	    smtp_mail, .flags = NEEDS_HELLO, .no_hello = SMTP_MAIL_NOHELO,
-	    .wrong = { [INSIDE] = SMTP_MAIL_NESTED, [CHUNKS] = SMTP_MAIL_NESTED } },
+	    .wrong = { [INSIDE] = SMTP_MAIL_NESTED,
+		[CHUNKS] = SMTP_MAIL_NESTED,
+		[MERGING] = SMTP_MAIL_NESTED,
+		[PARTS] = SMTP_IPMM_RECEIVING_PARTS } },
 	{ "RCPT", "RCPT TO:<address> [NOTIFY=when] [ORCPT=type;address]", smtp_rcpt,
-	    .wrong = { [OUTSIDE] = SMTP_RCPT_NOMAIL, [CHUNKS] = SMTP_BDAT_OPEN } },
+	    .wrong = { [OUTSIDE] = SMTP_RCPT_NOMAIL,
+		[CHUNKS] = SMTP_BDAT_OPEN,
+		[PARTS] = SMTP_IPMM_RECEIVING_PARTS } },
 	{ "DATA", "DATA", smtp_data },
 	{ "BDAT", "BDAT size [LAST]", smtp_bdat },
 	{ "RSET", "RSET", run_rset, .flags = NO_ARGUMENT },
@@ -228,10 +245,19 @@ static const struct verb verbs[] = {
 	{ "EXPN", "EXPN list", run_expn },
 	{ "HELP", "HELP [command]", run_help },
 	{ "QUIT", "QUIT", run_quit, .flags = NO_ARGUMENT },
-	{ "ETRN", "ETRN node", run_etrn, .flags = NEEDS_HELLO | SMTP_ONLY,
+	{ "AUTH", "AUTH mechanism [initial-response]", smtp_auth, .flags = NEEDS_HELLO | AUTH_ONLY,
 	    .no_hello = SMTP_CMD_NOHELO },
-	{ "AUTH", .say = SMTP_AUTH_DISABLED },
-	{ "STARTTLS", .say = SMTP_STARTTLS_NOTSUPPORTED },
+	{ "STARTTLS", "STARTTLS", smtp_starttls, .flags = TLS_ONLY },
+	{ "ETRN", "ETRN node", run_etrn, .flags = NEEDS_HELLO | SMTP_ONLY | UNLISTED,
+	    .no_hello = SMTP_CMD_NOHELO },
+	{ "XMRG", "XMRG FROM:<address> [VERP] and what MAIL has", smtp_xmrg,
+	    .flags = NEEDS_HELLO | MERGE_ONLY, .no_hello = SMTP_MAIL_NOHELO },
+	{ "XDFN", "XDFN name=value...", smtp_xdfn, .flags = MERGE_ONLY },
+	{ "XPRT", "XPRT number [LAST]", smtp_xprt, .flags = MERGE_ONLY },
+	{ "XLSMTP-ACKRCPT", "XLSMTP-ACKRCPT ON|OFF", smtp_ackrcpt, .flags = MERGE_ONLY },
+	{ "XACK", "XACK ON|OFF", smtp_xack, .flags = MERGE_ONLY },
+	{ "XCLIENT", "XCLIENT name=value...", smtp_xclient, .flags = UNLISTED },
+	{ "XFORWARD", "XFORWARD name=value...", smtp_xforward, .flags = UNLISTED },
 	{ "TURN", .say = SMTP_TURN_DENIED, .flags = SMTP_ONLY },
 	{ "ATRN", .say = SMTP_ATRN_NEEDAUTH, .flags = SMTP_ONLY },
 	{ "SEND", .say = SMTP_CMD_UNIMPL }, /* RFC 821; RFC 5321 F.6 */
@@ -242,11 +268,34 @@ static const struct verb verbs[] = {
 static const struct verb *
 verb_find(const struct smtp_session *s, struct str name)
 {
-	unsigned other = s->conf->lmtp ? SMTP_ONLY : LMTP_ONLY;
+	unsigned other = s->conf->lmtp ? SMTP_ONLY | MERGE_ONLY : LMTP_ONLY;
+	other |= s->conf->ipmm ? 0 : MERGE_ONLY;
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
 		if (!(verbs[i].flags & other) && str_ieq(name, str_of(verbs[i].name)))
 			return &verbs[i];
 	return NULL;
+}
+
+bool
+smtp_is_xdfn(const struct smtp_session *s, struct str line)
+{
+	const struct verb *v = verb_find(s, str_word(&line));
+	return v && v->run == smtp_xdfn;
+}
+
+struct str
+smtp_verbs(const struct smtp_session *s, char *dst, size_t n)
+{
+	struct buf b = BUF_INIT(n);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		const struct verb *v = verb_find(s, str_of(verbs[i].name));
+		if (v && v->run && !(v->flags & UNLISTED) && is_useful(s->conf, v))
+			buf_putf(&b, "%s%s", b.len ? " " : "", v->name);
+	}
+	struct str text = buf_str(&b);
+	memcpy(dst, text.p, text.len);
+	buf_done(&b);
+	return str_n(dst, text.len);
 }
 
 void
@@ -264,14 +313,16 @@ smtp_unknown(struct smtp_turn *t, enum smtp_situation say, struct str verb, stru
 	smtp_reply(t, say, &extra);
 }
 
-/* What the history shows of a line: never a secret. AUTH is refused here, and the peer may go
- * on all the same with what it would have said next. */
+/* What the history shows of a line: never a secret. When AUTH is refused the peer may go on all
+ * the same with what it would have said next. */
 void
 smtp_note_line(struct smtp_turn *t, struct str line)
 {
 	struct str rest = line = str_trim(line);
 	struct str word = str_word(&rest);
-	if (str_ieq(word, STR("AUTH"))) {
+	if (t->s->phase == PHASE_AUTH) {
+		smtp_note(t, "c: ", STR(HIDDEN));
+	} else if (str_ieq(word, STR("AUTH"))) {
 		str_word(&rest);
 		smtp_note(t, str_trim(rest).len ? "c (the secret left out): " : "c: ",
 		    str_first(line, line.len - rest.len));
@@ -288,6 +339,8 @@ state_of(const struct smtp_session *s)
 {
 	if (!s->txn)
 		return OUTSIDE;
+	if (s->txn->merge)
+		return smtp_merging_parts(s->txn) ? PARTS : MERGING;
 	return s->txn->bdat ? CHUNKS : INSIDE;
 }
 
@@ -303,6 +356,14 @@ objection(const struct smtp_session *s, const struct verb *v, struct str arg)
 	return SMTP_NONE;
 }
 
+/* XLSMTP-ACKRCPT OFF, XACK OFF: in a merge, the answer to this verb is not wanted. */
+static bool
+is_quiet(const struct smtp_session *s, const struct verb *v)
+{
+	unsigned flag = v->run == smtp_rcpt ? F_RCPT_QUIET : v->run == smtp_xdfn ? F_XDFN_QUIET : 0;
+	return s->txn && s->txn->merge && (s->flags & flag);
+}
+
 void
 smtp_command(struct smtp_turn *t, struct str line)
 {
@@ -312,16 +373,22 @@ smtp_command(struct smtp_turn *t, struct str line)
 	const struct verb *v = verb_find(t->s, word);
 	bool secret = t->s->flags & F_AFTER_AUTH;
 	smtp_note_line(t, line);
-	if (!v || v->say != SMTP_AUTH_DISABLED)
+	if (v && v->run != smtp_auth)
 		t->s->flags &= ~(unsigned)F_AFTER_AUTH;
 	if (!v && secret) {
 		smtp_unknown(t, SMTP_CMD_UNKNOWN, STR(HIDDEN), STR(HIDDEN), STR(HIDDEN));
+		return;
+	}
+	if (!v && t->s->conf->ipmm && !t->s->conf->lmtp && str_istarts(word, STR("XLSMTP-"))) {
+		smtp_reply_arg(t, SMTP_IPMM_PARAM, word);
 		return;
 	}
 	if (!v) {
 		smtp_unknown(t, SMTP_CMD_UNKNOWN, word, arg, line);
 		return;
 	}
+	if (is_quiet(t->s, v))
+		t->s->flags |= F_QUIET;
 	enum smtp_situation no = objection(t->s, v, arg);
 	struct smtp_vars extra = { .v = {
 				       [SMTP_VAR_verb] = str_of(v->name),
@@ -335,4 +402,10 @@ smtp_command(struct smtp_turn *t, struct str line)
 		v->run(t, arg);
 	else
 		smtp_reply(t, v->say, &extra);
+	if (t->s->ask == SMTP_ASK_NONE)
+		t->s->flags &= ~(unsigned)F_QUIET;
+	/* A proxy that has said who its client is passes on what that one says from now on. */
+	if ((t->s->flags & F_IS_CLIENT) &&
+	    !(v && (v->run == smtp_xclient || v->run == smtp_xforward)))
+		t->s->flags &= ~(unsigned)(F_IS_CLIENT | F_XCLIENT | F_XFORWARD);
 }

@@ -192,6 +192,9 @@ static const struct mistake {
 	{ "base = rfc\n[quirks]\nbad_cmd_limit = -1\n", "cannot be" },
 	{ "base = rfc\n[quirks]\nmechs = ${host}\n", "cannot be" },
 	{ "base = rfc\n[quirks]\nopen_relay = yes\n", "unknown quirk open_relay" },
+	{ "base = rfc\n[quirks]\n!open_relay = yes\n", "unknown quirk open_relay" },
+	{ "base = rfc\n[quirks]\nbare_lf = session\n", "x.dialect:3: bare_lf = session weakens" },
+	{ "base = rfc\n[quirks]\n!bare_lf = perhaps\n", "bare_lf cannot be" },
 };
 
 static void

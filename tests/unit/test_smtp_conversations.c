@@ -1,7 +1,7 @@
 /*
  * The dialogues of tests/conversations against a session in memory: no socket, no clock, and a
- * host that knows only the mailboxes, domains and aliases of the file's header. V: lines are for
- * the daemon. Files that need more connections, TLS or keys unknown here are passed over.
+ * host that knows only the mailboxes, domains, aliases and users of the file's header. V: lines are
+ * for the daemon. Files that need more connections, TLS or keys unknown here are passed over.
  * PENNYPOST_SOURCE names the source tree; without it the current directory is looked at.
  */
 #include "kit/smtp_kit.h"
@@ -17,7 +17,8 @@ struct conv {
 	struct smtp_wording *wording;
 	struct str text; /* the whole file */
 	struct str dialect, input;
-	size_t seen; /* of k.out */
+	size_t seen;     /* of k.out */
+	char login[256]; /* of AUTH LOGIN under way */
 	bool skip;
 	char var_name[8][32], var_value[8][512];
 	size_t n_vars;
@@ -99,6 +100,25 @@ WORD(editing, line_editing, "yes")
 WORD(quit_silent, quit_silent, "yes")
 WORD(vrfy, vrfy, "yes")
 WORD(expn, expn, "yes")
+WORD(auth, auth, "yes")
+WORD(auth_required, auth_required, "yes")
+WORD(auth_cleartext, auth_cleartext, "allow")
+WORD(auth_unadvertised, auth_unadvertised, "accept")
+WORD(tls_required, tls_required, "yes")
+TEXT(tls_senders, tls_required_senders)
+
+static void
+set_starttls(struct conv *c, struct str v)
+{
+	c->k.conf.starttls = is(v, "yes");
+	c->k.conf.starttls_refuse = is(v, "advertise-refuse");
+}
+
+static void
+set_tls_broken(struct conv *c, struct str v)
+{
+	c->k.say_tls = is(v, "yes") ? SMTP_STARTTLS_UNAVAILABLE : SMTP_NONE;
+}
 
 static void
 set_bare_lf(struct conv *c, struct str v)
@@ -126,10 +146,9 @@ set_known(struct conv *c, struct str v)
 {
 }
 
-static void
-set_no(struct conv *c, struct str v)
+SET(ipmm)
 {
-	c->skip |= is(v, "yes");
+	c->k.conf.ipmm = is(v, "yes");
 }
 
 static const struct set sets[] = {
@@ -163,9 +182,16 @@ static const struct set sets[] = {
 	{ "client_ip", set_known },
 	{ "client_name", set_known },
 	{ "counter", set_known },
-	{ "starttls", set_known },
-	{ "auth", set_no },
-	{ "ipmm", set_no },
+	{ "relay_ip", set_known },
+	{ "starttls", set_starttls },
+	{ "tls.broken", set_tls_broken },
+	{ "tls.required", set_tls_required },
+	{ "tls.required_senders", set_tls_senders },
+	{ "auth", set_auth },
+	{ "auth_required", set_auth_required },
+	{ "auth_cleartext", set_auth_cleartext },
+	{ "auth_unadvertised", set_auth_unadvertised },
+	{ "ipmm", set_ipmm },
 };
 
 /* The value of a header line "@key value" or "@set key=value"; the n-th one. */
@@ -226,10 +252,16 @@ conv_configure(struct conv *c)
 	conf->helo_arg_optional = q->helo_arg_optional == 1;
 	conf->angle_brackets_required = q->angle_brackets_required == 1;
 	conf->quit_silent = q->quit_silent == 1;
-	conf->mechs = q->mechs;
+	conf->mechs = q->mechs.len ? q->mechs : STR("PLAIN LOGIN");
+	conf->auth = true;
+	conf->auth_unadvertised = q->auth_unadvertised == 1;
+	conf->ipmm = q->ipmm == 1;
+	conf->ipmm_brackets = q->ipmm_brackets == 1;
+	conf->ipmm_parts = 100;
+	conf->ipmm_rcpts = 100000;
 	for (size_t i = 0; header(c, "@set ", i, &v); i++)
 		take_set(c, v);
-	c->skip |= header(c, "A: ", 0, &v) || header(c, "T: ", 0, &v) || header(c, "D: ", 0, &v);
+	c->skip |= header(c, "A: ", 0, &v) || header(c, "T: ", 0, &v) || header(c, "@tls ", 0, &v);
 	conf->lmtp = header(c, "@proto lmtp", 0, &v);
 	c->skip |= !conf->lmtp && !header(c, "@proto smtp", 0, &v);
 	if (!header(c, "@input ", 0, &c->input))
@@ -269,27 +301,86 @@ where(const struct conv *c, const struct addr *a)
 	return has(c, "@domain ", a->domain) ? SMTP_RCPT_UNKNOWN : SMTP_RCPT_RELAY;
 }
 
+/* "@user LOGIN PASSWORD [ADDRESS]", or "@user-plain BASE64" of the whole message. */
+static bool
+is_user(struct conv *c, struct str login, struct str password)
+{
+	struct str v;
+	for (size_t i = 0; header(c, "@user ", i, &v); i++)
+		if (str_eq(str_word(&v), login) && str_eq(str_word(&v), password))
+			return true;
+	return false;
+}
+
+static bool
+is_plain_user(struct conv *c, struct str octets)
+{
+	struct buf b64 = BUF_INIT(4096);
+	base64_enc(&b64, octets);
+	bool good = has(c, "@user-plain ", buf_str(&b64));
+	buf_done(&b64);
+	(void)str_cut(&octets, '\0');
+	struct str login = str_cut(&octets, '\0');
+	return good || is_user(c, login, octets);
+}
+
+/* The prompt of the dialect, base64 taken off. */
+static struct str
+prompt(struct conv *c, enum smtp_situation s, struct buf *out)
+{
+	assert_true(base64_dec(out, str_skip(c->wording->reply[s], 4)));
+	return buf_str(out);
+}
+
+static void
+answer_auth(struct conv *c, struct smtp_answer *a, struct buf *text)
+{
+	const struct smtp_auth *auth = c->k.s.auth;
+	struct str mech = str_of(auth->mech), got = auth->octets;
+	bool first = auth->begin && !auth->has_initial, good = false;
+	if (is(mech, "LOGIN") && first) {
+		c->login[0] = '\0';
+		a->challenge = prompt(c, SMTP_AUTH_USER_PROMPT, text);
+	} else if (is(mech, "LOGIN") && (auth->begin || !c->login[0])) {
+		assert_true(str_copy(c->login, sizeof(c->login), got));
+		a->challenge = prompt(c, SMTP_AUTH_PASS_PROMPT, text);
+	} else if (!first) {
+		good =
+		    is(mech, "LOGIN") ? is_user(c, str_of(c->login), got) : is_plain_user(c, got);
+		a->situation = good ? SMTP_AUTH_OK : SMTP_AUTH_FAIL;
+		a->user = STR("user@example.com");
+		c->login[0] = '\0';
+	}
+}
+
 static void
 answer(struct conv *c)
 {
 	struct smtp_session *s = &c->k.s;
-	struct buf qid = BUF_INIT(512);
+	struct buf qid = BUF_INIT(512), text = BUF_INIT(4096);
 	const struct qid_facts facts = {
 		.letter = (1253881668123ull << 22) | 7, .counter = 214, .host = c->k.conf.host
 	};
 	qid_format(&qid, c->wording->quirks.qid_style, &facts);
 	struct smtp_answer a = { .situation = SMTP_NONE,
 		.qid = buf_str(&qid),
-		.uuid = STR("0-0-0-0"),
+		.uuid = STR("0b39248e-b2fe-4454-9dc8-d0066082b054"),
 		.counter = STR("214"),
-		.counter8 = STR("000000d6"),
+		.counter8 = STR("000000D6"),
 		.rand7 = STR("DcBi4FS") };
 	if (s->ask == SMTP_ASK_RCPT)
 		a.situation = where(c, &s->rcpt_asked->addr);
 	else if (s->ask == SMTP_ASK_MAIL)
 		a.situation = c->k.say_mail;
+	else if (s->ask == SMTP_ASK_COMMIT)
+		a.situation = c->k.say_commit;
+	else if (s->ask == SMTP_ASK_TLS)
+		a.situation = c->k.say_tls;
+	else if (s->ask == SMTP_ASK_AUTH)
+		answer_auth(c, &a, &text);
 	assert_true(smtp_session_answer(s, s->ask_no, &a, &c->k.clock, &c->k.out));
 	buf_done(&qid);
+	buf_done(&text);
 }
 
 static void
@@ -438,6 +529,22 @@ say(struct conv *c, struct str text, bool raw)
 	buf_done(&b);
 }
 
+/* D: fault=KEY: the next answer that can be this situation is. */
+static void
+fault(struct conv *c, struct str key)
+{
+	enum smtp_situation s;
+	if (!str_starts(key, STR("fault=")) || !smtp_situation_find(str_skip(key, 6), &s))
+		conv_fail(c, "unknown fault");
+	if (s == SMTP_SHUTDOWN)
+		smtp_session_shutdown(&c->k.s, &c->k.clock, &c->k.out);
+	else if (str_starts(str_skip(key, 6), STR("mail.")))
+		c->k.say_mail = s;
+	else
+		c->k.say_commit = s;
+	send_octets(c, STR_NULL);
+}
+
 static void
 play_line(struct conv *c, struct str line)
 {
@@ -449,6 +556,8 @@ play_line(struct conv *c, struct str line)
 		say(c, arg, is(kind, "R"));
 	else if (kind.p[0] == 'S')
 		expect(c, kind, arg);
+	else if (is(kind, "D"))
+		fault(c, arg);
 	else if (is(kind, "W") && num_u64(arg, 1000000, &ms))
 		c->k.clock.now += (int64_t)ms;
 	else if (is(kind, "N") && c->seen != c->k.out.len)

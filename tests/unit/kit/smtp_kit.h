@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "dialect/dialect.h"
+#include "smtp/merge.h"
 #include "smtp/session.h"
 
 #include <stdio.h>
@@ -37,7 +38,9 @@ struct kit {
 	struct buf letters;  /* every committed letter, each followed by "--\n" */
 	unsigned drops, commits, asked;
 	bool ended, hold;    /* hold: leave questions open */
-	enum smtp_situation say_mail, say_data, say_commit;
+	bool user_known;     /* of LOGIN */
+	enum smtp_situation say_mail, say_data, say_commit, say_tls, say_xclient;
+	unsigned handshakes;
 	bool mark_host_data; /* set txn->host_data and see that it comes back in a drop */
 };
 
@@ -69,7 +72,8 @@ kit_wording(const char *name)
 static inline void
 kit_open(struct kit *k, const struct smtp_wording *w)
 {
-	*k = (struct kit){ .say_mail = SMTP_NONE, .say_data = SMTP_NONE, .say_commit = SMTP_NONE };
+	*k = (struct kit){ .say_mail = SMTP_NONE, .say_data = SMTP_NONE, .say_commit = SMTP_NONE,
+		.say_tls = SMTP_NONE, .say_xclient = SMTP_NONE };
 	k->conf = kit_conf(w);
 	k->clock = (struct smtp_clock){ .now = 1000, .wall = 1253881668, .zone = 120 };
 	buf_init(&k->in, 1u << 24);
@@ -101,6 +105,72 @@ kit_close(struct kit *k)
 	buf_done(&k->history);
 }
 
+/* The letters of a mail merge, or false: it is refused, with that. */
+static inline bool
+kit_merge(struct kit *k, enum smtp_situation *ret)
+{
+	static struct merge_letter letter;
+	for (const struct merge_rcpt *r = k->s.txn->merge->first; r; r = r->next) {
+		*ret = smtp_merge_letter(k->s.txn->merge, r, &letter);
+		if (*ret != SMTP_NONE)
+			return false;
+		for (size_t i = 0; i < letter.n; i++) {
+			const struct merge_piece *p = &letter.piece[i];
+			assert_true(p->literal || (p->off <= k->body.len &&
+						      p->len <= k->body.len - p->off));
+			buf_puts(&k->letters,
+			    p->literal ? p->text : str_n(k->body.p + p->off, (size_t)p->len));
+		}
+		buf_putz(&k->letters, "--\n");
+	}
+	return true;
+}
+
+/* PLAIN in one step or two; LOGIN by prompts; SCRAM-SHA-1, of which only the order is looked at
+ * ("first", then "final", then its last word). joe's password is "secret"; those of temp and weak
+ * go wrong in their own ways. */
+static inline void
+kit_auth(struct kit *k, struct smtp_answer *a)
+{
+	const struct smtp_auth *auth = k->s.auth;
+	struct str got = auth->octets, mech = str_of(auth->mech);
+	bool first = auth->begin && !auth->has_initial;
+	assert_true(auth->begin ? auth->steps == 0 : auth->steps > 0);
+	a->situation = SMTP_AUTH_FAIL;
+	if (str_eq(mech, STR("PLAIN"))) {
+		if (first)
+			a->situation = SMTP_NONE;
+		else if (str_eq(got, str_n("\0joe\0secret", 11)))
+			a->situation = SMTP_AUTH_OK;
+		else if (str_eq(got, str_n("\0temp\0secret", 12)))
+			a->situation = SMTP_AUTH_TEMPFAIL;
+		else if (str_eq(got, str_n("\0weak\0secret", 12)))
+			a->situation = SMTP_AUTH_WEAK;
+		else if (str_eq(got, str_n("\0gone\0secret", 12)))
+			a->situation = SMTP_SHUTDOWN;
+	} else if (str_eq(mech, STR("LOGIN"))) {
+		a->challenge = first ? STR("Username:") : STR("Password:");
+		if (first || (auth->begin ? auth->has_initial : auth->steps == 1 && !k->user_known))
+			a->situation = SMTP_NONE;
+		else if (str_eq(got, STR("secret")))
+			a->situation = SMTP_AUTH_OK;
+		k->user_known = a->situation == SMTP_NONE && !first;
+		if (a->situation != SMTP_NONE)
+			a->challenge = STR_NULL;
+	} else if (str_eq(mech, STR("SCRAM-SHA-1"))) {
+		if (str_eq(got, STR("first")))
+			a->situation = SMTP_NONE;
+		else if (str_eq(got, STR("final")))
+			a->situation = SMTP_AUTH_OK;
+		a->challenge = a->situation == SMTP_NONE ? STR("r=1") : STR("v=1");
+	} else {
+		a->situation = SMTP_NONE; /* goes on for ever */
+		a->challenge = STR("more");
+	}
+	if (a->situation == SMTP_AUTH_OK)
+		a->user = STR("joe@example.com");
+}
+
 static inline void
 kit_answer(struct kit *k)
 {
@@ -121,7 +191,9 @@ kit_answer(struct kit *k)
 		a.situation = k->say_data;
 	} else if (s->ask == SMTP_ASK_COMMIT) {
 		a.situation = k->say_commit;
-		if (a.situation == SMTP_NONE) {
+		if (a.situation == SMTP_NONE && s->txn->merge) {
+			k->commits += kit_merge(k, &a.situation);
+		} else if (a.situation == SMTP_NONE) {
 			buf_puts(&k->letters, buf_str(&k->body));
 			buf_putz(&k->letters, "--\n");
 			k->commits++;
@@ -141,6 +213,13 @@ kit_answer(struct kit *k)
 	} else if (s->ask == SMTP_ASK_EXPN) {
 		a.lines[a.n_lines++] = STR("ann@example.com");
 		a.lines[a.n_lines++] = STR("bob@example.com");
+	} else if (s->ask == SMTP_ASK_AUTH) {
+		kit_auth(k, &a);
+	} else if (s->ask == SMTP_ASK_TLS) {
+		a.situation = k->say_tls;
+	} else if (s->ask == SMTP_ASK_XCLIENT) {
+		a.situation = k->say_xclient;
+		a.user = str_of(s->asked->login);
 	}
 	assert_false(smtp_session_answer(s, s->ask_no + 1, &a, &k->clock, &k->out));
 	assert_true(smtp_session_answer(s, s->ask_no, &a, &k->clock, &k->out));
@@ -178,7 +257,12 @@ kit_run(struct kit *k)
 			buf_reset(&k->body);
 			k->drops++;
 		}
-		assert_int_not_equal(step, SMTP_UPGRADE);
+		if (step == SMTP_UPGRADE) {
+			assert_int_equal(k->in.len, 0);
+			assert_int_equal(kit_step(k), SMTP_UPGRADE);
+			smtp_session_secured(&k->s, STR("TLSv1.3 X"), &k->clock);
+			k->handshakes++;
+		}
 		k->ended = step == SMTP_END;
 	}
 }
