@@ -71,21 +71,22 @@ conf_check_lab(const struct conf *c, struct buf *err)
 	return ck.ok;
 }
 
-/* What nothing looks at yet is said, and refused where its writer would rely on it. */
 static void
-check_later(struct checker *ck, const void *base, bool listener, const char *w)
+check_oauth(struct checker *ck)
 {
-	for (const struct conf_key *k = conf_keys; k->name; k++) {
-		if (!(k->flags & CONF_LATER) || ((k->flags & CONF_LISTENER) != 0) != listener ||
-		    conf_value_is_default(k, base))
-			continue;
-		if ((k->flags & CONF_UNSAFE) && !ck->c->lab)
-			wrong(ck,
-			    "%s%s cannot be kept: this version has neither TLS nor AUTH; remove it",
-			    w, k->name);
-		else
-			odd(ck, "%s%s has no effect in this version", w, k->name);
-	}
+	const struct conf *c = ck->c;
+	const char *url = c->oauth_introspect_url;
+	bool client = c->oauth_introspect_client[0], secret = c->oauth_introspect_secret_file[0];
+	if (client != secret)
+		wrong(ck, "oauth.introspect_client and oauth.introspect_secret_file belong "
+			  "together; set both or none");
+	if (!url[0] && (client || secret || c->oauth_introspect_ca[0]))
+		odd(ck, "oauth.introspect_url is empty, so nobody is asked about tokens");
+	if (url[0] && !c->dns[0] && !conf_url_is_literal(url))
+		wrong(ck, "oauth.introspect_url names a host, and dns is empty, so it would never "
+			  "be found; set dns, or write the address as a number");
+	if (c->gssapi_krb5_conf[0] || c->gssapi_keytab[0])
+		odd(ck, "gssapi.keytab and gssapi.krb5_conf have no effect in this version");
 }
 
 static void
@@ -108,7 +109,7 @@ check_whole(struct checker *ck)
 		    c->log_file);
 	if (c->n_listeners == 0)
 		wrong(ck, "there is no listener; write listen = ( { port = 25; } );");
-	check_later(ck, c, false, "");
+	check_oauth(ck);
 	if (c->lab)
 		odd(ck, "lab is on: the server may pretend to be another; take it off before real "
 			"mail comes");
@@ -165,22 +166,135 @@ check_lmtp(struct checker *ck, const struct conf_listener *l, const char *w)
 		    w);
 }
 
+static bool
+is(const char *value, const char *word)
+{
+	return strcmp(value, word) == 0;
+}
+
+/* Written for this listener, and not only for all of them. */
+static bool
+own(const char *value, const char *of_all, const char *word)
+{
+	return is(value, word) && !is(of_all, word);
+}
+
+static void
+check_tls(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	const struct conf_listener *all = &ck->c->defaults;
+	bool implicit = conf_tls_implicit(l), never = !implicit && !conf_starttls(l);
+	if (conf_unix_path(l) && (own(l->tls_implicit, all->tls_implicit, "yes") ||
+				     own(l->starttls, all->starttls, "yes")))
+		wrong(ck, "%s: there is no TLS at a unix socket; remove tls.implicit and starttls",
+		    w);
+	if (conf_tls_required(l) && never)
+		wrong(ck,
+		    "%s: tls.required asks for TLS, which starttls = %s does not let begin; write "
+		    "starttls = \"yes\", or tls.implicit",
+		    w, l->starttls);
+	if (l->tls_required_senders[0] && never && !conf_is_lmtp(l))
+		wrong(ck,
+		    "%s: tls.required_senders asks for TLS, which starttls = %s does not let "
+		    "begin; write starttls = \"yes\", or tls.implicit",
+		    w, l->starttls);
+	if (implicit && is(l->starttls, "yes"))
+		odd(ck, "%s: starttls has no effect where TLS begins at once", w);
+	if (l->tls_legacy)
+		odd(ck, "%s: tls.legacy takes TLS 1.0 and 1.1, which are broken", w);
+}
+
+static bool
+names_mech(const struct conf_listener *l, const char *mech)
+{
+	struct str rest = str_of(l->mechs), word;
+	while ((word = str_word(&rest)).len)
+		if (str_ieq(word, str_of(mech)))
+			return true;
+	return false;
+}
+
+static void
+check_mechs(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	const struct conf *c = ck->c;
+	bool oauth = c->oauth_keys[0] || c->oauth_introspect_url[0];
+	if (names_mech(l, "GSSAPI") && c->gssapi_keytab[0] == '\0')
+		odd(ck, "%s: GSSAPI in mechs does not work without gssapi.keytab", w);
+	if (names_mech(l, "EXTERNAL") && l->tls_client_ca[0] == '\0')
+		odd(ck, "%s: EXTERNAL in mechs does not work without tls.client_ca", w);
+	if ((names_mech(l, "OAUTHBEARER") || names_mech(l, "XOAUTH2")) && !oauth)
+		odd(ck,
+		    "%s: OAuth in mechs does not work without oauth.keys or "
+		    "oauth.introspect_url",
+		    w);
+}
+
+static void
+check_auth(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	const struct conf_listener *all = &ck->c->defaults;
+	bool tls = conf_tls_implicit(l) || conf_starttls(l);
+	bool clear = is(l->auth_cleartext, "allow");
+	if (conf_is_lmtp(l) &&
+	    (own(l->auth, all->auth, "yes") || own(l->auth_required, all->auth_required, "yes")))
+		wrong(ck, "%s: LMTP has no login here; remove auth and auth_required", w);
+	else if (conf_auth_required(l) && !conf_auth(l))
+		wrong(ck,
+		    "%s: auth_required asks for AUTH, which auth = no switches off; write auth = "
+		    "\"yes\", or auth_required = \"no\"",
+		    w);
+	if (conf_is_lmtp(l) && own(l->submission, all->submission, "yes"))
+		wrong(ck, "%s: mail is not handed in by LMTP; remove submission", w);
+	if (conf_auth(l) && !tls && !clear && !l->lab)
+		odd(ck,
+		    "%s: nobody can log in: there is no TLS, and auth_cleartext is deny; write "
+		    "starttls = \"yes\"",
+		    w);
+	if (conf_auth(l) && clear && !l->lab && !is_loopback(l->address))
+		odd(ck,
+		    "%s: auth_cleartext = allow lets passwords cross the network for all to read",
+		    w);
+	check_mechs(ck, l, w);
+}
+
+/* Who may say that somebody else is the client. */
+static void
+check_peers(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "proxy_peers", l->proxy_peers },
+		{ "xclient_peers", l->xclient_peers },
+		{ "xforward_peers", l->xforward_peers },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (is_everyone(str_of(rows[i].value)))
+			wrong(ck,
+			    "%s: %s covers the whole internet, so that everybody could say who he "
+			    "is; name your own proxies",
+			    w, rows[i].key);
+	if (l->relay_sender[0])
+		odd(ck, "%s: anybody can claim to be a sender of relay_sender; let them log in", w);
+}
+
 static void
 check_listener(struct checker *ck, const struct conf_listener *l)
 {
 	char name[96];
-	char lead[100];
 	const char *w = who(ck, l, name);
-	snprintf(lead, sizeof lead, "%s: ", w);
-	check_later(ck, l, true, lead);
 	if (conf_unix_path(l))
 		check_unix(ck, l, w);
 	if (conf_is_lmtp(l))
 		check_lmtp(ck, l, w);
+	check_tls(ck, l, w);
+	check_auth(ck, l, w);
+	check_peers(ck, l, w);
 	if (is_everyone(str_of(l->relay_ip)))
 		odd(ck, "%s: relay_ip covers the whole internet; name your own networks", w);
 	if (strcmp(l->helo_check, "dns") == 0)
-		odd(ck, "%s: helo_check = dns works as fqdn: this version makes no look-ups", w);
+		odd(ck, "%s: helo_check = dns works as fqdn: what HELO says is not looked up", w);
 	if (!l->lab && l->limit_idle_seconds < 300)
 		odd(ck, "%s: limit.idle_seconds is below the 300 that RFC 5321 4.5.3.2 asks for",
 		    w);
@@ -193,6 +307,7 @@ conf_check(struct conf *c, struct buf *err, struct buf *warnings)
 	conf_settle(c);
 	check_whole(&ck);
 	ck.ok = conf_check_lab(c, err) && ck.ok;
+	ck.ok = conf_texts_read(c, err) && ck.ok;
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		check_listener(&ck, &c->listeners[i]);
 		for (size_t j = 0; j < i; j++)

@@ -103,6 +103,16 @@ conf_free(struct conf *c)
 		free(c->dialects[i].name);
 		free(c->dialects[i].text);
 	}
+	for (size_t i = 0; i < c->n_certs; i++) {
+		free(c->certs[i].cert);
+		free(c->certs[i].key);
+	}
+	free(c->certs);
+	for (size_t i = 0; i < c->n_texts; i++) {
+		free(c->texts[i].path);
+		free(c->texts[i].text);
+	}
+	free(c->texts);
 	free(c->listeners);
 	free(c->domains);
 	free(c->aliases);
@@ -160,15 +170,90 @@ conf_files_wanted(const struct conf *c)
 	return MIN(c->limit_conns_total, (uint64_t)CONF_CONNS_SANE) + CONF_SPARE_FILES;
 }
 
+static uint64_t
+port_meant(const struct conf_listener *l)
+{
+	return l->stands_for ? l->stands_for : l->port;
+}
+
+static bool
+one_of(uint64_t port, const uint64_t *ports, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
+/* yes, no, or what auto comes to. */
+static bool
+choose(const char *value, bool automatic)
+{
+	return strcmp(value, "auto") == 0 ? automatic : strcmp(value, "yes") == 0;
+}
+
+static bool
+is_submission_port(const struct conf_listener *l)
+{
+	static const uint64_t ports[] = { 465, 587 };
+	return !conf_is_lmtp(l) && one_of(port_meant(l), ports, ARRAY_LEN(ports));
+}
+
+/* What another system did in a conversation must not fail on our own rules. */
+static bool
+imitates(const struct conf_listener *l)
+{
+	return l->lab && strcmp(l->dialect, "rfc") != 0;
+}
+
+bool
+conf_tls_implicit(const struct conf_listener *l)
+{
+	static const uint64_t ports[] = { 465, 993, 995 };
+	return !conf_unix_path(l) &&
+	       choose(l->tls_implicit, one_of(port_meant(l), ports, ARRAY_LEN(ports)));
+}
+
+bool
+conf_starttls(const struct conf_listener *l)
+{
+	return !conf_unix_path(l) && !conf_tls_implicit(l) && choose(l->starttls, !conf_is_lmtp(l));
+}
+
+/* A key at the top of the file must not stop the mail that another server hands over. */
+bool
+conf_tls_required(const struct conf_listener *l)
+{
+	return l->tls_required && (!conf_is_lmtp(l) || conf_tls_implicit(l) || conf_starttls(l));
+}
+
+bool
+conf_auth(const struct conf_listener *l)
+{
+	bool asked_for = l->mechs[0] || strcmp(l->auth_cleartext, "allow") == 0 ||
+	                 strcmp(l->auth_unadvertised, "accept") == 0 ||
+	                 strcmp(l->auth_required, "yes") == 0;
+	return !conf_is_lmtp(l) && choose(l->auth, is_submission_port(l) || asked_for);
+}
+
+bool
+conf_auth_required(const struct conf_listener *l)
+{
+	bool on = is_submission_port(l) && conf_auth(l) && !imitates(l);
+	return !conf_is_lmtp(l) && choose(l->auth_required, on);
+}
+
+bool
+conf_submission(const struct conf_listener *l)
+{
+	return !conf_is_lmtp(l) && choose(l->submission, is_submission_port(l));
+}
+
 bool
 conf_bare_lf_session(const struct conf_listener *l)
 {
 	static const uint64_t trusted[] = { 465, 587, 143, 110, 993, 995 };
-	uint64_t port = l->stands_for ? l->stands_for : l->port;
 	if (strcmp(l->bare_lf, "auto") != 0)
 		return strcmp(l->bare_lf, "session") == 0;
-	for (size_t i = 0; i < ARRAY_LEN(trusted); i++)
-		if (port == trusted[i])
-			return true;
-	return l->lab && strcmp(l->dialect, "rfc") != 0;
+	return one_of(port_meant(l), trusted, ARRAY_LEN(trusted)) || imitates(l);
 }

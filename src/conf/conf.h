@@ -21,6 +21,8 @@
 
 #define CONF_OFF UINT64_MAX /* a limit that is "off" */
 #define CONF_TEXT_MAX 4096
+#define CONF_PATH_MAX 1024           /* of a file that parent opens for a role */
+#define CONF_IP_MAX 46
 #define CONF_SPARE_FILES 200         /* a front's descriptors beside its connections */
 #define CONF_CONNS_SANE 1000000      /* no front makes room for more */
 
@@ -36,11 +38,14 @@ struct conf_listener {
 	char *host, *ehlo_host, *hub_host;
 	char *client_ip, *client_name; /* lab only */
 	uint64_t max_size;
-	char *starttls;  /* yes no advertise-refuse */
-	bool tls_broken; /* tls.broken; lab only */
+	char *starttls;     /* yes no auto advertise-refuse */
+	char *tls_implicit; /* yes no auto; ask conf_tls_implicit() */
+	bool tls_broken;    /* tls.broken; lab only */
 	bool tls_required;
 	char *tls_required_senders;
-	bool auth, auth_required;
+	bool tls_legacy;
+	char *tls_client_ca;        /* a file; its text: conf_text_of() */
+	char *auth, *auth_required; /* yes no auto; ask conf_auth(), conf_auth_required() */
 	char *auth_cleartext;    /* allow deny */
 	char *auth_unadvertised; /* accept refuse dialect */
 	char *mechs;
@@ -52,9 +57,13 @@ struct conf_listener {
 	char *dot_space;      /* strict end */
 	bool line_editing;
 	char *bare_lf;  /* session reject auto; ask conf_bare_lf_session() */
-	char *relay_ip; /* CIDR list; kept for the relay to come */
+	char *submission;           /* yes no auto; ask conf_submission() */
+	bool own_sender, own_from;  /* of a submission: they belong to the account */
+	char *proxy_peers, *xclient_peers, *xforward_peers; /* CIDR lists */
+	char *relay_ip;             /* CIDR list */
 	char *relay_sender;
 	char *ipmm;        /* yes no dialect */
+	char *ipmm_subst;  /* entities brackets dialect */
 	char *quit_silent; /* yes no dialect */
 	bool vrfy, expn;
 	char *add_missing_headers; /* never auto */
@@ -62,10 +71,11 @@ struct conf_listener {
 	uint64_t counter, err_no;  /* lab only: counter, errno */
 	char *service_disabled;
 	uint64_t limit_conns_listener, limit_msgs_per_session, limit_rcpts_per_msg,
-	    limit_rcpts_per_hour;
+	    limit_rcpts_per_hour, limit_rcpts_per_hour_account;
 	uint64_t limit_header_lines, limit_header_bytes, limit_inject_seconds, limit_conn_seconds;
 	uint64_t limit_idle_seconds, limit_data_seconds, limit_data_rate;
-	uint64_t limit_bad_commands, limit_command_line, limit_hops, limit_tls;
+	uint64_t limit_bad_commands, limit_command_line, limit_hops, limit_tls, limit_ipmm_parts,
+	    limit_ipmm_rcpts;
 	bool lab;           /* conf's, copied */
 	struct map replies; /* reply.SITUATION -> char * text (owned) */
 };
@@ -74,6 +84,14 @@ struct conf_alias {
 	char *address;  /* "staff@example.com", or "@example.com" for a catch-all */
 	char **members; /* addresses */
 	size_t n_members;
+};
+
+struct conf_text { /* a file that a key names, with what it held */
+	char *path, *text;
+};
+
+struct conf_cert { /* files of PEM text */
+	char *cert, *key;
 };
 
 struct conf {
@@ -86,6 +104,14 @@ struct conf {
 	char *log_level, *log_file; /* log_file empty: standard error */
 	char *postmaster;           /* address; empty: first user */
 	char *plus_separator;       /* "+"; empty: none */
+	char *dns;                  /* "" none, "system", else conf_dns_server() reads it */
+	char *dns_trust_anchor;     /* this and what follows: files, or "" */
+	char *oauth_keys, *oauth_issuer, *oauth_audience, *oauth_claim;
+	char *oauth_introspect_url, *oauth_introspect_client, *oauth_introspect_secret_file,
+	    *oauth_introspect_ca;
+	char *gssapi_keytab, *gssapi_krb5_conf;
+	struct conf_cert *certs; /* tls.certificates; not in the dump: no role opens them */
+	size_t n_certs;
 	uint64_t limit_conns_total, limit_conns_per_ip;
 	uint64_t limit_queue_messages, limit_queue_bytes, limit_disk_low, limit_mem_high;
 	uint64_t store_segment_bytes, store_group_letters, store_group_bytes, store_body_memory;
@@ -101,6 +127,8 @@ struct conf {
 		char *text;
 	} * dialects; /* dialect_dir's files, read by parent */
 	size_t n_dialects;
+	struct conf_text *texts; /* files that keys name, read by parent for those who cannot */
+	size_t n_texts;
 	bool unread; /* conf_load() found no text it could take apart: nothing else is worth saying */
 };
 
@@ -120,10 +148,29 @@ struct conf_listener *conf_listener_add(
 bool conf_bare_lf_session(const struct conf_listener *l);
 
 bool conf_is_lmtp(const struct conf_listener *l);
+/* What "auto" comes to. The port is the one that the listener stands for. */
+bool conf_tls_implicit(const struct conf_listener *l);
+bool conf_starttls(const struct conf_listener *l); /* if there is a certificate */
+bool conf_tls_required(const struct conf_listener *l);
+bool conf_auth(const struct conf_listener *l);
+bool conf_auth_required(const struct conf_listener *l);
+bool conf_submission(const struct conf_listener *l);
+/* What the file held when the configuration was checked; empty: it is not one of ours. */
+struct str conf_text_of(const struct conf *c, const char *path);
 /* The path of a unix socket as written, or NULL: a TCP listener. */
 const char *conf_unix_path(const struct conf_listener *l);
 /* The same socket, as far as the text of its address tells. */
 bool conf_same_place(const struct conf_listener *a, const struct conf_listener *b);
+/* The name server that `dns` names; false when it names none by its address. */
+bool conf_dns_server(const char *dns, char ret_ip[CONF_IP_MAX], uint16_t *ret_port);
+/* All files that certificates come from: tls.certificates, then DIR/tls/NAME.crt with NAME.key,
+ * "default" first, then in the order of names. The first that is good is the server's default. */
+struct conf_certs {
+	struct conf_cert *row;
+	size_t n;
+};
+void conf_certs_find(const struct conf *c, struct conf_certs *ret);
+void conf_certs_done(struct conf_certs *l);
 /* What a file descriptor limit must allow so that one process can hold every connection. */
 uint64_t conf_files_wanted(const struct conf *c);
 

@@ -16,6 +16,8 @@
 #define CONF_DOMAINS_MAX 10000
 #define CONF_DIALECTS_MAX 256         /* files in dialect_dir */
 #define CONF_DIALECT_MAX (256u << 10) /* octets of one of them */
+#define CONF_FILE_TEXT_MAX (256u << 10) /* octets of a file that a key names */
+#define CONF_TEXTS_MAX 256
 #define CONF_DEPTH_MAX 8              /* groups in groups */
 #define CONF_ADDRESS_MAX 320
 #define CONF_LMTP_PORT 24
@@ -34,8 +36,6 @@ enum {
 	CONF_LAB = 1u << 1,      /* only with lab = yes */
 	CONF_CAN_OFF = 1u << 2,  /* "off": no limit */
 	CONF_PLACE = 1u << 3,    /* names the socket: only inside a listener's group */
-	CONF_LATER = 1u << 4,    /* nothing looks at it yet */
-	CONF_UNSAFE = 1u << 5,   /* and to ignore it would be less safe than its writer thinks */
 };
 
 struct conf_key {
@@ -70,17 +70,24 @@ bool conf_good_host_or_empty(struct str v, const char **ret_want);
 bool conf_good_ip_or_empty(struct str v, const char **ret_want);
 bool conf_good_listen_address(struct str v, const char **ret_want);
 bool conf_good_cidrs(struct str v, const char **ret_want);
+bool conf_good_mechs(struct str v, const char **ret_want);
+extern const char *const conf_mechs[]; /* the SASL mechanisms there are; ends with NULL */
 bool conf_good_address_or_empty(struct str v, const char **ret_want);
 bool conf_good_plus(struct str v, const char **ret_want);
 bool conf_good_dialect(struct str v, const char **ret_want);
 bool conf_good_account(struct str v, const char **ret_want);
 bool conf_good_account_or_empty(struct str v, const char **ret_want);
+bool conf_good_dns(struct str v, const char **ret_want);
+bool conf_good_path_or_empty(struct str v, const char **ret_want);
+bool conf_good_url_or_empty(struct str v, const char **ret_want);
+bool conf_url_is_literal(const char *url); /* its host is an IP address */
 bool conf_good_mode(struct str v, const char **ret_want); /* "0660" */
 bool conf_good_alias(struct str v);  /* local@domain or @domain */
 bool conf_good_member(struct str v); /* local@domain */
 
 /* Sets of things, shared by load, set and undump. False with "what; what instead" in err. */
 bool conf_domain_add(struct conf *c, struct str name, struct buf *err);
+bool conf_cert_add(struct conf *c, struct str cert, struct str key, struct buf *err);
 struct conf_alias *conf_alias_add(struct conf *c, struct str address, struct buf *err);
 bool conf_alias_member_add(struct conf_alias *a, struct str member, struct buf *err);
 void conf_alias_clear(struct conf_alias *a);
@@ -88,6 +95,9 @@ bool conf_reply_set(
     struct conf_listener *l, struct str situation, struct str text, struct buf *err);
 bool conf_dialect_add(struct conf *c, struct str name, struct str text, struct buf *err);
 bool conf_dialect_dir_read(struct conf *c, const char *dir, struct buf *err);
+bool conf_text_add(struct conf *c, struct str path, struct str text, struct buf *err);
+/* Reads the files that listeners' keys name. A line for each that cannot be read. */
+bool conf_texts_read(struct conf *c, struct buf *err);
 /* The replies of a listener by name; free() the array. */
 struct conf_reply {
 	struct str situation;

@@ -13,10 +13,6 @@ describe_value(const struct conf_key *k, struct buf *out)
 	buf_putc(out, '.');
 	if (k->flags & CONF_LAB)
 		buf_putz(out, " Only in a lab.");
-	if (k->flags & CONF_UNSAFE)
-		buf_putz(out, " This version cannot do it and does not start when it is asked to.");
-	else if (k->flags & CONF_LATER)
-		buf_putz(out, " No effect in this version.");
 }
 
 /* Octets up to the next blank at or behind which a line of mdoc(7) may end: sentences always

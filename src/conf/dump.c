@@ -1,7 +1,7 @@
 /*
  * The configuration as lines of key=value, for the roles. Values are escaped so that a line is
- * a line; the order is: version, keys of the whole, domains, aliases, dialects, the defaults of
- * listeners, the listeners, end. Reading it back checks every value as a file's is checked.
+ * a line; the order is: version, keys of the whole, domains, aliases, dialects, files, the
+ * defaults of listeners, the listeners, end. Reading it back checks every value as a file's is.
  */
 #include "conf/conf_priv.h"
 
@@ -71,6 +71,10 @@ conf_dump(const struct conf *c, struct buf *out)
 		put_line(out, "dialect.name", str_of(c->dialects[i].name));
 		put_line(out, "dialect.text", str_of(c->dialects[i].text));
 	}
+	for (size_t i = 0; i < c->n_texts; i++) {
+		put_line(out, "file.name", str_of(c->texts[i].path));
+		put_line(out, "file.text", str_of(c->texts[i].text));
+	}
 	put_listener(&c->defaults, "defaults", out);
 	for (size_t i = 0; i < c->n_listeners; i++)
 		put_listener(&c->listeners[i], "listener", out);
@@ -83,7 +87,7 @@ struct reader {
 	struct conf *c;
 	struct conf_listener *listener; /* NULL before "defaults" */
 	struct conf_alias *alias;
-	struct buf held; /* the name that waits for its text */
+	struct buf held; /* the name that waits for its text; CONF_PATH_MAX octets */
 	struct buf *err;
 };
 
@@ -139,6 +143,12 @@ read_dialect(struct reader *r, struct str v)
 }
 
 static bool
+read_text(struct reader *r, struct str v)
+{
+	return conf_text_add(r->c, buf_str(&r->held), v, r->err);
+}
+
+static bool
 read_reply(struct reader *r, struct str v)
 {
 	return r->listener && conf_reply_set(r->listener, buf_str(&r->held), v, r->err);
@@ -177,6 +187,8 @@ static const struct {
 	{ "member", read_member },
 	{ "dialect.name", read_held },
 	{ "dialect.text", read_dialect },
+	{ "file.name", read_held },
+	{ "file.text", read_text },
 	{ "situation", read_held },
 	{ "reply", read_reply },
 	{ "defaults", read_defaults },
@@ -210,7 +222,7 @@ read_line(struct reader *r, struct str line)
 struct conf *
 conf_undump(struct str text, struct buf *err)
 {
-	struct reader r = { .c = conf_new(), .err = err, .held = BUF_INIT(256) };
+	struct reader r = { .c = conf_new(), .err = err, .held = BUF_INIT(CONF_PATH_MAX) };
 	unsigned line = 1;
 	bool ok = str_eq(str_cut(&text, '\n'), STR(DUMP_HEAD)), ended = false;
 	while (ok && text.p && !ended) {

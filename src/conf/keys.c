@@ -40,6 +40,42 @@ const struct conf_key conf_keys[] = {
 	{ "plus_separator", CONF_TEXT, 0, G(plus_separator), .def = "+", .good = conf_good_plus,
 	    .doc = "The character that parts a local part from a detail, as in "
 		   "ann+lists@example.com. Empty: none." },
+	{ "dns", CONF_TEXT, 0, G(dns), .def = "system", .good = conf_good_dns,
+	    .doc = "Where names are looked up: system, for the name servers of /etc/resolv.conf "
+		   "(read at the start and at a reload), or the address of a name server, such as "
+		   "127.0.0.1:53. Empty: nothing is ever looked up." },
+	{ "dns_trust_anchor", CONF_TEXT, 0, G(dns_trust_anchor), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "A file with the DNSSEC keys that answers must be signed by, such as "
+		   "/usr/share/dns/root.key. Empty: answers are not checked." },
+	{ "oauth.keys", CONF_TEXT, 0, G(oauth_keys), .def = "", .good = conf_good_path_or_empty,
+	    .doc = "A file with the keys that check the signatures of OAuth tokens." },
+	{ "oauth.issuer", CONF_TEXT, 0, G(oauth_issuer), .def = "",
+	    .doc = "Who must have issued a token (its iss). Empty: anybody whose key fits." },
+	{ "oauth.audience", CONF_TEXT, 0, G(oauth_audience), .def = "",
+	    .doc = "Whom a token must be for (one of its aud). Empty: anybody." },
+	{ "oauth.claim", CONF_TEXT, 0, G(oauth_claim), .def = "email",
+	    .doc = "The member of a token that names the account." },
+	{ "oauth.introspect_url", CONF_TEXT, 0, G(oauth_introspect_url), .def = "",
+	    .good = conf_good_url_or_empty,
+	    .doc =
+		"The web address that tells whether a token is good (RFC 7662). Empty: nobody is "
+		"asked." },
+	{ "oauth.introspect_client", CONF_TEXT, 0, G(oauth_introspect_client), .def = "",
+	    .doc = "The name this server gives there. Empty: none." },
+	{ "oauth.introspect_secret_file", CONF_TEXT, 0, G(oauth_introspect_secret_file), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "A file whose first line is the password for that name." },
+	{ "oauth.introspect_ca", CONF_TEXT, 0, G(oauth_introspect_ca), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "A file with the certificates of the authorities that its server's certificate "
+		   "must come from. Empty: those of the system." },
+	{ "gssapi.keytab", CONF_TEXT, 0, G(gssapi_keytab), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "The keytab of this server for Kerberos. Empty: no GSSAPI." },
+	{ "gssapi.krb5_conf", CONF_TEXT, 0, G(gssapi_krb5_conf), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "The configuration of Kerberos. Empty: /etc/krb5.conf." },
 	{ "limit.conns_total", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_total), 0, MAX_COUNT,
 	    .def = "20000", .doc = "Connections at the same time, over all listeners." },
 	{ "limit.conns_per_ip", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_per_ip), 0, MAX_COUNT,
@@ -53,9 +89,9 @@ const struct conf_key conf_keys[] = {
 	    .def = "128M",
 	    .doc =
 		"Free octets on the file system of the store below which MAIL is answered 452." },
-	{ "limit.mem_high", CONF_SIZE, CONF_CAN_OFF | CONF_LATER, G(limit_mem_high), 0, MAX_OCTETS,
-	    .def = "off",
-	    .doc = "Octets of letters under way held in memory above which MAIL is answered 452." },
+	{ "limit.mem_high", CONF_SIZE, CONF_CAN_OFF, G(limit_mem_high), 0, MAX_OCTETS, .def = "off",
+	    .doc = "Octets of letters under way, in all connections together, at which MAIL is "
+		   "answered 452." },
 	{ "store.segment_bytes", CONF_SIZE, 0, G(store_segment_bytes), 1u << 20, 1u << 30,
 	    .def = "64M", .doc = "Size of a segment of the log. Changes apply to new segments." },
 	{ "store.group_letters", CONF_NUMBER, 0, G(store_group_letters), 1, 4096, .def = "256",
@@ -117,29 +153,69 @@ const struct conf_key conf_keys[] = {
 	    .doc = "The name the server shall believe its client has. Empty: unknown." },
 	{ "max_size", CONF_SIZE, CONF_LISTENER, L(max_size), 1, MAX_OCTETS, .def = "50M",
 	    .doc = "Octets of the largest letter that is taken." },
-	{ "starttls", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(starttls),
-	    .choices = "yes no advertise-refuse", .def = "no",
-	    .doc = "Whether STARTTLS is offered. advertise-refuse: offered and answered 454." },
-	{ "tls.broken", CONF_BOOL, CONF_LISTENER | CONF_LAB | CONF_LATER, L(tls_broken),
-	    .def = "no", .doc = "STARTTLS fails with 454 as if the key could not be read." },
-	{ "tls.required", CONF_BOOL, CONF_LISTENER | CONF_LATER | CONF_UNSAFE, L(tls_required),
-	    .def = "no", .doc = "MAIL needs TLS first." },
-	{ "tls.required_senders", CONF_TEXT, CONF_LISTENER | CONF_LATER | CONF_UNSAFE,
-	    L(tls_required_senders), .def = "",
+	{ "starttls", CONF_CHOICE, CONF_LISTENER, L(starttls),
+	    .choices = "yes no auto advertise-refuse", .def = "auto",
+	    .doc = "Whether STARTTLS is offered. auto: when the server has a certificate, but not "
+		   "with lmtp. "
+		   "advertise-refuse: offered and answered 454." },
+	{ "tls.implicit", CONF_CHOICE, CONF_LISTENER, L(tls_implicit), .choices = "yes no auto",
+	    .def = "auto",
+	    .doc = "Whether TLS begins at once, before the greeting. auto: at ports 465, 993 and "
+		   "995." },
+	{ "tls.broken", CONF_BOOL, CONF_LISTENER | CONF_LAB, L(tls_broken), .def = "no",
+	    .doc = "STARTTLS fails with 454 as if the key could not be read." },
+	{ "tls.required", CONF_BOOL, CONF_LISTENER, L(tls_required), .def = "no",
+	    .doc = "MAIL and AUTH need TLS first. No effect at a unix socket, and with lmtp only "
+		   "where starttls = yes or tls.implicit = yes." },
+	{ "tls.required_senders", CONF_TEXT, CONF_LISTENER, L(tls_required_senders), .def = "",
 	    .doc =
 		"Senders who need TLS first: addresses or @domains, parted by blanks or commas." },
-	{ "auth", CONF_BOOL, CONF_LISTENER | CONF_LATER, L(auth), .def = "no",
-	    .doc = "Whether AUTH is available." },
-	{ "auth_required", CONF_BOOL, CONF_LISTENER | CONF_LATER | CONF_UNSAFE, L(auth_required),
-	    .def = "no", .doc = "MAIL needs AUTH first." },
-	{ "auth_cleartext", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(auth_cleartext),
-	    .choices = "allow deny", .def = "deny",
-	    .doc = "Whether passwords may come without TLS." },
-	{ "auth_unadvertised", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(auth_unadvertised),
+	{ "tls.legacy", CONF_BOOL, CONF_LISTENER, L(tls_legacy), .def = "no",
+	    .doc = "Takes TLS 1.0 and 1.1 too, which are broken, for scanners and printers that "
+		   "know nothing else. Give them a listener of their own." },
+	{ "tls.client_ca", CONF_TEXT, CONF_LISTENER, L(tls_client_ca), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "A file with the certificates of the authorities whose client certificates "
+		   "are asked for; whoever shows one may log in with EXTERNAL. Empty: none is "
+		   "asked for." },
+	{ "auth", CONF_CHOICE, CONF_LISTENER, L(auth), .choices = "yes no auto", .def = "auto",
+	    .doc = "Whether AUTH is available. auto: at ports 465 and 587, and where mechs, "
+		   "auth_required = yes, auth_cleartext = allow or auth_unadvertised = accept is "
+		   "written." },
+	{ "auth_required", CONF_CHOICE, CONF_LISTENER, L(auth_required), .choices = "yes no auto",
+	    .def = "auto",
+	    .doc = "Whether MAIL needs AUTH first. auto: at ports 465 and 587, but not in a lab "
+		   "that imitates another system." },
+	{ "auth_cleartext", CONF_CHOICE, CONF_LISTENER, L(auth_cleartext), .choices = "allow deny",
+	    .def = "deny", .doc = "Whether passwords may come without TLS." },
+	{ "auth_unadvertised", CONF_CHOICE, CONF_LISTENER, L(auth_unadvertised),
 	    .choices = "accept refuse dialect", .def = "dialect",
 	    .doc = "Whether AUTH works where it was not advertised." },
-	{ "mechs", CONF_TEXT, CONF_LISTENER, L(mechs), .def = "",
-	    .doc = "SASL mechanisms, parted by blanks. Empty: what the dialect lists." },
+	{ "mechs", CONF_TEXT, CONF_LISTENER, L(mechs), .def = "", .good = conf_good_mechs,
+	    .doc = "SASL mechanisms, parted by blanks, in the order in which they are offered; no "
+		   "other works. Empty: what the dialect lists, else SCRAM-SHA-256, SCRAM-SHA-1, "
+		   "PLAIN and LOGIN, with TLS the forms of SCRAM that end in -PLUS, with "
+		   "tls.client_ca EXTERNAL, and OAUTHBEARER and XOAUTH2 where oauth is set up. "
+		   "CRAM-MD5, DIGEST-MD5, NTLM and GSSAPI work only where they are written here." },
+	{ "submission", CONF_CHOICE, CONF_LISTENER, L(submission), .choices = "yes no auto",
+	    .def = "auto",
+	    .doc = "Whether our own users hand in their mail here: own_sender and own_from are "
+		   "looked at, and Bcc fields are taken out. auto: at ports 465 and 587." },
+	{ "own_sender", CONF_BOOL, CONF_LISTENER, L(own_sender), .def = "yes",
+	    .doc = "With submission: the sender in MAIL must be an address of the account that "
+		   "has logged in, or one whose mail it gets." },
+	{ "own_from", CONF_BOOL, CONF_LISTENER, L(own_from), .def = "yes",
+	    .doc = "With submission: so must every address in the From field." },
+	{ "proxy_peers", CONF_TEXT, CONF_LISTENER, L(proxy_peers), .def = "",
+	    .good = conf_good_cidrs,
+	    .doc = "Networks whose connections begin with a PROXY header (version 1 or 2) that "
+		   "names the real client; from there it must come." },
+	{ "xclient_peers", CONF_TEXT, CONF_LISTENER, L(xclient_peers), .def = "",
+	    .good = conf_good_cidrs,
+	    .doc = "Networks that may say with XCLIENT who their client is." },
+	{ "xforward_peers", CONF_TEXT, CONF_LISTENER, L(xforward_peers), .def = "",
+	    .good = conf_good_cidrs,
+	    .doc = "Networks that may say with XFORWARD, for the trace, who their client is." },
 	{ "ehlo", CONF_BOOL, CONF_LISTENER, L(ehlo), .def = "yes",
 	    .doc = "Whether EHLO is known; without it only HELO is." },
 	{ "require_helo", CONF_CHOICE, CONF_LISTENER, L(require_helo), .choices = YES_NO_DIALECT,
@@ -172,11 +248,16 @@ const struct conf_key conf_keys[] = {
 		"Letters from them are completed (see add_missing_headers), and an lmtp listener "
 		"answers them. This version "
 		"delivers only here, so they cannot send elsewhere yet." },
-	{ "relay_sender", CONF_TEXT, CONF_LISTENER | CONF_LATER, L(relay_sender), .def = "",
-	    .doc = "Senders who may send to anywhere. Anybody can claim to be one of them." },
-	{ "ipmm", CONF_CHOICE, CONF_LISTENER | CONF_LATER, L(ipmm), .choices = YES_NO_DIALECT,
-	    .def = "dialect",
+	{ "relay_sender", CONF_TEXT, CONF_LISTENER, L(relay_sender), .def = "",
+	    .doc = "Senders who may send to anywhere: addresses or @domains, parted by blanks or "
+		   "commas. Anybody can claim to be one of them. This version delivers only "
+		   "here, so they cannot send elsewhere yet." },
+	{ "ipmm", CONF_CHOICE, CONF_LISTENER, L(ipmm), .choices = YES_NO_DIALECT, .def = "dialect",
 	    .doc = "Whether the mail merge commands XMRG, XDFN and XPRT are known." },
+	{ "ipmm_subst", CONF_CHOICE, CONF_LISTENER, L(ipmm_subst),
+	    .choices = "entities brackets dialect", .def = "dialect",
+	    .doc = "How a variable is written in a part: &name; (entities) or [name] "
+		   "(brackets)." },
 	{ "quit_silent", CONF_CHOICE, CONF_LISTENER, L(quit_silent), .choices = YES_NO_DIALECT,
 	    .def = "dialect", .doc = "Whether QUIT closes without an answer." },
 	{ "vrfy", CONF_BOOL, CONF_LISTENER, L(vrfy), .def = "no",
@@ -190,7 +271,7 @@ const struct conf_key conf_keys[] = {
 	{ "two_from", CONF_BOOL, CONF_LISTENER, L(two_from), .def = "no",
 	    .doc = "Whether a letter with more than one From field is taken." },
 	{ "counter", CONF_NUMBER, CONF_LISTENER | CONF_LAB, L(counter), 0, MAX_COUNT, .def = "0",
-	    .doc = "Where dialects that number their letters begin." },
+	    .doc = "Dialects that number their letters begin behind this number." },
 	{ "errno", CONF_NUMBER, CONF_LISTENER | CONF_LAB, L(err_no), 0, 4095, .def = "0",
 	    .doc = "The number that the reply to a failed system call shows." },
 	{ "service.disabled", CONF_TEXT, CONF_LISTENER, L(service_disabled), .def = "",
@@ -207,6 +288,9 @@ const struct conf_key conf_keys[] = {
 	{ "limit.rcpts_per_hour", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
 	    L(limit_rcpts_per_hour), 0, MAX_COUNT, .def = "off",
 	    .doc = "Recipients that one address may name in an hour." },
+	{ "limit.rcpts_per_hour_account", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	    L(limit_rcpts_per_hour_account), 0, MAX_COUNT, .def = "off",
+	    .doc = "Recipients that one account may name in an hour." },
 	{ "limit.header_lines", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_header_lines), 0,
 	    MAX_COUNT, .def = "10000", .doc = "Lines of a letter's header." },
 	{ "limit.header_bytes", CONF_SIZE, CONF_LISTENER, L(limit_header_bytes), 0, 64u << 20,
@@ -232,8 +316,14 @@ const struct conf_key conf_keys[] = {
 	    .def = "4096", .doc = "Octets of a command line." },
 	{ "limit.hops", CONF_NUMBER, CONF_LISTENER, L(limit_hops), 0, 10000, .def = "100",
 	    .doc = "Received fields above which a letter counts as looping." },
-	{ "limit.tls", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF | CONF_LATER, L(limit_tls), 0,
-	    MAX_COUNT, .def = "off", .doc = "TLS sessions at the same time." },
+	{ "limit.tls", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_tls), 0, MAX_COUNT,
+	    .def = "off",
+	    .doc = "TLS sessions at the same time, over all listeners, above which this one "
+		   "begins no further." },
+	{ "limit.ipmm_parts", CONF_NUMBER, CONF_LISTENER, L(limit_ipmm_parts), 1, 1000,
+	    .def = "100", .doc = "The highest number that a part of a mail merge may have." },
+	{ "limit.ipmm_rcpts", CONF_NUMBER, CONF_LISTENER, L(limit_ipmm_rcpts), 1, MERGE_RCPT_MAX,
+	    .def = "100000", .doc = "Recipients of one mail merge." },
 	{ NULL },
 };
 
@@ -248,7 +338,7 @@ conf_key_find(struct str name)
 
 /* Names that are no rows of the table. */
 static const char *const others_global[] = { "listen", "domains", "alias", "dialect_dir", "reply",
-	NULL };
+	"tls.certificates", NULL };
 static const char *const others_listener[] = { "reply", NULL };
 
 const char *

@@ -190,6 +190,8 @@ loader_group(struct loader *ld, const config_setting_t *group, const struct scop
 			loader_reply_list(ld, s, sc->listener);
 		else if (*prefix == '\0' && !sc->inside && loader_is_special(s))
 			; /* after the keys */
+		else if (!sc->inside && strcmp(full, "tls.certificates") == 0)
+			loader_certificates(ld, s);
 		else if (config_setting_is_group(s))
 			loader_group(ld, s, sc, full, depth + 1);
 		else

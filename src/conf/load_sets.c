@@ -110,6 +110,38 @@ load_dialect_dir(struct loader *ld, const config_setting_t *s)
 	free(path);
 }
 
+/* --- certificates --- */
+
+static void
+load_certificate(struct loader *ld, const config_setting_t *s)
+{
+	const char *cert = NULL, *key = NULL;
+	struct buf why = BUF_INIT(WHY_MAX);
+	bool fits = config_setting_is_group(s) && config_setting_length(s) == 2 &&
+	            config_setting_lookup_string(s, "cert", &cert) &&
+	            config_setting_lookup_string(s, "key", &key);
+	char *c = fits ? beside(ld, cert) : NULL, *k = fits ? beside(ld, key) : NULL;
+	if (!c || !k)
+		buf_putz(&why, "a certificate cannot be read; write { cert = "
+			       "\"/etc/pennypost/mail.crt\"; key = \"/etc/pennypost/mail.key\"; }");
+	loader_verdict(ld, s, c && k && conf_cert_add(ld->c, str_of(c), str_of(k), &why), &why);
+	free(c);
+	free(k);
+}
+
+void
+loader_certificates(struct loader *ld, const config_setting_t *s)
+{
+	if (config_setting_type(s) != CONFIG_TYPE_LIST)
+		loader_mistake(ld, s,
+		    "tls.certificates is %s here; write certificates = ( { cert = \"FILE\"; key = "
+		    "\"FILE\"; } )",
+		    loader_kind(s));
+	for (int i = 0; config_setting_type(s) == CONFIG_TYPE_LIST && i < config_setting_length(s);
+	     i++)
+		load_certificate(ld, config_setting_get_elem(s, (unsigned)i));
+}
+
 /* --- aliases --- */
 
 static void

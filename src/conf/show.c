@@ -88,6 +88,20 @@ group_of(const struct conf_key *k)
 	return dot < name.len ? str_first(name, dot) : STR_NULL;
 }
 
+/* What stands in the group tls beside its keys. */
+static void
+put_certificates(const struct show *s)
+{
+	for (size_t i = 0; i < s->c->n_certs; i++) {
+		buf_putz(s->out, i ? ",\n\t\t{ cert = " : "\tcertificates = (\n\t\t{ cert = ");
+		put_text(s->out, str_of(s->c->certs[i].cert));
+		buf_putz(s->out, "; key = ");
+		put_text(s->out, str_of(s->c->certs[i].key));
+		buf_putz(s->out, "; }");
+	}
+	buf_putz(s->out, s->c->n_certs ? "\n\t);\n" : "");
+}
+
 /* All keys of the group that first begins, in one { }: libconfig knows a name once. */
 static void
 put_group(const struct show *s, const struct conf_key *first)
@@ -101,6 +115,8 @@ put_group(const struct show *s, const struct conf_key *first)
 		put_value(k, base_of(s, k), s->out);
 		buf_putz(s->out, ";\n");
 	}
+	if (!s->inside && str_eq(group, STR("tls")))
+		put_certificates(s);
 	buf_putf(s->out, "%s};\n", s->indent);
 }
 
@@ -111,6 +127,15 @@ begins_group(const struct show *s, const struct conf_key *k)
 		if (is_shown(s, e) && str_eq(group_of(e), group_of(k)))
 			return false;
 	return true;
+}
+
+static bool
+has_tls_group(const struct show *s)
+{
+	for (const struct conf_key *k = conf_keys; k->name; k++)
+		if (is_shown(s, k) && str_eq(group_of(k), STR("tls")))
+			return true;
+	return false;
 }
 
 static void
@@ -183,6 +208,11 @@ conf_show(const struct conf *c, bool all, struct buf *out)
 {
 	struct show top = { c, &c->defaults, "", false, all, out };
 	put_keys(&top);
+	if (c->n_certs && !has_tls_group(&top)) {
+		buf_putz(out, "tls: {\n");
+		put_certificates(&top);
+		buf_putz(out, "};\n");
+	}
 	put_replies(&top);
 	if (c->n_domains) {
 		buf_putz(out, "domains = ");

@@ -367,6 +367,26 @@ conf_good_address_or_empty(struct str v, const char **ret_want)
 	return v.len == 0 || is_address(v, false);
 }
 
+const char *const conf_mechs[] = { "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256",
+	"SCRAM-SHA-1", "EXTERNAL", "GSSAPI", "OAUTHBEARER", "XOAUTH2", "PLAIN", "LOGIN", "CRAM-MD5",
+	"DIGEST-MD5", "NTLM", NULL };
+
+bool
+conf_good_mechs(struct str v, const char **ret_want)
+{
+	*ret_want = "SASL mechanisms parted by blanks: SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS "
+		    "SCRAM-SHA-256 SCRAM-SHA-1 EXTERNAL GSSAPI OAUTHBEARER XOAUTH2 PLAIN LOGIN "
+		    "CRAM-MD5 DIGEST-MD5 NTLM";
+	for (struct str word; (word = str_word(&v)).len;) {
+		const char *const *m = conf_mechs;
+		while (*m && !str_ieq(str_of(*m), word))
+			m++;
+		if (!*m)
+			return false;
+	}
+	return true;
+}
+
 bool
 conf_good_plus(struct str v, const char **ret_want)
 {
