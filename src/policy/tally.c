@@ -8,6 +8,7 @@
 
 #define PROBES 32                 /* slots in which an address may stand */
 #define FRONT_SAYS_MAX (1u << 20) /* no front has more connections; above it a table lies */
+#define FRONT_OCTETS_MAX (UINT64_C(1) << 50) /* nor so many octets */
 
 /*
  * All accesses are sequentially consistent, because "store mine, then load yours" on both sides
@@ -21,6 +22,9 @@ struct slot {
 
 struct tally_table {
 	_Atomic uint64_t total;
+	_Atomic uint64_t tls;
+	_Atomic uint64_t octets;
+	_Atomic uint64_t numbers;
 	_Atomic uint64_t listener[LISTENER_MAX];
 	struct slot slot[TALLY_ADDRS];
 };
@@ -248,4 +252,57 @@ tally_leave(struct tally *t, const struct tally_key *k, unsigned listener)
 {
 	struct seat s = seat_of(t, k, listener, false);
 	seat_leave(t, &s);
+}
+
+uint64_t
+tally_tls(const struct tally *t)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < FRONT_MAX; i++)
+		if (t->other[i])
+			sum += believe(atomic_load(&t->other[i]->tls));
+	return sum;
+}
+
+bool
+tally_tls_enter(struct tally *t, uint64_t limit)
+{
+	up(&t->own->tls);
+	if (limit == UINT64_MAX || tally_tls(t) <= limit)
+		return true;
+	down(&t->own->tls);
+	return false;
+}
+
+void
+tally_tls_leave(struct tally *t)
+{
+	down(&t->own->tls);
+}
+
+void
+tally_octets_set(struct tally *t, uint64_t octets)
+{
+	atomic_store(&t->own->octets, octets);
+}
+
+uint64_t
+tally_octets(const struct tally *t)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < FRONT_MAX; i++) {
+		uint64_t v = t->other[i] ? atomic_load(&t->other[i]->octets) : 0;
+		sum += MIN(v, FRONT_OCTETS_MAX);
+	}
+	return sum;
+}
+
+uint64_t
+tally_number(struct tally *t)
+{
+	uint64_t sum = 0;
+	up(&t->own->numbers);
+	for (size_t i = 0; i < FRONT_MAX; i++)
+		sum += t->other[i] ? atomic_load(&t->other[i]->numbers) : 0;
+	return sum;
 }

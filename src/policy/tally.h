@@ -1,5 +1,6 @@
 /*
- * tally: limits that count across fronts (connections in all, per listener, per address).
+ * tally: limits that count across fronts: connections in all, per listener, per address; TLS
+ * sessions; octets of letters under way.
  *
  * Each front has a memfd of its own that it alone can write, and maps those of the others
  * read-only. So there is no lock to be left behind by a crash and no way for one front to
@@ -48,3 +49,14 @@ enum tally_verdict tally_enter(struct tally *t, const struct tally_key *k, unsig
 void tally_move(struct tally *t, unsigned from, unsigned to);
 void tally_leave(struct tally *t, const struct tally_key *k, unsigned listener);
 uint64_t tally_total(const struct tally *t);
+
+/* One TLS session more; false, and nothing is counted, when there are `limit` already. */
+bool tally_tls_enter(struct tally *t, uint64_t limit);
+void tally_tls_leave(struct tally *t);
+uint64_t tally_tls(const struct tally *t);
+/* What our own front holds of letters that have no answer yet. */
+void tally_octets_set(struct tally *t, uint64_t octets);
+uint64_t tally_octets(const struct tally *t);
+/* 1, 2, 3, ... over all fronts, since the start of their tables; two that ask at once may be told
+ * the same. */
+uint64_t tally_number(struct tally *t);
