@@ -1,0 +1,203 @@
+/* The life of dns. */
+#include "roles/dns/dns.h"
+
+#include "conf/setup.h"
+#include "crypt/crypt.h"
+#include "log/log.h"
+#include "roles/dns/dns_priv.h"
+#include "sys/sandbox.h"
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ERR_MAX (64u << 10)
+
+/* --- who asks --- */
+
+static void
+peer_close(struct peer *p, const char *why)
+{
+	if (why)
+		LOG(LOG_WARN, 0, "asker-away", LOGZ("why", why));
+	p->chan = chan_free(p->chan);
+	jobs_orphan(p->dns, p);
+}
+
+static bool
+on_name_ask(struct peer *p, const struct ipc_frame *m)
+{
+	if (p == &p->dns->fetch || m->body.len != ADDRESS_LEN)
+		return false;
+	job_name(p, m->id, (const unsigned char *)m->body.p);
+	return true;
+}
+
+static bool
+on_addr_ask(struct peer *p, const struct ipc_frame *m)
+{
+	if (p != &p->dns->fetch || m->body.len == 0 || memchr(m->body.p, '\0', m->body.len))
+		return false;
+	job_addresses(p, m->id, m->body);
+	return true;
+}
+
+static const struct {
+	enum ipc_type type;
+	bool (*handle)(struct peer *p, const struct ipc_frame *m); /* false: a breach */
+} from_peer[] = {
+	{ IPC_NAME_ASK, on_name_ask },
+	{ IPC_ADDR_ASK, on_addr_ask },
+};
+
+static void
+peer_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct peer *p = arg;
+	bool ok = false;
+	if (m->fd >= 0)
+		close(m->fd);
+	else
+		for (size_t i = 0; i < ARRAY_LEN(from_peer); i++)
+			if (from_peer[i].type == m->type)
+				ok = from_peer[i].handle(p, m);
+	if (ok && chan_pending(c) > IPC_HIGH_WATER)
+		peer_close(p, "it does not read its answers");
+	else if (!ok)
+		peer_close(p, "malformed message");
+}
+
+static void
+peer_gone(void *arg, struct chan *c, const char *why)
+{
+	peer_close(arg, why);
+}
+
+static const struct chan_handler peer_handler = { peer_frame, peer_gone, NULL };
+
+/* --- messages from parent --- */
+
+/* A new configuration that changes what we do comes with a new life (roles/parent/child.c). */
+static bool
+on_setup(void *arg, struct ipc_frame *m)
+{
+	struct dns *d = arg;
+	struct buf err = BUF_INIT(ERR_MAX);
+	struct msg_setup setup;
+	struct conf *c = setup_take(m, ROLE_DNS, &setup, &err);
+	if (c) {
+		conf_free(d->conf);
+		d->conf = c;
+		log_set_level(setup_log_level(c));
+	} else {
+		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
+	}
+	buf_done(&err);
+	return c != NULL;
+}
+
+static bool
+on_peer(void *arg, struct ipc_frame *m)
+{
+	struct dns *d = arg;
+	struct msg_peer who;
+	if (m->fd < 0 || !msg_peer_get(m->body, &who) ||
+	    (who.role != ROLE_FRONT && who.role != ROLE_FETCH) || who.index >= FRONT_MAX)
+		return false;
+	struct peer *p = who.role == ROLE_FRONT ? &d->front[who.index] : &d->fetch;
+	peer_close(p, NULL);
+	p->chan = chan_new(d->role.loop, role_take_fd(m), &peer_handler, p);
+	if (!p->chan)
+		LOG(LOG_ERROR, 0, "asker-refused", LOGZ("error", strerror(errno)));
+	return true;
+}
+
+static bool
+on_status(void *arg, struct ipc_frame *m)
+{
+	struct dns *d = arg;
+	const struct role_count rows[] = { { STATUS_LOOKUPS, d->n_asked } };
+	role_say_status(d->role.parent, m->id, d->role.layers, rows, ARRAY_LEN(rows));
+	return true;
+}
+
+static const struct role_row from_parent[] = {
+	{ IPC_SETUP, on_setup },
+	{ IPC_PEER, on_peer },
+	{ IPC_STATUS_ASK, on_status },
+};
+
+static bool
+idle(void *arg)
+{
+	const struct dns *d = arg;
+	return d->n_jobs == 0;
+}
+
+static int
+live(struct dns *d)
+{
+	struct role *r = &d->role;
+	r->rows = from_parent;
+	r->n = ARRAY_LEN(from_parent);
+	r->arg = d;
+	r->idle = idle;
+	d->timer = loop_timer_new(r->loop, jobs_late, d);
+	int status = role_run(r, SPAWN_FD);
+	jobs_drop(d);
+	for (size_t i = 0; i < FRONT_MAX; i++)
+		chan_free(d->front[i].chan);
+	chan_free(d->fetch.chan);
+	loop_timer_free(d->timer);
+	return status;
+}
+
+static void
+give_up_rights(struct dns *d, const struct msg_setup *setup)
+{
+	struct sandbox box = {
+		.role = "dns",
+		.sets = SANDBOX_FDPASS | SANDBOX_THREADS | SANDBOX_TCP | SANDBOX_UDP,
+		.chroot_empty = true,
+		.uid = setup->uid,
+		.gid = setup->gid,
+	};
+	d->role.layers = sandbox_apply(&box);
+}
+
+int
+dns_main(void)
+{
+	static struct dns dns;
+	struct dns *d = &dns;
+	struct msg_setup setup;
+	struct buf err = BUF_INIT(ERR_MAX);
+	int status = 1;
+	list_init(&d->jobs);
+	list_init(&d->cache.used);
+	d->fetch.dns = d;
+	for (size_t i = 0; i < FRONT_MAX; i++)
+		d->front[i].dns = d;
+	log_init("dns", STDERR_FILENO, LOG_INFO);
+	d->conf = setup_receive(SPAWN_FD, ROLE_DNS, &setup, &err);
+	if (d->conf) {
+		log_set_level(setup_log_level(d->conf));
+		crypt_init(); /* libcrypto reads its configuration now */
+		d->role.loop = loop_new();
+		d->resolver = resolver_new(d->conf, &err);
+		if (d->resolver) {
+			give_up_rights(d, &setup);
+			if (resolver_go(d->resolver, d->role.loop, &err))
+				status = live(d);
+		}
+		d->resolver = resolver_free(d->resolver);
+		loop_free(d->role.loop);
+		cache_done(&d->cache);
+		conf_free(d->conf);
+	}
+	if (err.len)
+		LOG(LOG_ERROR, 0, "dns-failed", LOGF("error", str_trim(buf_str(&err))));
+	buf_done(&err);
+	return status;
+}
