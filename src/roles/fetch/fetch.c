@@ -1,0 +1,293 @@
+/* The life of fetch. */
+#include "roles/fetch/fetch.h"
+
+#include "conf/setup.h"
+#include "crypt/crypt.h"
+#include "log/log.h"
+#include "roles/fetch/fetch_priv.h"
+#include "sys/file.h"
+#include "sys/sandbox.h"
+#include "sys/spawn.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ERR_MAX (64u << 10)
+
+/* --- channels to auth and dns --- */
+
+static void
+auth_close(struct fetch *f, const char *why)
+{
+	if (why)
+		LOG(LOG_WARN, 0, "auth-away", LOGZ("why", why));
+	f->auth = chan_free(f->auth);
+	fetch_drop_all(f);
+}
+
+static void
+auth_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	struct msg_fetch ask;
+	bool ok = m->fd < 0 && m->type == IPC_FETCH && msg_fetch_get(m->body, &ask);
+	if (m->fd >= 0)
+		close(m->fd);
+	if (ok)
+		fetch_begin(f, m->id, ask.form);
+	else
+		auth_close(f, "malformed message");
+}
+
+static void
+auth_gone(void *arg, struct chan *c, const char *why)
+{
+	auth_close(arg, why);
+}
+
+static void
+dns_close(struct fetch *f, const char *why)
+{
+	if (why)
+		LOG(LOG_WARN, 0, "dns-away", LOGZ("why", why));
+	f->dns = chan_free(f->dns);
+	fetch_no_dns(f);
+}
+
+static void
+dns_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	bool ok = m->fd < 0 && m->type == IPC_ADDR && m->body.len % 16 == 0;
+	if (m->fd >= 0)
+		close(m->fd);
+	if (ok)
+		fetch_addresses(f, m->id, m->body);
+	else
+		dns_close(f, "malformed message");
+}
+
+static void
+dns_gone(void *arg, struct chan *c, const char *why)
+{
+	dns_close(arg, why);
+}
+
+static const struct chan_handler auth_handler = { auth_frame, auth_gone, NULL };
+static const struct chan_handler dns_handler = { dns_frame, dns_gone, NULL };
+
+/* --- messages from parent --- */
+
+static void
+take_url(struct fetch *f)
+{
+	const char *url = f->conf->oauth_introspect_url;
+	if (!*url || !web_host(url, f->host, &f->literal))
+		f->host[0] = '\0';
+}
+
+static bool
+on_setup(void *arg, struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	struct buf err = BUF_INIT(ERR_MAX);
+	struct msg_setup setup;
+	struct conf *c = setup_take(m, ROLE_FETCH, &setup, &err);
+	if (c) {
+		conf_free(f->conf);
+		f->conf = c;
+		take_url(f);
+		log_set_level(setup_log_level(c));
+	} else {
+		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
+	}
+	buf_done(&err);
+	return c != NULL;
+}
+
+static bool
+on_peer(void *arg, struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	struct msg_peer who;
+	if (m->fd < 0 || !msg_peer_get(m->body, &who))
+		return false;
+	if (who.role == ROLE_AUTH) {
+		auth_close(f, NULL);
+		f->auth = chan_new(f->role.loop, role_take_fd(m), &auth_handler, f);
+	} else if (who.role == ROLE_DNS) {
+		dns_close(f, NULL);
+		f->dns = chan_new(f->role.loop, role_take_fd(m), &dns_handler, f);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static bool
+on_status(void *arg, struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	role_say_status(f->role.parent, m->id, f->role.layers, NULL, 0);
+	return true;
+}
+
+static void
+secrets_init(struct secrets *s)
+{
+	*s = (struct secrets){ .password = BUF_INIT(PASSWORD_MAX),
+		.authorities = BUF_INIT(AUTHORITIES_MAX) };
+}
+
+static void
+secrets_done(struct secrets *s)
+{
+	buf_wipe(&s->password);
+	buf_done(&s->password);
+	buf_done(&s->authorities);
+}
+
+static void
+take_file(int fd, const struct msg_secret *m, size_t max, struct buf *out)
+{
+	int r;
+	buf_wipe(out);
+	r = file_read_fd(fd, max, out);
+	if (r < 0)
+		LOG(LOG_ERROR, 0, "file-not-read", LOGF("file", m->name),
+		    LOGZ("why", strerror(-r)));
+}
+
+/* The first line, without blanks at its ends. */
+static void
+take_password(struct secrets *s, int fd, const struct msg_secret *m)
+{
+	struct buf *b = &s->password;
+	take_file(fd, m, PASSWORD_MAX, b);
+	struct str all = buf_str(b), line = str_trim(str_cut(&all, '\n'));
+	size_t n = line.len;
+	s->has_password = n > 0;
+	if (n == 0)
+		return;
+	memmove(b->p, line.p, n);
+	explicit_bzero(b->p + n, b->len - n);
+	buf_trunc(b, n);
+}
+
+static bool
+on_secret(void *arg, struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	struct msg_secret s;
+	if (m->fd < 0 || !msg_secret_get(m->body, &s))
+		return false;
+	if (s.kind == SECRET_CLIENT) {
+		take_password(&f->coming, m->fd, &s);
+	} else if (s.kind == SECRET_CA) {
+		take_file(m->fd, &s, AUTHORITIES_MAX, &f->coming.authorities);
+	} else if (s.kind == SECRET_END) {
+		secrets_done(&f->secrets);
+		f->secrets = f->coming;
+		secrets_init(&f->coming);
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static const struct role_row from_parent[] = {
+	{ IPC_SETUP, on_setup },
+	{ IPC_PEER, on_peer },
+	{ IPC_SECRET, on_secret },
+	{ IPC_STATUS_ASK, on_status },
+};
+
+static bool
+idle(void *arg)
+{
+	const struct fetch *f = arg;
+	return f->n_requests == 0;
+}
+
+static int
+live(struct fetch *f)
+{
+	struct role *r = &f->role;
+	r->rows = from_parent;
+	r->n = ARRAY_LEN(from_parent);
+	r->arg = f;
+	r->idle = idle;
+	int status = role_run(r, SPAWN_FD);
+	fetch_drop_all(f);
+	chan_free(f->auth);
+	chan_free(f->dns);
+	return status;
+}
+
+/* Where systems keep their list of authorities. */
+static void
+read_authorities(struct fetch *f)
+{
+	static const char *const places[] = {
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/ca-bundle.pem",
+		"/etc/ssl/cert.pem",
+	};
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (file_read_all(places[i], AUTHORITIES_MAX, &f->system) == 0)
+			return;
+}
+
+static void
+give_up_rights(struct fetch *f, const struct msg_setup *setup)
+{
+	struct sandbox box = {
+		.role = "fetch",
+		.sets = SANDBOX_FDPASS | SANDBOX_TCP,
+		.chroot_empty = true,
+		.uid = setup->uid,
+		.gid = setup->gid,
+	};
+	f->role.layers = sandbox_apply(&box);
+}
+
+int
+fetch_main(void)
+{
+	static struct fetch fetch = { .system = BUF_INIT(AUTHORITIES_MAX) };
+	struct fetch *f = &fetch;
+	struct msg_setup setup;
+	struct buf err = BUF_INIT(ERR_MAX);
+	int status = 1;
+	list_init(&f->requests);
+	secrets_init(&f->secrets);
+	secrets_init(&f->coming);
+	log_init("fetch", STDERR_FILENO, LOG_INFO);
+	f->conf = setup_receive(SPAWN_FD, ROLE_FETCH, &setup, &err);
+	if (f->conf) {
+		log_set_level(setup_log_level(f->conf));
+		crypt_init(); /* libcrypto reads its configuration now */
+		f->role.loop = loop_new();
+		f->web = web_new(f->role.loop);
+		take_url(f);
+		read_authorities(f);
+		if (f->web) {
+			give_up_rights(f, &setup);
+			status = live(f);
+		} else {
+			buf_putz(&err, "libcurl cannot be set up");
+		}
+		f->web = web_free(f->web);
+		loop_free(f->role.loop);
+		secrets_done(&f->secrets);
+		secrets_done(&f->coming);
+		buf_done(&f->system);
+		conf_free(f->conf);
+	}
+	if (err.len)
+		LOG(LOG_ERROR, 0, "fetch-failed", LOGF("error", str_trim(buf_str(&err))));
+	buf_done(&err);
+	return status;
+}
