@@ -79,6 +79,12 @@ on_accepted(void *arg, const struct store_res *res)
 {
 	struct accept *a = arg;
 	writer_check(res->rc);
+	if (res->rc == -EBADMSG || res->rc == -ESTALE) {
+		/* Of a mail merge that is damaged some recipients may have their letter. */
+		a->looking = true;
+		a->absent = ACCEPT_FAILED;
+		return;
+	}
 	if (res->rc == 0) {
 		a->role->n_letters++;
 		a->role->state.last_letter = MAX(a->role->state.last_letter, a->id);
@@ -212,11 +218,10 @@ put_prefixes(struct buf *b, const struct msg_accept *m, struct place *p, size_t 
 	return !b->failed;
 }
 
-static void
-commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct msg_accept *m,
-    const struct store_rcpt *rcpt, size_t n)
+static struct store_letter
+letter_of(uint64_t id, const struct msg_accept *m)
 {
-	struct store_letter l = {
+	return (struct store_letter){
 		.letter = id,
 		.session = m->session,
 		.time_ms = m->time_ms,
@@ -228,10 +233,17 @@ commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct 
 		.header_len = m->header_len,
 		.insert_blank = m->insert_blank,
 		.history = m->history,
-		.rcpt = rcpt,
-		.n_rcpt = n,
 	};
+}
+
+static void
+commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct msg_accept *m,
+    const struct store_rcpt *rcpt, size_t n)
+{
+	struct store_letter l = letter_of(id, m);
 	struct accept *a = accept_new(f, id);
+	l.rcpt = rcpt;
+	l.n_rcpt = n;
 	a->memory = store_body_memory(body) + m->trace.len + m->history.len;
 	for (size_t i = 0; i < n; i++)
 		a->memory += rcpt[i].prefix.len + 2 * rcpt[i].rcpt.len;
@@ -272,11 +284,41 @@ deliver(struct front_peer *f, uint64_t id, struct store_body *body, const struct
 	free(place);
 }
 
+/* A mail merge. Takes body and views over. */
+static void
+merge(struct front_peer *f, uint64_t id, struct store_body *body, struct store_views *views,
+    const struct msg_accept *m)
+{
+	struct store_letter l = letter_of(id, m);
+	struct buf prefix = BUF_INIT(PREFIX_MAX);
+	return_path_put(&prefix, m->from);
+	l.prefix = buf_str(&prefix);
+	if (views && has_room(f->role) && !prefix.failed) {
+		struct accept *a = accept_new(f, id);
+		a->memory = store_body_memory(body) + store_views_memory(views) + m->trace.len +
+		            m->history.len;
+		f->role->body_memory += a->memory;
+		store_merge(f->role->store, body, views, &l, on_accepted, a);
+	} else {
+		store_body_free(body);
+		store_views_free(views);
+		answer(f, id, ACCEPT_FAILED);
+	}
+	buf_done(&prefix);
+}
+
+/* Do the views that came belong to this letter? */
+static bool
+views_agree(const struct body *b, const struct msg_accept *m)
+{
+	return b->n_views == m->n_views && (!b->views || store_views_end(b->views) <= m->size);
+}
+
 bool
 writer_accept_begin(struct front_peer *f, uint64_t id, struct str octets)
 {
 	struct msg_accept m;
-	if (!msg_accept_get(octets, &m) || m.header_len > m.size)
+	if (!msg_accept_get(octets, &m) || (!m.n_views && m.header_len > m.size))
 		return false;
 	struct body *b = writer_body_find(f, id);
 	struct accept *under_way = map_get(&f->role->accepts, id_key(&id));
@@ -291,13 +333,16 @@ writer_accept_begin(struct front_peer *f, uint64_t id, struct str octets)
 		look_for(f, id, ACCEPT_FAILED);
 		return true;
 	}
-	if (b->store && store_body_size(b->store) != m.size)
+	if (b->store && (store_body_size(b->store) != m.size || !views_agree(b, &m)))
 		return false;
 	enum accept_status why = b->why;
-	struct store_body *body = writer_body_take(b);
-	if (body)
-		deliver(f, id, body, &m);
-	else
+	struct store_views *views;
+	struct store_body *body = writer_body_take(b, &views);
+	if (!body)
 		answer(f, id, why);
+	else if (m.n_views)
+		merge(f, id, body, views, &m);
+	else
+		deliver(f, id, body, &m);
 	return true;
 }

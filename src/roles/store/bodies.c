@@ -6,12 +6,16 @@
  */
 #include "roles/store/store_priv.h"
 
-#include "sys/clock.h"
-
+#include "base/check.h"
 #include "log/log.h"
+#include "mail/received.h"
+#include "store/mailbox.h"
+#include "sys/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
+
+#define PREFIX_MAX (8u << 10) /* of one recipient of a mail merge */
 
 static struct list *
 size_list(struct store_role *r, uint64_t memory)
@@ -44,7 +48,14 @@ fail_body(struct body *b, int rc)
 	    LOGZ("error", strerror(-rc)));
 	b->why = rc == -ENOSPC || rc == -EDQUOT ? ACCEPT_FULL : ACCEPT_FAILED;
 	b->store = store_body_free(b->store);
+	b->views = store_views_free(b->views);
 	set_memory(b, 0);
+}
+
+static uint64_t
+held(const struct body *b)
+{
+	return store_body_memory(b->store) + (b->views ? store_views_memory(b->views) : 0);
 }
 
 static struct body *
@@ -69,10 +80,12 @@ make_room(struct store_role *r, struct body *newest)
 			return;
 		}
 		int rc = store_body_spill(b->store);
+		if (rc == 0 && b->views)
+			rc = store_views_spill(b->views);
 		if (rc < 0)
 			fail_body(b, rc);
 		else
-			set_memory(b, MIN(store_body_memory(b->store), b->memory / 2));
+			set_memory(b, MIN(held(b), b->memory / 2));
 	}
 }
 
@@ -102,6 +115,28 @@ writer_body_open(struct front_peer *f, uint64_t id)
 	return true;
 }
 
+/* Has it been moved to a file, all or a part of it? */
+static bool
+in_file(const struct body *b)
+{
+	return (store_body_size(b->store) && store_body_memory(b->store) == 0) ||
+	       (b->views && store_views_count(b->views) && store_views_memory(b->views) == 0);
+}
+
+/* After octets have been added. */
+static void
+has_grown(struct body *b, size_t octets)
+{
+	struct store_role *r = b->front->role;
+	set_memory(b, held(b));
+	writer_space_took(r, octets);
+	/* What is left of the disk belongs to letters that are complete. */
+	if (r->state.low && in_file(b))
+		fail_body(b, -ENOSPC);
+	else
+		make_room(r, b);
+}
+
 /* Octets for a letter we do not know belong to one that a former life of ours lost. */
 void
 writer_body_data(struct front_peer *f, uint64_t id, struct str octets)
@@ -110,17 +145,71 @@ writer_body_data(struct front_peer *f, uint64_t id, struct str octets)
 	if (!b || !b->store)
 		return;
 	int rc = store_body_write(b->store, octets);
-	if (rc < 0) {
+	if (rc < 0)
 		fail_body(b, rc);
-		return;
-	}
-	set_memory(b, store_body_memory(b->store));
-	writer_space_took(f->role, octets.len);
-	/* What is left of the disk belongs to letters that are complete. */
-	if (f->role->state.low && b->memory == 0)
-		fail_body(b, -ENOSPC);
 	else
-		make_room(f->role, b);
+		has_grown(b, octets.len);
+}
+
+/* --- mail merge --- */
+
+static bool
+put_pieces(struct buf *out, const struct msg_view *m)
+{
+	struct wire w = wire_of(m->pieces);
+	struct msg_piece p;
+	buf_reset(out);
+	for (uint16_t i = 0; i < m->n_pieces && msg_piece_get(&w, &p); i++)
+		store_piece_put(out, &(struct store_piece){ p.literal, p.text, p.off, p.len });
+	return !out->failed;
+}
+
+/* A recipient whose account was removed between RCPT and now gets none; its mail went with it. */
+static int
+add_view(struct body *b, const struct msg_view *m, struct buf *pieces, struct buf *prefix)
+{
+	struct store_role *r = b->front->role;
+	if (!b->store || !map_get(&r->accounts, id_key(&m->rcpt.account)))
+		return 0;
+	if (!b->views)
+		b->views = store_views_new(r->store, b->id);
+	buf_reset(prefix);
+	delivered_to_put(prefix, m->rcpt.rcpt);
+	if (!put_pieces(pieces, m) || prefix->failed)
+		return -ENOMEM;
+	return store_views_add(b->views, &(struct store_view){ .account = m->rcpt.account,
+					     .mailbox = MAILBOX_INBOX,
+					     .prefix = buf_str(prefix),
+					     .size = m->size,
+					     .header_len = m->header_len,
+					     .insert_blank = m->insert_blank,
+					     .n_pieces = m->n_pieces,
+					     .pieces = buf_str(pieces) });
+}
+
+bool
+writer_body_views(struct front_peer *f, uint64_t id, struct str octets)
+{
+	struct body *b = writer_body_find(f, id);
+	struct wire w = wire_of(octets);
+	struct buf pieces = BUF_INIT(2 * VIEW_MAX), prefix = BUF_INIT(PREFIX_MAX);
+	struct msg_view m;
+	int rc = 0;
+	bool good = true;
+	while (good && w.left > 0) {
+		good = msg_view_get(&w, &m) && (!b || b->n_views < MERGE_RCPT_MAX);
+		if (!good || !b)
+			continue;
+		b->n_views++;
+		rc = rc < 0 ? rc : add_view(b, &m, &pieces, &prefix);
+	}
+	if (good && b && b->store && rc < 0)
+		fail_body(b, rc);
+	else if (good && b && b->store)
+		has_grown(b, octets.len);
+	buf_done(&pieces);
+	buf_done(&prefix);
+	return good;
 }
 
 struct body *
@@ -130,10 +219,11 @@ writer_body_find(struct front_peer *f, uint64_t id)
 }
 
 struct store_body *
-writer_body_take(struct body *b)
+writer_body_take(struct body *b, struct store_views **ret_views)
 {
 	struct front_peer *f = b->front;
 	struct store_body *store = b->store;
+	*ret_views = b->views;
 	set_memory(b, 0);
 	map_del(&f->bodies, id_key(&b->id));
 	f->n_bodies--;
@@ -142,12 +232,20 @@ writer_body_take(struct body *b)
 	return store;
 }
 
+static void
+forget(struct body *b)
+{
+	struct store_views *views;
+	store_body_free(writer_body_take(b, &views));
+	store_views_free(views);
+}
+
 void
 writer_body_drop(struct front_peer *f, uint64_t id)
 {
 	struct body *b = writer_body_find(f, id);
 	if (b)
-		store_body_free(writer_body_take(b));
+		forget(b);
 }
 
 void
@@ -157,7 +255,7 @@ writer_bodies_drop_all(struct front_peer *f)
 	struct str key;
 	void *v;
 	while (map_next(&f->bodies, &pos, &key, &v))
-		store_body_free(writer_body_take(v));
+		forget(v);
 	map_done(&f->bodies);
 	f->bodies = MAP_NULL;
 	check(f->n_bodies == 0);

@@ -7,10 +7,12 @@
 
 struct job_batch {
 	struct letter row[LETTER_BATCH];
-	size_t n;    /* rows */
-	size_t next; /* the row to give next */
-	bool open;   /* row next - 1 is at hand */
-	bool last;   /* there is nothing behind these */
+	size_t n;      /* rows */
+	size_t next;   /* the row to give next */
+	size_t octets; /* copied with them */
+	bool full;
+	bool open; /* row next - 1 is at hand */
+	bool last; /* there is nothing behind these */
 };
 
 struct job_batch *
@@ -24,8 +26,8 @@ empty(struct job_batch *b)
 {
 	for (size_t i = 0; i < b->n; i++)
 		free(b->row[i].prefix);
-	b->n = b->next = 0;
-	b->open = false;
+	b->n = b->next = b->octets = 0;
+	b->open = b->full = false;
 }
 
 void
@@ -42,9 +44,16 @@ keep(void *arg, const struct mailbox_letter *l)
 	struct job_batch *b = arg;
 	struct letter *to = &b->row[b->n++];
 	to->meta = *l;
-	to->prefix = str_dup(l->prefix);
+	to->prefix = xalloc(l->prefix.len + l->pieces.len + 1);
 	to->meta.prefix = str_n(to->prefix, l->prefix.len);
-	return b->n < LETTER_BATCH;
+	to->meta.pieces = str_n(to->prefix + l->prefix.len, l->pieces.len);
+	if (l->prefix.len)
+		memcpy(to->prefix, l->prefix.p, l->prefix.len);
+	if (l->pieces.len)
+		memcpy(to->prefix + l->prefix.len, l->pieces.p, l->pieces.len);
+	b->octets += l->prefix.len + l->pieces.len;
+	b->full = b->n == LETTER_BATCH || b->octets >= LETTER_OCTETS;
+	return !b->full;
 }
 
 static int
@@ -62,7 +71,7 @@ load(struct store *s, struct job *j)
 	store_snap_close(sn);
 	if (rc < 0)
 		return rc;
-	b->last = b->n < LETTER_BATCH;
+	b->last = !b->full;
 	if (b->n > 0) {
 		uint32_t uid = b->row[b->n - 1].meta.uid;
 		b->last = b->last || uid == UINT32_MAX;

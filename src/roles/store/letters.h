@@ -9,13 +9,14 @@
 #include "store/mailbox.h"
 
 #define LETTER_BATCH 100
+#define LETTER_OCTETS (1u << 20) /* of prefixes and pieces; one letter may have more */
 #define LETTER_CHUNK (64u << 10)
 #define LETTER_FIELD_MAX (8u << 10)   /* of a header value that is shown */
 #define LETTER_HEADER_MAX (64u << 10) /* octets of a header that are looked at for it */
 
 struct letter {
 	struct mailbox_letter meta; /* prefix points to the copy */
-	char *prefix;
+	char *prefix; /* and behind it the pieces of a mail merge */
 };
 
 struct job_batch *reader_letters_new(void);

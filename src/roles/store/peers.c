@@ -53,6 +53,12 @@ on_body_drop(struct front_peer *f, const struct ipc_frame *m)
 }
 
 static bool
+on_views(struct front_peer *f, const struct ipc_frame *m)
+{
+	return writer_body_views(f, m->id, m->body);
+}
+
+static bool
 on_accept(struct front_peer *f, const struct ipc_frame *m)
 {
 	return writer_accept_begin(f, m->id, m->body);
@@ -74,6 +80,7 @@ static const struct {
 	{ IPC_ACCEPT, on_accept },
 	{ IPC_BODY_DROP, on_body_drop },
 	{ IPC_ACCEPT_ASK, on_accept_ask },
+	{ IPC_VIEWS, on_views },
 };
 
 static void

@@ -53,6 +53,8 @@ struct body {
 	struct front_peer *front;
 	uint64_t id;
 	struct store_body *store; /* NULL: failed; `why` says how */
+	struct store_views *views; /* of a mail merge, of those whose account is there; or NULL */
+	uint32_t n_views;          /* that came */
 	uint64_t memory;
 	enum accept_status why;
 };
@@ -128,8 +130,10 @@ void writer_body_data(struct front_peer *f, uint64_t id, struct str octets);
 void writer_space_took(struct store_role *r, uint64_t octets);
 void writer_body_drop(struct front_peer *f, uint64_t id);
 struct body *writer_body_find(struct front_peer *f, uint64_t id);
-/* Forgets the entry and hands out its octets: NULL when it had failed. */
-struct store_body *writer_body_take(struct body *b);
+/* Of a mail merge: whole views. False: a breach. */
+bool writer_body_views(struct front_peer *f, uint64_t id, struct str octets);
+/* Forgets the entry and hands out its octets: NULL when it had failed; and its views. */
+struct store_body *writer_body_take(struct body *b, struct store_views **ret_views);
 void writer_bodies_drop_all(struct front_peer *f);
 
 /* accept.c: false is a breach. */

@@ -233,6 +233,7 @@ on_tick(void *arg)
 	if (st.poisoned)
 		writer_check(-EIO);
 	look_at_space(r);
+	store_retry(r->store);
 	writer_accept_retry(r);
 	writer_backups_tick(r);
 }
