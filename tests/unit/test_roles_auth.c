@@ -1,10 +1,14 @@
 /* auth: its file, its threads, and the role as a process of its own. */
-#include "roles_kit.h"
+#include "auth_kit.h"
 
-#include "roles/auth/auth.h"
 #include "roles/auth/hash.h"
 #include "roles/auth/passwd.h"
 #include "roles/auth/pool.h"
+
+/* The account "user" of RFC 7677 3, password "pencil". */
+#define SCRAM                                                                                      \
+	"SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=" \
+	":wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
 
 /* --- the file --- */
 
@@ -26,6 +30,17 @@ static const struct {
 	{ "a@x.example:\n", ":1: not a hash", NULL },
 	{ "a@x.example:$nonsense$\n", ":1: not a hash", NULL },
 	{ "a@x.example:!\r\n", ":1: not a hash", NULL },
+	{ "a@x.example:*\t" SCRAM "\tpassword-in-clear=p%20w%25\n", NULL, "a@x.example" },
+	{ "<moon%AE@hot%0A>:*\n<a:b>:*\n", NULL, "moon\256@hot\n" },
+	{ "<B@X.example>:*\n", NULL, "b@x.example" }, /* an address after all */
+	{ "a@x.example\tx:y\n", ":1: no colon", NULL },
+	{ "a@x.example:*\t\n", ":1: a field behind the hash", NULL },
+	{ "a@x.example:*\tSCRAM-SHA-256$4096:x\n", ":1: a field behind the hash", NULL },
+	{ "a@x.example:*\tpassword-in-clear=\n", ":1: a password in clear", NULL },
+	{ "a@x.example:*\tpassword-in-clear=a%0\n", ":1: a password in clear", NULL },
+	{ "a@x.example:*\tpassword-in-clear=a%00\n", ":1: a password in clear", NULL },
+	{ "<>:*\n", ":1: what stands before", NULL },
+	{ "<a%zz>:*\n", ":1: what stands before", NULL },
 };
 
 static void
@@ -77,6 +92,7 @@ test_file_text(void **state)
 		{ "z@x", NULL, "b@x:!2\nd@x:!4\n" },
 	};
 	struct passwd p = { .map = MAP_NULL };
+	struct buf last = BUF_INIT(4096);
 	passwd_set(&p, "d@x", "!4");
 	passwd_set(&p, "b@x", "!1");
 	passwd_set(&p, "b@x", "!2");
@@ -88,6 +104,70 @@ test_file_text(void **state)
 	}
 	passwd_set(&p, "b@x", NULL);
 	assert_int_equal(passwd_count(&p), 1);
+	passwd_text(&p, "a\t<%>\377", "*", &last);
+	assert_string_equal(buf_cstr(&last), "<a%09%3C%25%3E%FF>:*\nd@x:!4\n");
+	buf_done(&last);
+	passwd_done(&p);
+}
+
+static void
+test_keys(void **state)
+{
+	static const char *const texts[] = { "!", "*\t" SCRAM,
+		"$6$salt$hash\t" SCRAM "\tpassword-in-clear=a%20%25%FF%01b" };
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct passwd_keys k;
+		struct buf b = BUF_INIT(4096);
+		assert_null(passwd_keys_get(str_of(texts[i]), &k));
+		passwd_keys_put(&b, &k);
+		assert_string_equal(buf_cstr(&b), texts[i]);
+		assert_int_equal(passwd_locked(&k), i == 0);
+		assert_int_equal(k.has_scram256, i > 0);
+		assert_string_equal(k.secret, i == 2 ? "a %\377\001b" : "");
+		buf_done(&b);
+	}
+}
+
+static void
+test_resolve(void **state)
+{
+	static const struct {
+		const char *login, *name; /* name NULL: nobody's; "": what the login folds to */
+		const char *folded;
+	} rows[] = {
+		{ "ann@a.example", "ann@a.example", NULL },
+		{ "Ann@A.EXAMPLE", "ann@a.example", NULL },
+		{ "ann", "ann@a.example", NULL }, /* the host's own domain */
+		{ "ANN", "ann@a.example", NULL },
+		{ "bob", "bob@b.example", NULL },    /* the only one */
+		{ "eve", NULL, "eve" },              /* two, and neither is the host's */
+		{ "joe", "joe@mx.a.example", NULL }, /* the host itself before its domain */
+		{ "raw\256@b", "raw\256@b", NULL },
+		{ "raw\256", NULL, "raw\256" },
+		{ "NOBODY@A.example", NULL, "nobody@a.example" },
+		{ "", NULL, "" },
+		{ "a b", NULL, "a b" },
+		{ "ann@", NULL, "ann@" },
+	};
+	static const char *const names[] = { "ann@a.example", "ann@b.example", "bob@b.example",
+		"eve@b.example", "eve@c.example", "joe@a.example", "joe@mx.a.example",
+		"raw\256@b" };
+	struct passwd p = { .map = MAP_NULL };
+	char got[PASSWD_NAME_MAX];
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		passwd_set(&p, names[i], "*");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bool found = passwd_resolve(&p, str_of(rows[i].login), "mx.a.example", got);
+		if (found != (rows[i].name != NULL) ||
+		    strcmp(got, found ? rows[i].name : rows[i].folded) != 0)
+			fail_msg("row %zu: %d %s", i, found, got);
+	}
+	/* One of the two goes: the other is the only one. */
+	passwd_set(&p, "eve@b.example", NULL);
+	assert_true(passwd_resolve(&p, STR("eve"), "mx.a.example", got));
+	assert_string_equal(got, "eve@c.example");
+	passwd_set(&p, "eve@c.example", NULL);
+	assert_false(passwd_resolve(&p, STR("eve"), "mx.a.example", got));
 	passwd_done(&p);
 }
 
@@ -114,6 +194,14 @@ test_hash(void **state)
 		if (hash_check(rows[i].password, rows[i].hash) != rows[i].fits)
 			fail_msg("row %zu", i);
 	}
+	static const char *const whole[] = { "rl0uE0wb7nHsU", "_J9..rasmBYk8r9AiWNc",
+		"$3$$8846f7eaee8fb117ad06bdd830b7586c" };
+	static const char *const none[] = { "", "password", "pass-wordpass", "$6$salt", "$6$salt$",
+		"_J9..rasmBYk8r9AiWN", "$nonsense$a$b", "a b" };
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
+		assert_true(hash_valid(whole[i]));
+	for (size_t i = 0; i < ARRAY_LEN(none); i++)
+		assert_false(hash_valid(none[i]));
 	char a[HASH_MAX], b[HASH_MAX];
 	assert_true(hash_make("secret", a));
 	assert_true(hash_make("secret", b));
@@ -125,6 +213,9 @@ test_hash(void **state)
 }
 
 /* --- threads --- */
+
+#define POOL_THREADS 2
+#define POOL_QUEUE_MAX 256
 
 struct work {
 	struct pool_job job;
@@ -154,7 +245,7 @@ test_pool(void **state)
 {
 	enum { N = 200 };
 	struct loop *l = loop_new();
-	struct pool *p = pool_new(l);
+	struct pool *p = pool_new(l, "test", POOL_THREADS, POOL_QUEUE_MAX);
 	struct work *w = xalloc(N * sizeof(*w));
 	int left = N;
 	for (int i = 0; i < N; i++) {
@@ -190,7 +281,7 @@ test_pool_full(void **state)
 {
 	enum { N = POOL_QUEUE_MAX + POOL_THREADS + 5 };
 	struct loop *l = loop_new();
-	struct pool *p = pool_new(l);
+	struct pool *p = pool_new(l, "test", POOL_THREADS, POOL_QUEUE_MAX);
 	struct work *w = xalloc(N * sizeof(*w));
 	int ended[2] = { 0, 0 }, taken = 0;
 	for (int i = 0; i < N; i++) {
@@ -210,7 +301,7 @@ test_pool_full(void **state)
 /* --- the role --- */
 
 static const struct {
-	const char *words[4];
+	const char *words[7];
 	int code;
 	const char *answer; /* how it begins; NULL: nothing */
 } asks[] = {
@@ -231,14 +322,34 @@ static const struct {
 	{ { "auth.check", "alice@example.com", "two" }, CTL_OK, NULL },
 	{ { "auth.set", "Bob@example.com", "p:a s\303\244" }, CTL_OK, NULL },
 	{ { "auth.check", "bob@example.com", "p:a s\303\244" }, CTL_OK, NULL },
-	{ { "auth.list" }, CTL_OK, "alice@example.com\nbob@example.com\n" },
+	{ { "auth.list" }, CTL_OK, "alice@example.com|hash scram\nbob@example.com|hash scram\n" },
 	{ { "auth.set", "bob", "x" }, CTL_INVALID, "!\"bob\" is no address" },
 	{ { "auth.set", "bob@example.com", "" }, CTL_INVALID, "!a password has 1 to 511 octets" },
 	{ { "auth.remove", "BOB@example.com" }, CTL_OK, NULL },
 	{ { "auth.remove", "bob@example.com" }, CTL_NOT_FOUND,
 	    "!bob@example.com has no password here" },
 	{ { "auth.remove", "?" }, CTL_INVALID, "!" },
-	{ { "auth.list" }, CTL_OK, "alice@example.com\n" },
+	{ { "auth.check", "alice", "two" }, CTL_OK, NULL },
+	{ { "auth.list" }, CTL_OK, "alice@example.com|hash scram\n" },
+	{ { "auth.set", "carl@example.com", "!", "hash" }, CTL_OK, NULL },
+	{ { "auth.set", "dora@example.com", "a b", "plain" }, CTL_OK, NULL },
+	{ { "auth.set", "emil@example.com", SCRAM, "scram" }, CTL_OK, NULL },
+	{ { "auth.set", "moon\256@hot\254", "Ci\f\316", "octets" }, CTL_OK, NULL },
+	{ { "auth.check", "moon\256@hot\254", "Ci\f\316" }, CTL_OK, NULL },
+	{ { "auth.check", "moon\256@hot\254", "Ci\f" }, CTL_REFUSED, "!no such" },
+	{ { "auth.check", "dora@example.com", "a b" }, CTL_OK, NULL },
+	{ { "auth.list" }, CTL_OK,
+	    "alice@example.com|hash scram\ncarl@example.com|locked\n"
+	    "dora@example.com|hash scram password\nemil@example.com|scram\n"
+	    "<moon%AE@hot%AC>|hash scram\n" },
+	{ { "auth.remove", "<moon%AE@hot%AC>" }, CTL_OK, NULL },
+	{ { "auth.list" }, CTL_OK,
+	    "alice@example.com|hash scram\ncarl@example.com|locked\n"
+	    "dora@example.com|hash scram password\nemil@example.com|scram\n" },
+	{ { "auth.set", "emil@example.com", "SCRAM-SHA-256$", "scram" }, CTL_INVALID, "!not a" },
+	{ { "auth.set", "emil@example.com", "$nonsense$", "hash" }, CTL_INVALID, "!not a hash" },
+	{ { "auth.set", "emil@example.com", "x", "hash", "plain" }, CTL_INVALID, "!the words" },
+	{ { "auth.set", "emil@example.com", "x", "simple" }, CTL_INVALID, "!the words" },
 	{ { "auth.set", "x@example.com" }, CTL_INVALID,
 	    "!auth: \"auth.set\" takes another number" },
 	{ { "user.list" }, CTL_INVALID, "!auth: \"user.list\" is not answered here" },
@@ -266,7 +377,7 @@ test_role(void **state)
 	struct kit k;
 	struct buf out = BUF_INIT(4096);
 	struct conf *c = kit_conf(NULL);
-	kit_start(&k, auth_main, c, ROLE_AUTH, 0);
+	start(&k, c);
 	run_asks(&k);
 	assert_int_equal(kit_stop(&k), 0);
 	snprintf(path, sizeof(path), "%s/auth/passwd", kit_dir);
@@ -275,7 +386,7 @@ test_role(void **state)
 	assert_int_equal(file_read_all(path, 4096, &out), 0);
 	assert_true(str_starts(buf_str(&out), STR("alice@example.com:$y$")));
 	buf_reset(&out);
-	kit_start(&k, auth_main, c, ROLE_AUTH, 0);
+	start(&k, c);
 	assert_int_equal(KIT_ASK(&k, &out, "auth.check", "alice@example.com", "two"), CTL_OK);
 	assert_int_equal(kit_drain(&k, 1000), 0);
 	buf_done(&out);
@@ -310,7 +421,7 @@ test_never_blocks(void **state)
 	struct msg_status s;
 	struct buf store = BUF_INIT(IPC_BODY_MAX + 64), out = BUF_INIT(1u << 20);
 	struct conf *c = kit_conf(NULL);
-	kit_start(&k, auth_main, c, ROLE_AUTH, 0);
+	start(&k, c);
 	for (int i = 0; i < N; i++) {
 		fd[i] = kit_ctl(&k);
 		snprintf(name, sizeof(name), "user%d@example.com", i);
@@ -347,7 +458,7 @@ test_many_commands(void **state)
 	struct kit k;
 	struct buf out = BUF_INIT(1u << 20);
 	struct conf *c = kit_conf(NULL);
-	kit_start(&k, auth_main, c, ROLE_AUTH, 0);
+	start(&k, c);
 	for (size_t i = 0; i < ARRAY_LEN(fd); i++)
 		fd[i] = kit_ctl(&k);
 	assert_true(kit_closed(fd[DESK_CHANNELS_MAX]));
@@ -389,6 +500,8 @@ main(void)
 		ROW(test_file),
 		ROW(test_file_missing),
 		ROW(test_file_text),
+		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_hash),
 		cmocka_unit_test(test_pool),
 		cmocka_unit_test(test_pool_full),

@@ -5,6 +5,7 @@
 #include "ipc/role.h"
 #include "log/log.h"
 #include "roles/auth/auth_priv.h"
+#include "roles/auth/oauth.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
 #include "sys/spawn.h"
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #define ERR_MAX (64u << 10)
+#define HASH_THREADS 2
+#define HASH_QUEUE_MAX 256
 
 static bool
 on_setup(struct auth *au, struct ipc_frame *m)
@@ -25,12 +28,27 @@ on_setup(struct auth *au, struct ipc_frame *m)
 	if (c) {
 		conf_free(au->conf);
 		au->conf = c;
+		accounts_hostname(&au->accounts, c->hostname);
+		au->oauth = oauth_reconf(au->oauth, c);
 		log_set_level(setup_log_level(c));
 	} else {
 		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
 	}
 	buf_done(&err);
 	return c != NULL;
+}
+
+static bool
+on_peer(struct auth *au, struct ipc_frame *m)
+{
+	struct msg_peer p;
+	if (m->fd < 0 || !msg_peer_get(m->body, &p))
+		return false;
+	if (p.role == ROLE_FRONT)
+		fronts_take(au, p.index, role_take_fd(m));
+	else if (p.role == ROLE_FETCH)
+		return fetch_peer(au, role_take_fd(m));
+	return p.role == ROLE_FRONT;
 }
 
 static bool
@@ -46,9 +64,10 @@ static bool
 on_status(struct auth *au, struct ipc_frame *m)
 {
 	const struct role_count rows[] = {
-		{ STATUS_ACCOUNTS, passwd_count(&au->passwd) },
+		{ STATUS_ACCOUNTS, passwd_count(&au->accounts.passwd) },
 		{ STATUS_LOGINS, au->n_logins },
 		{ STATUS_LOGINS_FAILED, au->n_failed },
+		{ STATUS_SIGNATURES, au->n_signatures },
 	};
 	role_say_status(au->parent, m->id, au->layers, rows, ARRAY_LEN(rows));
 	return true;
@@ -76,6 +95,8 @@ static const struct {
 	bool (*handle)(struct auth *au, struct ipc_frame *m); /* false: a breach */
 } from_parent[] = {
 	{ IPC_SETUP, on_setup },
+	{ IPC_PEER, on_peer },
+	{ IPC_SECRET, secrets_take },
 	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
 	{ IPC_DRAIN, on_drain },
@@ -125,7 +146,7 @@ static void
 on_turn(void *arg)
 {
 	struct auth *au = arg;
-	if (au->draining && desk_open(au->desk) == 0)
+	if (au->draining && desk_open(au->desk) == 0 && au->n_exchanges == 0 && au->n_signs == 0)
 		drain_over(au);
 }
 
@@ -143,38 +164,89 @@ random_works(struct buf *err)
 	return false;
 }
 
-static bool
-open_all(struct auth *au, struct buf *err)
+/* --- tickets: keys that live in memory only, a new first one every twelve hours --- */
+
+static void
+rotate(void *arg)
 {
-	char shown[CONF_TEXT_MAX + 32];
-	snprintf(shown, sizeof(shown), "%s/auth/passwd", au->conf->data_dir);
-	if (!random_works(err) || !passwd_load(&au->passwd, au->path, shown, err))
-		return false;
-	if (hash_make("the password of nobody", au->dummy))
-		return true;
-	buf_putf(err,
-	    "crypt(3) cannot make yescrypt hashes; install libxcrypt (Debian: libcrypt1)");
-	return false;
+	struct auth *au = arg;
+	memmove(au->tickets + 1, au->tickets, sizeof(au->tickets) - sizeof(au->tickets[0]));
+	random_bytes(&au->tickets[0], sizeof(au->tickets[0]));
+	fronts_tickets(au);
 }
+
+/* --- the life --- */
 
 static void
 run(struct auth *au)
 {
-	au->pool = pool_new(au->loop);
+	unsigned char key[16];
+	random_bytes(key, sizeof(key));
+	random_bytes(au->tickets, sizeof(au->tickets));
+	au->guard = guard_new(key);
+	au->pool = pool_new(au->loop, "hash", HASH_THREADS, HASH_QUEUE_MAX);
+	au->signers = pool_new(au->loop, "sign", 1, SIGNS_MAX);
 	au->desk = desk_new(au->loop, ROLE_AUTH, auth_ops, au);
 	au->parent = chan_new(au->loop, SPAWN_FD, &parent_handler, au);
 	check(au->parent != NULL);
 	au->drain = loop_timer_new(au->loop, drain_over, au);
+	au->rotate = loop_timer_new(au->loop, rotate, au);
+	loop_timer_set(au->rotate, TICKETS_MS, TICKETS_MS);
 	loop_on_turn(au->loop, on_turn, au);
-	role_say_ready(au->parent, au->layers);
 	loop_run(au->loop);
+	pool_free(au->signers);
 	pool_free(au->pool);
+	fronts_done(au);
+	fetch_done(au);
 	auth_changes_done(au);
 	auth_listings_done(au);
 	desk_flush(au->desk);
 	desk_free(au->desk);
+	loop_timer_free(au->rotate);
 	loop_timer_free(au->drain);
 	chan_free(au->parent);
+	guard_free(au->guard);
+	explicit_bzero(key, sizeof(key));
+}
+
+/* All that libraries read from files, they read here. */
+static bool
+load_libraries(struct buf *err)
+{
+	crypt_init();
+	tls_init();
+	return random_works(err) && sasl_library_open(NULL, false, NULL, err) == 0;
+}
+
+static void
+serve(struct auth *au, const struct msg_setup *setup, struct buf *err)
+{
+	char dir[CONF_TEXT_MAX + 16];
+	snprintf(dir, sizeof(dir), "%s/auth", au->conf->data_dir);
+	struct sandbox box = {
+		.role = "auth",
+		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD,
+		.dir = dir,
+		.chroot_empty = true,
+		.uid = setup->uid,
+		.gid = setup->gid,
+	};
+	log_set_level(setup_log_level(au->conf));
+	if (!load_libraries(err))
+		return;
+	au->loop = loop_new();
+	au->layers = sandbox_apply(&box);
+	const char *root = sandbox_dir(&box, au->layers);
+	snprintf(au->path, sizeof(au->path), "%s/passwd", strcmp(root, "/") == 0 ? "" : root);
+	if (accounts_init(&au->accounts, root, dir, err)) {
+		accounts_hostname(&au->accounts, au->conf->hostname);
+		au->exit_status = 0;
+		run(au);
+	}
+	secrets_done(au);
+	accounts_done(&au->accounts);
+	loop_free(au->loop);
+	sasl_library_close();
 }
 
 int
@@ -184,36 +256,16 @@ auth_main(void)
 	struct auth *au = &auth;
 	struct msg_setup setup;
 	struct buf err = BUF_INIT(ERR_MAX);
+	au->certs_fd = -1;
+	au->exit_status = 1;
 	list_init(&au->changes);
 	list_init(&au->listings);
+	list_init(&au->fronts);
 	log_init("auth", STDERR_FILENO, LOG_INFO);
 	au->conf = setup_receive(SPAWN_FD, ROLE_AUTH, &setup, &err);
-	au->exit_status = 1;
-	if (au->conf) {
-		char dir[CONF_TEXT_MAX + 16];
-		snprintf(dir, sizeof(dir), "%s/auth", au->conf->data_dir);
-		struct sandbox box = {
-			.role = "auth",
-			.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS,
-			.dir = dir,
-			.chroot_empty = true,
-			.uid = setup.uid,
-			.gid = setup.gid,
-		};
-		log_set_level(setup_log_level(au->conf));
-		au->loop = loop_new();
-		au->layers = sandbox_apply(&box);
-		const char *root = sandbox_dir(&box, au->layers);
-		snprintf(au->path, sizeof(au->path), "%s/passwd",
-		    strcmp(root, "/") == 0 ? "" : root);
-		if (open_all(au, &err)) {
-			au->exit_status = 0;
-			run(au);
-		}
-		loop_free(au->loop);
-		conf_free(au->conf);
-		passwd_done(&au->passwd);
-	}
+	if (au->conf)
+		serve(au, &setup, &err);
+	conf_free(au->conf);
 	if (err.len)
 		LOG(LOG_ERROR, 0, "auth-failed", LOGF("error", str_trim(buf_str(&err))));
 	buf_done(&err);

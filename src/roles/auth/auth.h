@@ -1,3 +1,6 @@
-/* auth: accounts' password hashes; checks passwords on threads of its own. Channel: fd 3. */
+/*
+ * auth: checks who logs in (SASL), on threads of its own, and holds what must not get out: password
+ * hashes and private keys. Fronts ask it for signatures. Channel: fd 3.
+ */
 #pragma once
 int auth_main(void);

@@ -1,5 +1,6 @@
 /*
- * Inside auth: the loop's thread holds the accounts; threads hash passwords and write the file.
+ * Inside auth: the loop's thread holds channels, exchanges and keys; threads hash passwords, step
+ * exchanges, sign, and write the file of accounts.
  *
  * A change of the file is made in this order: hash, write (atomically and durably), then memory,
  * then the answer; one change at a time, so the file and memory never tell different stories.
@@ -7,28 +8,52 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/map.h"
 #include "conf/conf.h"
 #include "ipc/chan.h"
 #include "ipc/desk.h"
 #include "loop/loop.h"
-#include "roles/auth/hash.h"
-#include "roles/auth/passwd.h"
+#include "policy/guard.h"
+#include "roles/auth/accounts.h"
 #include "roles/auth/pool.h"
+#include "tls/tls.h"
+
+#define EXCHANGES_FRONT_MAX 4096 /* of one front, those that wait to be refused among them */
+#define EXCHANGES_MAX 16384
+#define SIGNS_MAX 4096           /* signatures asked for and not yet made */
+#define FETCHES_MAX 1024         /* tokens that somebody else is asked about */
+#define TICKETS_MS (12 * 3600 * 1000)
+
+struct keyset;
+struct secrets;
+struct oauth;
 
 struct auth {
 	struct loop *loop;
 	struct conf *conf;
 	struct chan *parent;
 	struct desk *desk;
-	struct pool *pool;
-	struct passwd passwd;
+	struct pool *pool, *signers;
+	struct accounts accounts;
 	char path[CONF_TEXT_MAX + 32]; /* of the file, as we may name it inside the sandbox */
-	char dummy[HASH_MAX];          /* checked in place of an unknown account's */
 	struct list changes;           /* the first is being written when `writing` */
 	bool writing;
 	struct list listings;
+	struct list fronts;            /* struct front_chan */
+	size_t n_exchanges, n_signs;
+	struct guard *guard;
+	struct chan *fetch;
+	struct map fetches;            /* number -> exchange that waits */
+	uint64_t last_fetch;
+	struct secrets *secrets;       /* that are coming in */
+	struct keyset *keys;
+	struct oauth *oauth;           /* NULL: no tokens */
+	int certs_fd;                  /* as fronts get them, or -1 */
+	struct tls_ticket_key tickets[TLS_TICKET_KEYS];
+	struct loop_timer *rotate;
 	uint32_t layers;
-	uint64_t n_logins, n_failed;
+	uint64_t n_logins, n_failed, n_signatures;
+	bool said_ready; /* when the first keys have come, or the word that there are none */
 	bool draining;
 	struct loop_timer *drain;
 	int exit_status;
@@ -38,6 +63,51 @@ struct auth {
 extern const struct desk_op auth_ops[];
 void auth_listings_done(struct auth *au); /* ends them unfinished */
 
-/* change.c: takes a question over. hash NULL: take the account away. */
-void auth_change_new(struct auth *au, struct desk_ask *a, const char *name, const char *hash);
+/* change.c: takes a question over. keys NULL: take the account away. */
+void auth_change_new(struct auth *au, struct desk_ask *a, const char *name, const char *keys);
 void auth_changes_done(struct auth *au); /* ends them unfinished */
+
+/* fronts.c: channels to fronts */
+struct front_chan {
+	struct list node; /* auth->fronts */
+	struct auth *auth;
+	struct chan *chan;
+	uint16_t index;
+	uint64_t number;      /* never given to another */
+	struct map exchanges; /* id -> struct exchange */
+};
+void fronts_take(struct auth *au, uint16_t index, int fd); /* takes fd over */
+void fronts_certs(struct auth *au);                        /* tells all of them */
+void fronts_tickets(struct auth *au);
+struct front_chan *fronts_find(struct auth *au, uint64_t number); /* NULL: it is gone */
+void fronts_done(struct auth *au);
+/* An id as a key; valid as long as *id. */
+struct str id_key(const uint64_t *id);
+
+/* exchange.c. False: the front broke the contract. */
+bool exchange_start(struct front_chan *f, const struct ipc_frame *m);
+bool exchange_step(struct front_chan *f, const struct ipc_frame *m);
+bool exchange_drop(struct front_chan *f, const struct ipc_frame *m);
+void exchanges_drop(struct front_chan *f); /* the front is gone */
+
+/* mechs.c */
+enum sasl_verdict auth_may(const struct auth *au, const struct msg_sasl_start *m,
+    const struct sasl_mech *mech, const char **ret_why);
+void auth_bindings(const struct auth *au, struct msg_sasl_start *m); /* what may be bound to */
+
+/* sign.c */
+bool sign_take(struct front_chan *f, const struct ipc_frame *m);
+
+/* secrets.c */
+bool secrets_take(struct auth *au, struct ipc_frame *m);
+void secrets_done(struct auth *au);
+
+/* fetch.c */
+struct exchange;
+bool fetch_peer(struct auth *au, int fd); /* takes fd over; false: it cannot be watched */
+/* Asks about a token; false: it cannot be asked now. */
+bool fetch_ask(struct auth *au, struct exchange *ex, struct str token, uint64_t *ret_number);
+void fetch_forget(struct auth *au, uint64_t number);
+void fetch_done(struct auth *au);
+/* exchange.c: the answer, or an empty body: none came. */
+void exchange_fetched(struct exchange *ex, const struct msg_fetched *m);

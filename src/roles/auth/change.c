@@ -1,4 +1,4 @@
-/* Changes of the file of hashes, one at a time. */
+/* Changes of the file of accounts, one at a time. */
 #include "roles/auth/auth_priv.h"
 #include "sys/file.h"
 
@@ -10,8 +10,7 @@ struct change {
 	struct auth *auth;
 	struct desk_ask *ask;
 	char name[PASSWD_NAME_MAX];
-	char hash[HASH_MAX];
-	bool remove;
+	char *keys; /* NULL: remove */
 	struct pool_job job;
 	struct buf text; /* the whole file, to be written */
 	int rc;
@@ -25,7 +24,9 @@ change_free(struct change *c)
 	list_del(&c->node);
 	buf_wipe(&c->text);
 	buf_done(&c->text);
-	explicit_bzero(c->hash, sizeof(c->hash));
+	if (c->keys)
+		explicit_bzero(c->keys, strlen(c->keys));
+	free(c->keys);
 	free(c);
 }
 
@@ -49,7 +50,7 @@ written(struct pool_job *job)
 		    "%s was not changed: the file of passwords cannot be written: %s", c->name,
 		    strerror(-c->rc));
 	} else {
-		passwd_set(&au->passwd, c->name, c->remove ? NULL : c->hash);
+		accounts_set(&au->accounts, c->name, c->keys);
 		desk_done(c->ask, CTL_OK, "%s", "");
 	}
 	change_free(c);
@@ -61,12 +62,12 @@ static void
 begin(struct change *c)
 {
 	struct auth *au = c->auth;
-	if (c->remove && !passwd_find(&au->passwd, c->name)) {
+	if (!c->keys && !passwd_find(&au->accounts.passwd, c->name)) {
 		desk_done(c->ask, CTL_NOT_FOUND, "%s has no password here", c->name);
 		change_free(c);
 		return;
 	}
-	passwd_text(&au->passwd, c->name, c->remove ? NULL : c->hash, &c->text);
+	passwd_text(&au->accounts.passwd, c->name, c->keys, &c->text);
 	if (c->text.failed) {
 		desk_done(c->ask, CTL_FAILED,
 		    "%s was not changed: the file of passwords would pass 64 MiB", c->name);
@@ -85,16 +86,15 @@ begin_first(struct auth *au)
 }
 
 void
-auth_change_new(struct auth *au, struct desk_ask *a, const char *name, const char *hash)
+auth_change_new(struct auth *au, struct desk_ask *a, const char *name, const char *keys)
 {
 	struct change *c = xalloc(sizeof(*c));
 	*c = (struct change){ .auth = au,
 		.ask = a,
-		.remove = hash == NULL,
+		.keys = keys ? xstrdup(keys) : NULL,
 		.text = BUF_INIT(PASSWD_FILE_MAX),
 		.job = { .work = write_file, .done = written } };
 	check(str_copy(c->name, sizeof(c->name), str_of(name)));
-	check(str_copy(c->hash, sizeof(c->hash), str_of(hash)));
 	list_add_tail(&au->changes, &c->node);
 	begin_first(au);
 }

@@ -1,6 +1,7 @@
 #include "roles/auth/hash.h"
 
 #include "base/check.h"
+#include "base/str.h"
 #include "sys/random.h"
 
 #include <crypt.h>
@@ -9,9 +10,26 @@
 
 #define SCHEME "$y$" /* yescrypt */
 #define SALT_BYTES 16
+#define DES_LEN 13 /* salt and hash of the oldest kind */
 
 _Static_assert(HASH_MAX >= CRYPT_OUTPUT_SIZE, "a hash fits");
 _Static_assert(HASH_PASSWORD_MAX <= CRYPT_MAX_PASSPHRASE_SIZE, "a password fits");
+
+/* crypt_checksalt() looks at the setting alone: "password" would be DES with the salt "pa". */
+static bool
+is_whole(struct str hash)
+{
+	static const char alphabet[] =
+	    "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	size_t dollars = 0;
+	for (size_t i = 0; i < hash.len; i++)
+		dollars += hash.p[i] == '$';
+	if (hash.len && hash.p[0] == '$') /* "$id$...$hash" */
+		return dollars >= 3 && hash.p[hash.len - 1] != '$';
+	if (hash.len == 20 && hash.p[0] == '_') /* DES of BSDi */
+		hash = str_first(str_skip(hash, 1), DES_LEN);
+	return hash.len == DES_LEN && strspn(hash.p, alphabet) >= DES_LEN;
+}
 
 bool
 hash_valid(const char *hash)
@@ -22,6 +40,8 @@ hash_valid(const char *hash)
 	if (hash[0] == '!' || hash[0] == '*')
 		return true;
 	int rc = crypt_checksalt(hash);
+	if (!is_whole(str_of(hash)))
+		return false;
 	return rc == CRYPT_SALT_OK || rc == CRYPT_SALT_METHOD_LEGACY || rc == CRYPT_SALT_TOO_CHEAP;
 }
 

@@ -6,7 +6,8 @@
 
 struct pool {
 	struct loop_wake *wake;
-	struct thread thread[POOL_THREADS];
+	struct thread thread[POOL_THREADS_MAX];
+	size_t n_threads, queue_max;
 	/* under the mutex */
 	struct mutex mutex;
 	struct cond work;
@@ -70,16 +71,19 @@ on_wake(void *arg)
 }
 
 struct pool *
-pool_new(struct loop *l)
+pool_new(struct loop *l, const char *name, size_t threads, size_t queue_max)
 {
+	check(threads > 0 && threads <= POOL_THREADS_MAX);
 	struct pool *p = xalloc(sizeof(*p));
 	mutex_init(&p->mutex);
 	cond_init(&p->work);
 	list_init(&p->queue);
 	list_init(&p->finished);
 	p->wake = loop_wake_new(l, on_wake, p);
-	for (size_t i = 0; i < POOL_THREADS; i++)
-		thread_start(&p->thread[i], "hash", worker, p);
+	p->n_threads = threads;
+	p->queue_max = queue_max;
+	for (size_t i = 0; i < threads; i++)
+		thread_start(&p->thread[i], name, worker, p);
 	return p;
 }
 
@@ -87,7 +91,7 @@ bool
 pool_submit(struct pool *p, struct pool_job *j, bool urgent)
 {
 	mutex_lock(&p->mutex);
-	bool room = urgent || (p->n_queue < POOL_QUEUE_MAX && !p->stop);
+	bool room = urgent || (p->n_queue < p->queue_max && !p->stop);
 	if (room) {
 		j->ran = false;
 		if (urgent)
@@ -110,7 +114,7 @@ pool_free(struct pool *p)
 	p->stop = true;
 	cond_broadcast(&p->work);
 	mutex_unlock(&p->mutex);
-	for (size_t i = 0; i < POOL_THREADS; i++)
+	for (size_t i = 0; i < p->n_threads; i++)
 		thread_join(&p->thread[i]);
 	end_all(p, &p->finished);
 	end_all(p, &p->queue);

@@ -13,8 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define POOL_THREADS 2
-#define POOL_QUEUE_MAX 256
+#define POOL_THREADS_MAX 4
 
 struct pool;
 
@@ -25,7 +24,8 @@ struct pool_job {
 	bool ran;
 };
 
-struct pool *pool_new(struct loop *l);
+/* name: of its threads, at most 15 octets. At most queue_max jobs wait. */
+struct pool *pool_new(struct loop *l, const char *name, size_t threads, size_t queue_max);
 struct pool *pool_free(struct pool *p); /* waits for what threads are at */
 /* False: the queue is full (never when urgent, which also goes first); done() is not called. */
 bool pool_submit(struct pool *p, struct pool_job *j, bool urgent);

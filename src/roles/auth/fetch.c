@@ -1,0 +1,104 @@
+/* The channel to fetch: what is asked about tokens. */
+#include "roles/auth/exchange.h"
+#include "roles/auth/oauth.h"
+
+#include "log/log.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define FORM_MAX (32u << 10)
+
+/* Everybody who waits is told that no answer comes. */
+static void
+nobody_answers(struct auth *au)
+{
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	while (map_next(&au->fetches, &pos, &key, &v)) {
+		struct exchange *ex = v;
+		fetch_forget(au, ex->fetch);
+		exchange_fetched(ex, NULL);
+	}
+}
+
+static void
+away(struct auth *au)
+{
+	au->fetch = chan_free(au->fetch);
+	nobody_answers(au);
+}
+
+static void
+on_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct auth *au = arg;
+	struct msg_fetched in;
+	if (m->fd >= 0)
+		close(m->fd);
+	if (m->fd >= 0 || m->type != IPC_FETCHED || !msg_fetched_get(m->body, &in)) {
+		LOG(LOG_ERROR, 0, "fetch-breach", LOGN("type", m->type));
+		away(au);
+		return;
+	}
+	struct exchange *ex = map_del(&au->fetches, id_key(&m->id));
+	if (ex)
+		exchange_fetched(ex, &in);
+}
+
+static void
+on_gone(void *arg, struct chan *c, const char *why)
+{
+	struct auth *au = arg;
+	if (why)
+		LOG(LOG_ERROR, 0, "fetch-breach", LOGZ("why", why));
+	away(au);
+}
+
+static const struct chan_handler handler = { on_frame, on_gone, NULL };
+
+bool
+fetch_peer(struct auth *au, int fd)
+{
+	away(au);
+	au->fetch = chan_new(au->loop, fd, &handler, au);
+	return au->fetch != NULL;
+}
+
+bool
+fetch_ask(struct auth *au, struct exchange *ex, struct str token, uint64_t *ret_number)
+{
+	struct buf form = BUF_INIT(FORM_MAX), body = BUF_INIT(FORM_MAX + 64);
+	if (!au->fetch || au->fetches.used >= FETCHES_MAX ||
+	    chan_pending(au->fetch) > IPC_HIGH_WATER)
+		return false;
+	check(buf_reserve(&form, FORM_MAX) && buf_reserve(&body, FORM_MAX + 64));
+	oauth_question(token, &form);
+	struct msg_fetch m = { .what = FETCH_INTROSPECT, .form = buf_str(&form) };
+	bool fits = !form.failed;
+	if (fits) {
+		msg_fetch_put(&body, &m);
+		*ret_number = ++au->last_fetch;
+		map_put(&au->fetches, id_key(ret_number), ex);
+		chan_send(au->fetch, IPC_FETCH, *ret_number, buf_str(&body), -1);
+	}
+	buf_wipe(&form);
+	buf_wipe(&body);
+	buf_done(&form);
+	buf_done(&body);
+	return fits;
+}
+
+void
+fetch_forget(struct auth *au, uint64_t number)
+{
+	map_del(&au->fetches, id_key(&number));
+}
+
+void
+fetch_done(struct auth *au)
+{
+	away(au);
+	map_done(&au->fetches);
+}

@@ -1,0 +1,54 @@
+/* Which mechanism may be used where: what front has checked is checked again. */
+#include "roles/auth/auth_priv.h"
+
+static bool
+listed(struct str mechs, const char *name)
+{
+	for (struct str w = str_word(&mechs); w.len; w = str_word(&mechs))
+		if (str_ieq(w, str_of(name)))
+			return true;
+	return false;
+}
+
+/* RFC 5802 6: a client that says "y" was deceived only where a -PLUS was offered. */
+void
+auth_bindings(const struct auth *au, struct msg_sasl_start *m)
+{
+	struct str mechs = str_trim(str_of(au->conf->listeners[m->listener].mechs));
+	if (mechs.len == 0)
+		return;
+	for (struct str w = str_word(&mechs); w.len; w = str_word(&mechs))
+		if (str_iends(w, STR("-PLUS")))
+			return;
+	m->exporter = m->endpoint = m->unique = STR_NULL;
+}
+
+/* Kerberos would need the network and its files, which this process has not got. */
+static bool
+is_served(const struct auth *au, const struct sasl_mech *mech)
+{
+	bool token = mech->need == SASL_NEED_TOKEN;
+	return mech->need != SASL_NEED_TICKET && (!token || au->oauth);
+}
+
+enum sasl_verdict
+auth_may(const struct auth *au, const struct msg_sasl_start *m, const struct sasl_mech *mech,
+    const char **ret_why)
+{
+	if (m->listener >= au->conf->n_listeners) {
+		*ret_why = "the listener is not known after a reload";
+		return SASL_V_TEMPFAIL;
+	}
+	const struct conf_listener *l = &au->conf->listeners[m->listener];
+	struct str mechs = str_trim(str_of(l->mechs));
+	*ret_why = NULL;
+	if (!mech || !is_served(au, mech))
+		*ret_why = "no such mechanism";
+	else if (mechs.len ? !listed(mechs, mech->name) : mech->weak)
+		*ret_why = "the mechanism is not on for this listener";
+	else if (!m->tls && !str_eq(str_of(l->auth_cleartext), STR("allow")))
+		*ret_why = "the mechanism needs TLS";
+	else if (!m->tls && (mech->binds || mech->need == SASL_NEED_EXTERNAL))
+		*ret_why = "the mechanism leans on TLS";
+	return *ret_why ? SASL_V_BADMECH : SASL_V_OK;
+}
