@@ -1,9 +1,9 @@
 /* answer: what the session cannot know and front does: may a letter come, who has a mailbox. */
 #include "roles/front/front_priv.h"
 
-/* No directory, no store: the question waits for them (conn_sweep ends that). */
-static bool
-park(struct conn *c)
+/* Who it needs is away: the question waits for them (conn_sweep ends that). */
+bool
+answer_park(struct conn *c)
 {
 	if (list_empty(&c->parked)) {
 		c->parked_at = c->front->clock.now;
@@ -34,13 +34,16 @@ answer_mail(struct conn *c, struct smtp_answer *a)
 	const struct conf *conf = c->settings->conf;
 	const struct msg_store_state *s = &f->store_state;
 	if (!f->store || f->directory.block.len == 0)
-		return park(c);
+		return answer_park(c);
 	c->mailboxes = 0;
 	shorten_history(c);
+	a->situation = submit_sender(c);
+	if (a->situation != SMTP_NONE)
+		return true;
 	if (s->queue_messages >= conf->limit_queue_messages ||
 	    s->queue_bytes >= conf->limit_queue_bytes)
 		a->situation = SMTP_MAIL_QUEUEFULL;
-	else if (s->low)
+	else if (s->low || pressure_memory(f))
 		a->situation = SMTP_MAIL_LOWRES;
 	return true;
 }
@@ -58,7 +61,8 @@ static const enum smtp_situation refusal_for[ROUTE_COUNT] = {
 static enum smtp_situation
 keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r)
 {
-	if (r->n_target > RCPT_MAX - c->mailboxes)
+	uint64_t most = c->session.txn->merge ? MERGE_RCPT_MAX : RCPT_MAX;
+	if (r->n_target > most - c->mailboxes)
 		return SMTP_RCPT_TOOMANY;
 	struct rcpt_route *keep =
 	    arena_alloc(&c->session.txn->arena, sizeof(*keep) + r->n_target * sizeof(uint64_t));
@@ -74,6 +78,7 @@ keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r)
 	}
 	c->mailboxes += r->n_target;
 	rcpt->host_data = keep;
+	rcpt->host_size = (uint32_t)(sizeof(*keep) + keep->n * sizeof(uint64_t));
 	if (r->n_target == 1)
 		conn_note(c, STR_FMT ": mailbox of " STR_FMT, STR_ARG(rcpt->addr.whole),
 		    STR_ARG(r->target[0].address));
@@ -97,16 +102,22 @@ static bool
 answer_rcpt(struct conn *c, struct smtp_answer *a)
 {
 	struct smtp_rcpt *rcpt = c->session.rcpt_asked;
-	if (over_rate(c)) {
+	if (over_rate(c) || submit_over_rate(c)) {
 		a->situation = SMTP_RCPT_RATE;
 		return true;
 	}
 	struct route_result r = { 0 };
 	route_resolve(&c->front->directory, &rcpt->addr, &r);
 	a->situation = r.verdict == ROUTE_LOCAL ? keep_route(c, rcpt, &r) : refusal_for[r.verdict];
+	if (r.verdict == ROUTE_REMOTE && submit_may_relay(c))
+		LOG(LOG_WARN, c->id, "elsewhere", LOGZ("peer", c->ip),
+		    LOGF("rcpt", rcpt->addr.whole),
+		    LOGZ("why", "may be sent to, but this version delivers only here"));
 	route_result_done(&r);
 	if (a->situation == SMTP_NONE && c->front->rate && !c->local)
 		rate_add(c->front->rate, &c->key, c->front->clock.wall);
+	if (a->situation == SMTP_NONE)
+		submit_count(c);
 	return true;
 }
 
@@ -114,7 +125,14 @@ static bool
 answer_data(struct conn *c, struct smtp_answer *a)
 {
 	if (!letter_begin(c))
-		return park(c);
+		return answer_park(c);
+	return true;
+}
+
+/* The letter was begun with the first part; whether it can be kept is said behind the last. */
+static bool
+answer_part(struct conn *c, struct smtp_answer *a)
+{
 	return true;
 }
 
@@ -170,6 +188,10 @@ static answer_fn *const answers[] = {
 	[SMTP_ASK_COMMIT] = letter_commit,
 	[SMTP_ASK_VRFY] = answer_vrfy,
 	[SMTP_ASK_EXPN] = answer_expn,
+	[SMTP_ASK_TLS] = answer_tls,
+	[SMTP_ASK_AUTH] = answer_auth,
+	[SMTP_ASK_PART] = answer_part,
+	[SMTP_ASK_XCLIENT] = answer_xclient,
 };
 
 bool
@@ -177,6 +199,11 @@ answer_question(struct conn *c, struct smtp_answer *a)
 {
 	enum smtp_ask ask = c->session.ask;
 	check(ask > SMTP_ASK_NONE && ask < ARRAY_LEN(answers));
+	if (fault_strikes(c, a)) {
+		if (ask == SMTP_ASK_COMMIT)
+			letter_drop(c);
+		return true;
+	}
 	return answers[ask](c, a);
 }
 

@@ -28,8 +28,8 @@ conn_note(struct conn *c, const char *fmt, ...)
 	buf_done(&text);
 }
 
-static void
-leave(struct conn *c)
+void
+conn_leave(struct conn *c)
 {
 	if (c->counted)
 		tally_leave(&c->front->tally, &c->key, c->seat);
@@ -59,7 +59,10 @@ conn_kill(struct conn *c, const char *why)
 		    LOGN("letters", c->session.delivered), LOGN("refused", c->session.refused));
 	else
 		LOG(LOG_DEBUG, c->id, "closed", LOGZ("peer", c->ip), LOGZ("why", why));
-	leave(c);
+	conn_leave(c);
+	login_drop(c);
+	names_drop(c);
+	secure_leave(c);
 	stream_close(&c->stream);
 	list_del(&c->parked);
 	list_del(&c->node);
@@ -122,6 +125,28 @@ take_body(struct conn *c, size_t eaten)
 	stream_eat(&c->stream, eaten);
 }
 
+/* What may be a password does not stay in memory that is given back. */
+static void
+eat(struct conn *c, struct str in, size_t n)
+{
+	if (c->session.ask == SMTP_ASK_AUTH && n)
+		explicit_bzero(c->stream.in.p + (in.p - c->stream.in.p), n);
+	stream_eat(&c->stream, n);
+}
+
+/* RFC 3207 6: what came behind STARTTLS in clear may be anybody's. */
+static void
+upgrade(struct conn *c)
+{
+	if (stream_input(&c->stream).len > 0) {
+		LOG(LOG_WARN, c->id, "tls-injection", LOGZ("peer", c->ip));
+		conn_kill(c, "input behind STARTTLS");
+		return;
+	}
+	if (stream_unsent(&c->stream) == 0)
+		secure_begin(c);
+}
+
 /* One step of the session; false when there is nothing more to do for now. */
 static bool
 step(struct conn *c)
@@ -137,7 +162,7 @@ step(struct conn *c)
 		take_body(c, in.len - rest.len);
 		return true;
 	}
-	stream_eat(&c->stream, in.len - rest.len);
+	eat(c, in, in.len - rest.len);
 	if (s == SMTP_DROP) {
 		letter_drop(c);
 		return true;
@@ -149,6 +174,10 @@ step(struct conn *c)
 		return smtp_session_answer(&c->session, c->session.ask_no, &a, &f->clock,
 		    &c->stream.out);
 	}
+	if (s == SMTP_UPGRADE) {
+		c->stage = STAGE_UPGRADE;
+		c->end_by = f->clock.now + HANDSHAKE_MS;
+	}
 	if (s == SMTP_END) {
 		c->ending = true;
 		c->polite = was_polite(c);
@@ -159,7 +188,7 @@ step(struct conn *c)
 void
 conn_drive(struct conn *c)
 {
-	if (c->driving || c->dead || c->ending)
+	if (c->driving || c->dead || c->ending || c->stage != STAGE_TALK)
 		return;
 	c->driving = true;
 	while (!c->dead && step(c))
@@ -167,15 +196,20 @@ conn_drive(struct conn *c)
 	c->driving = false;
 	if (c->dead)
 		return;
+	if (c->login && !c->session.auth)
+		login_drop(c); /* cancelled, or a rule was broken */
 	report_refusals(c);
 	if (c->stream.out.failed) {
 		conn_kill(c, "does not read its replies");
 		return;
 	}
 	/* A question that waits, or a full way to store: leave the octets in the kernel. */
-	stream_pause(&c->stream, c->held || c->session.ask != SMTP_ASK_NONE);
+	stream_pause(&c->stream,
+	    c->held || c->session.ask != SMTP_ASK_NONE || c->stage == STAGE_UPGRADE);
 	stream_send(&c->stream);
-	if (!c->dead && c->ending)
+	if (c->stage == STAGE_UPGRADE)
+		upgrade(c);
+	else if (c->ending)
 		finish(c);
 }
 
@@ -212,8 +246,13 @@ on_stream(void *arg, enum stream_event e)
 	case STREAM_INPUT:
 		if (c->ending)
 			stream_eat(&c->stream, stream_input(&c->stream).len);
+		else if (fault_shuts(c))
+			conn_shutdown(c, true);
 		else
 			conn_drive(c);
+		break;
+	case STREAM_SECURED:
+		secure_done(c);
 		break;
 	case STREAM_EOF:
 		/* RFC 5321 says QUIT; openssl s_client and lost lines say nothing. What had its 250
@@ -222,11 +261,15 @@ on_stream(void *arg, enum stream_event e)
 			conn_kill(c, c->ending ? "done" : "peer closed");
 		break;
 	case STREAM_ERROR:
+		if (c->stage == STAGE_HANDSHAKE)
+			LOG(LOG_INFO, c->id, "tls-failed", LOGZ("peer", c->ip),
+			    LOGZ("why", secure_error(c)));
 		conn_kill(c, "connection lost");
 		break;
-	case STREAM_SECURED: /* nothing is, here */
 	case STREAM_DRAINED:
-		if (c->ending)
+		if (c->stage == STAGE_UPGRADE)
+			upgrade(c);
+		else if (c->ending)
 			finish(c);
 		break;
 	}
@@ -243,19 +286,36 @@ describe_peer(const struct conn *c, const struct conf_listener *l, struct smtp_p
 	(void)str_copy(p->name, sizeof(p->name), str_of(name));
 }
 
-static void
-greet(struct conn *c, const struct guest *g)
+void
+conn_greet(struct conn *c)
 {
-	smtp_session_greet(&c->session, g->refuse, &c->front->clock, &c->stream.out);
-	if (g->refuse != SMTP_NONE) {
+	smtp_session_greet(&c->session, c->refuse, &c->front->clock, &c->stream.out);
+	if (c->refuse != SMTP_NONE) {
 		LOG(LOG_INFO, c->id, "turned-away", LOGZ("peer", c->ip),
-		    LOGZ("situation", smtp_situation_key[g->refuse]));
-		c->ending = c->turned_away = true;
-		c->front->n_turned_away++;
+		    LOGZ("situation", smtp_situation_key[c->refuse]));
+		c->ending = true;
 	}
 	stream_send(&c->stream);
 	if (!c->dead && c->ending)
 		finish(c);
+}
+
+static void
+welcome(struct conn *c, const struct guest *g)
+{
+	bool admit = !c->implicit || secure_admit(c);
+	c->turned_away = c->refuse != SMTP_NONE;
+	c->front->n_turned_away += c->turned_away;
+	if (!admit) {
+		conn_kill(c, "TLS cannot begin");
+		return;
+	}
+	if (c->refuse == SMTP_NONE)
+		names_ask(c, g);
+	if (c->implicit)
+		secure_begin(c);
+	else
+		conn_greet(c);
 }
 
 void
@@ -266,10 +326,12 @@ conn_new(struct front *f, const struct guest *g)
 		.listener = g->listener,
 		.seat = g->listener,
 		.key = g->key,
+		.refuse = g->refuse,
 		.relay = g->relay,
 		.local = g->local };
 	c->id = front_next_id(f);
 	c->counted = g->refuse == SMTP_NONE;
+	c->implicit = conf_tls_implicit(&f->settings->conf->listeners[g->listener]);
 	c->history = BUF_INIT(HISTORY_MAX);
 	memcpy(c->ip, g->ip, sizeof(c->ip));
 	list_init(&c->parked);
@@ -277,22 +339,23 @@ conn_new(struct front *f, const struct guest *g)
 	if (rc < 0) {
 		LOG(LOG_WARN, c->id, "accept-failed", LOGZ("peer", c->ip),
 		    LOGZ("error", strerror(-rc)));
-		leave(c);
+		conn_leave(c);
 		close(g->fd);
 		free(c);
 		return;
 	}
 	c->settings = settings_ref(f->settings);
-	struct smtp_peer peer = { 0 };
+	struct smtp_peer peer = { .tls = c->implicit };
 	describe_peer(c, &f->settings->conf->listeners[g->listener], &peer);
 	smtp_session_init(&c->session, &c->settings->smtp[g->listener], &peer, &f->clock);
+	smtp_session_trust(&c->session, g->xclient, g->xforward);
 	c->session.history = &c->history;
 	list_add_tail(&f->conns, &c->node);
 	f->n_conns++;
 	f->n_conns_all++;
 	LOG(LOG_DEBUG, c->id, "connect", LOGZ("peer", c->ip),
 	    LOGN("port", f->settings->conf->listeners[g->listener].port));
-	greet(c, g);
+	welcome(c, g);
 }
 
 /* The answer that a question gets when store stayed away too long. */
@@ -303,9 +366,11 @@ give_up_waiting(struct conn *c)
 		return false;
 	/* Behind a DATA a body may wait in the kernel, unseen by the session (R-PIPE): only the end
 	 * of the connection keeps it from being read as commands. */
-	struct smtp_answer a = { .situation = SMTP_MAIL_TEMPERR };
-	if (c->session.ask != SMTP_ASK_MAIL)
-		a.situation = SMTP_SHUTDOWN;
+	struct smtp_answer a = { .situation = SMTP_SHUTDOWN };
+	if (c->session.ask == SMTP_ASK_MAIL)
+		a.situation = SMTP_MAIL_TEMPERR;
+	else if (c->session.ask == SMTP_ASK_AUTH)
+		a.situation = SMTP_AUTH_TEMPFAIL;
 	conn_answer(c, &a);
 	return true;
 }
@@ -319,9 +384,15 @@ conn_sweep(struct conn *c)
 			conn_kill(c, c->lingering ? "done" : "does not read its replies");
 		return;
 	}
+	if (c->stage != STAGE_TALK) {
+		if (f->clock.now >= c->end_by)
+			conn_kill(c, "TLS took too long");
+		return;
+	}
 	if (give_up_waiting(c))
 		return;
-	if (f->clock.now < smtp_session_deadline(&c->session) ||
+	login_sweep(c);
+	if (c->dead || f->clock.now < smtp_session_deadline(&c->session) ||
 	    !smtp_session_timeout(&c->session, &f->clock, &c->stream.out))
 		return;
 	c->ending = true;
@@ -337,6 +408,12 @@ conn_shutdown(struct conn *c, bool late)
 {
 	if (c->shut || c->ending || c->dead)
 		return;
+	if (c->stage != STAGE_TALK) {
+		/* Words in clear would be no words. The sweep comes back. */
+		if (late)
+			conn_kill(c, "server stops");
+		return;
+	}
 	if (!late && c->letter && c->letter->state == LETTER_OPEN)
 		return;
 	c->shut = true;

@@ -62,6 +62,7 @@ reseat_all(struct front *f, const struct settings *old, const struct settings *n
 			if (conf_same_place(&old->conf->listeners[i], &new->conf->listeners[k]))
 				seat_of[i] = (uint16_t)k;
 	list_each(n, &f->conns) conn_reseat(list_entry(n, struct conn, node), seat_of);
+	proxy_reseat(f, seat_of);
 }
 
 static bool
@@ -79,6 +80,8 @@ on_setup(struct front *f, const struct ipc_frame *m)
 	} else {
 		if (f->settings)
 			reseat_all(f, f->settings, s);
+		list_add_tail(&f->generations, &s->node);
+		secure_equip(f, s);
 		settings_unref(f->settings);
 		f->settings = s;
 		log_set_level(setup_log_level(s->conf));
@@ -128,8 +131,10 @@ static bool
 on_peer(struct front *f, const struct ipc_frame *m)
 {
 	struct msg_peer p;
-	if (m->fd < 0 || !msg_peer_get(m->body, &p) || p.role != ROLE_STORE)
+	if (m->fd < 0 || !msg_peer_get(m->body, &p))
 		return false;
+	if (p.role != ROLE_STORE)
+		return peers_take(f, (enum ipc_role)p.role, m->fd);
 	store_away(f);
 	f->store = chan_new(f->loop, fcntl(m->fd, F_DUPFD_CLOEXEC, 0), &store_handler, f);
 	if (!f->store)
@@ -157,6 +162,8 @@ on_status(struct front *f, const struct ipc_frame *m)
 		{ STATUS_CONNECTIONS_ALL, f->n_conns_all },
 		{ STATUS_LETTERS, f->n_letters },
 		{ STATUS_REFUSED, refused },
+		{ STATUS_TLS, f->n_tls },
+		{ STATUS_TLS_HANDSHAKES, f->n_handshakes },
 		{ STATUS_DIRECTORY, f->directory.block.len ? directory_version(&f->directory) : 0 },
 	};
 	role_say_status(f->parent, m->id, f->layers, rows, ARRAY_LEN(rows));
@@ -185,6 +192,7 @@ drain(struct front *f, uint32_t ms)
 	f->drain_until = f->clock.now + ms;
 	for (size_t i = 0; i < LISTENER_MAX; i++)
 		f->door[i] = door_close(f->door[i]);
+	proxy_close_all(f);
 	shutdown_all(f, false);
 }
 
@@ -261,6 +269,7 @@ static const struct front_row from_parent[] = {
 	{ IPC_STATUS_ASK, on_status },
 	{ IPC_DRAIN, on_drain },
 	{ IPC_LOG, on_log },
+	{ IPC_FAULT, fault_take },
 };
 
 static const struct front_row from_store[] = {
@@ -356,6 +365,8 @@ on_sweep(void *arg)
 	front_clock(f);
 	list_each(n, &f->conns) conn_sweep(list_entry(n, struct conn, node));
 	letter_sweep(f);
+	proxy_sweep(f);
+	pressure_sweep(f);
 	for (size_t i = 0; i < LISTENER_MAX; i++)
 		if (f->door[i])
 			loop_io_want(f->door[i]->io, LOOP_READ);
@@ -423,13 +434,18 @@ close_all(struct front *f)
 {
 	for (size_t i = 0; i < LISTENER_MAX; i++)
 		door_close(f->door[i]);
+	proxy_close_all(f);
 	list_each(n, &f->conns) conn_kill(list_entry(n, struct conn, node), "server stops");
 	conn_reap(f);
+	peers_close(f);
 	chan_free(f->store);
 	chan_free(f->parent);
 	loop_timer_free(f->sweep);
 	map_done(&f->letters);
+	map_done(&f->logins);
+	map_done(&f->names);
 	settings_unref(f->settings);
+	secure_close(f);
 }
 
 int
@@ -441,7 +457,12 @@ front_main(void)
 	list_init(&f.conns);
 	list_init(&f.parked);
 	list_init(&f.dead);
+	list_init(&f.generations);
+	list_init(&f.knocks);
+	f.fault = SMTP_NONE;
 	tzset();
+	crypt_init();
+	tls_init();
 	if (!read_setup(&f, &setup))
 		return 1;
 	f.loop = loop_new();

@@ -23,10 +23,22 @@ key_of(const uint64_t *id)
 	return str_n(id, sizeof(*id));
 }
 
+/* Octets of letters under way: all fronts' together have a limit. */
+static void
+hold(struct front *f, uint64_t more, uint64_t less)
+{
+	f->octets += more - MIN(less, f->octets);
+	if (f->tally.own)
+		tally_octets_set(&f->tally, f->octets);
+}
+
 static struct letter *
 letter_free(struct front *f, struct letter *l)
 {
 	map_del(&f->letters, key_of(&l->id));
+	hold(f, 0, l->size);
+	handin_free(l->handin);
+	merge_job_free(l->merge);
 	if (l->conn)
 		l->conn->letter = NULL;
 	free(l);
@@ -45,8 +57,8 @@ draw(struct front *f, unsigned char *out, size_t n)
 	memcpy(out, f->random + f->random_left, n);
 }
 
-static void
-name_letter(struct conn *c, struct letter *l)
+void
+letter_name(struct conn *c, struct letter *l)
 {
 	struct front *f = c->front;
 	const struct conf_listener *cl = &c->settings->conf->listeners[c->listener];
@@ -54,8 +66,7 @@ name_letter(struct conn *c, struct letter *l)
 	 */
 	l->facts =
 	    (struct qid_facts){ .letter = l->id, .pid = f->pid, .host = c->session.conf->host };
-	l->facts.counter =
-	    c->settings->conf->lab ? cl->counter + f->counter++ * f->count + f->index : l->id;
+	l->facts.counter = c->settings->conf->lab ? cl->counter + tally_number(&f->tally) : l->id;
 	draw(f, l->facts.random, sizeof(l->facts.random));
 	struct buf b = BUF_INIT(sizeof(l->qid) - 1);
 	qid_format(&b, c->session.conf->wording->quirks.qid_style, &l->facts);
@@ -71,18 +82,32 @@ letter_begin(struct conn *c)
 		return false;
 	struct letter *l = xalloc(sizeof(*l));
 	*l = (struct letter){ .id = front_next_id(f), .conn = c, .state = LETTER_OPEN };
+	/* The parts of a mail merge have places that count from their beginning: merge.c sees to
+	 * what becomes of them. */
+	l->handin = c->session.txn->merge ? NULL : handin_new(c);
 	c->letter = l;
 	map_put(&f->letters, key_of(&l->id), l);
 	return true;
 }
 
 /* With its first octets, or its end: a message of its own would be a wake-up of its own. */
-static void
-open_body(struct front *f, struct letter *l)
+void
+letter_open(struct front *f, struct letter *l)
 {
 	if (!l->opened)
 		chan_send(f->store, IPC_BODY_OPEN, l->id, STR_NULL, -1);
 	l->opened = true;
+}
+
+static void
+pass_on(struct conn *c, struct letter *l, struct str octets)
+{
+	l->size += octets.len;
+	hold(c->front, octets.len, 0);
+	if (l->state != LETTER_OPEN || octets.len == 0)
+		return;
+	letter_open(c->front, l);
+	chan_send(c->front->store, IPC_BODY_DATA, l->id, octets, -1);
 }
 
 void
@@ -90,11 +115,7 @@ letter_body(struct conn *c, struct str octets)
 {
 	struct letter *l = c->letter;
 	check(l != NULL);
-	l->size += octets.len;
-	if (l->state != LETTER_OPEN || octets.len == 0)
-		return;
-	open_body(c->front, l);
-	chan_send(c->front->store, IPC_BODY_DATA, l->id, octets, -1);
+	pass_on(c, l, l->handin ? handin_feed(l->handin, octets) : octets);
 }
 
 bool
@@ -135,22 +156,22 @@ put_rcpts(struct conn *c, struct buf *b, uint32_t *n)
 	}
 }
 
-/* Received, and the fields that R-MSG-2 asks for. */
 static void
-put_trace(struct conn *c, struct letter *l, struct buf *b)
+put_received(struct conn *c, struct letter *l, struct buf *b)
 {
 	const struct smtp_session *s = &c->session;
 	const struct smtp_txn *t = s->txn;
 	char sid[14];
 	id_format(sid, c->id);
 	const struct smtp_rcpt *only =
-	    t->n_rcpt == 1 ? list_entry(t->rcpts.next, struct smtp_rcpt, node) : NULL;
+	    t->n_rcpt == 1 && !t->merge ? list_entry(t->rcpts.next, struct smtp_rcpt, node) : NULL;
 	struct received r = {
 		.helo = str_of(s->helo),
 		.peer_ip = str_eq(str_of(s->peer.ip), STR("unix")) ? STR_NULL : str_of(s->peer.ip),
 		.by = s->conf->host,
 		.peer_name = strcmp(s->peer.name, "unknown") == 0 ? STR_NULL : str_of(s->peer.name),
 		.with = smtp_session_with(s),
+		.tls = str_of(c->tls),
 		.id = str_of(l->qid),
 		.session = str_n(sid, 13),
 		.rcpt = only ? only->addr.whole : STR_NULL,
@@ -158,53 +179,54 @@ put_trace(struct conn *c, struct letter *l, struct buf *b)
 		.zone = c->front->clock.zone,
 	};
 	received_put(b, &r);
-	if (!s->conf->add_missing_headers || (t->scan.fields > 0 && !c->relay))
+}
+
+/* The fields that R-MSG-2 asks for. id: makes the letter's Message-ID. */
+void
+letter_put_missing(const struct conn *c, const struct scan *scan, struct str id, struct buf *b)
+{
+	const struct smtp_session *s = &c->session;
+	bool ours = c->relay || s->authenticated;
+	if (!s->conf->add_missing_headers || (scan->fields > 0 && !ours))
 		return;
 	struct added a = {
-		.have_from = t->scan.count[SCAN_FROM] > 0,
-		.have_date = t->scan.count[SCAN_DATE] > 0,
-		.have_message_id = t->scan.count[SCAN_MESSAGE_ID] > 0,
+		.have_from = scan->count[SCAN_FROM] > 0,
+		.have_date = scan->count[SCAN_DATE] > 0,
+		.have_message_id = scan->count[SCAN_MESSAGE_ID] > 0,
 		.have_dest =
-		    t->scan.count[SCAN_TO] + t->scan.count[SCAN_CC] + t->scan.count[SCAN_BCC] > 0,
-		.from = t->from.whole,
+		    scan->count[SCAN_TO] + scan->count[SCAN_CC] + scan->count[SCAN_BCC] > 0,
+		.from = s->txn->from.whole,
 		.host = s->conf->host,
-		.id = r.session,
-		.sec = r.sec,
-		.zone = r.zone,
+		.id = id,
+		.sec = c->front->clock.wall,
+		.zone = c->front->clock.zone,
 	};
-	char lid[14];
-	id_format(lid, l->id);
-	a.id = str_n(lid, 13);
 	added_put(b, &a);
 }
 
-static void
-send_accept(struct conn *c, struct letter *l)
+/* Fills in what every letter has and asks store to keep it. extra: fields behind Received. */
+void
+letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str extra)
 {
 	const struct smtp_txn *t = c->session.txn;
-	struct buf rcpts = BUF_INIT(IPC_BODY_MAX), trace = BUF_INIT(TRACE_MAX),
-		   body = BUF_INIT(IPC_BODY_MAX);
-	struct msg_accept m = {
-		.session = c->id,
-		.time_ms = (uint64_t)sys_wall_ms(),
-		.size = l->size,
-		.header_len = (uint32_t)t->scan.header_len,
-		.insert_blank = t->scan.insert_blank,
-		.qid = str_of(l->qid),
-		.from = t->from.whole,
-		.envid = t->envid,
-		.ret = t->ret,
-	};
-	put_rcpts(c, &rcpts, &m.n_rcpt);
-	put_trace(c, l, &trace);
+	struct buf trace = BUF_INIT(TRACE_MAX), body = BUF_INIT(IPC_BODY_MAX);
+	uint32_t n = m->n_rcpt + m->n_views;
+	put_received(c, l, &trace);
+	buf_puts(&trace, extra);
 	conn_note(c, "letter of %llu octets for %u mailbox%s goes to the store",
-	    (unsigned long long)l->size, m.n_rcpt, m.n_rcpt == 1 ? "" : "es");
-	m.rcpts = buf_str(&rcpts);
-	m.trace = buf_str(&trace);
-	m.history = buf_str(&c->history);
-	msg_accept_put(&body, &m);
-	open_body(c->front, l);
-	if (rcpts.failed || trace.failed || body.failed) {
+	    (unsigned long long)l->size, n, n == 1 ? "" : "es");
+	m->session = c->id;
+	m->time_ms = (uint64_t)sys_wall_ms();
+	m->size = l->size;
+	m->qid = str_of(l->qid);
+	m->from = t->from.whole;
+	m->envid = t->envid;
+	m->ret = t->ret;
+	m->trace = buf_str(&trace);
+	m->history = buf_str(&c->history);
+	msg_accept_put(&body, m);
+	letter_open(c->front, l);
+	if (trace.failed || body.failed) {
 		/* More than one message can carry; limits keep this far away. */
 		chan_send(c->front->store, IPC_BODY_DROP, l->id, STR_NULL, -1);
 		l->state = LETTER_LOST;
@@ -212,11 +234,51 @@ send_accept(struct conn *c, struct letter *l)
 		chan_send(c->front->store, IPC_ACCEPT, l->id, buf_str(&body), -1);
 		l->state = LETTER_ASKED;
 		l->asked_at = c->front->clock.now;
-		l->rcpts = m.n_rcpt;
+		l->rcpts = n;
 	}
-	buf_done(&rcpts);
 	buf_done(&trace);
 	buf_done(&body);
+}
+
+static void
+send_accept(struct conn *c, struct letter *l)
+{
+	const struct scan *scan = l->handin ? handin_scan(l->handin) : &c->session.txn->scan;
+	struct buf rcpts = BUF_INIT(IPC_BODY_MAX), extra = BUF_INIT(TRACE_MAX);
+	struct msg_accept m = {
+		.header_len = (uint32_t)scan->header_len,
+		.insert_blank = scan->insert_blank,
+	};
+	char id[14];
+	id_format(id, l->id);
+	put_rcpts(c, &rcpts, &m.n_rcpt);
+	letter_put_missing(c, scan, str_n(id, 13), &extra);
+	if (!rcpts.failed && !extra.failed) {
+		m.rcpts = buf_str(&rcpts);
+		letter_ask(c, l, &m, buf_str(&extra));
+	} else {
+		/* More than one message can carry; limits keep this far away. */
+		if (l->opened)
+			chan_send(c->front->store, IPC_BODY_DROP, l->id, STR_NULL, -1);
+		l->state = LETTER_LOST;
+	}
+	buf_done(&rcpts);
+	buf_done(&extra);
+}
+
+/* False: it may not be sent in this author's name. */
+static bool
+end_handin(struct conn *c, struct letter *l, struct smtp_answer *a)
+{
+	if (!l->handin)
+		return true;
+	pass_on(c, l, handin_end(l->handin));
+	a->situation = handin_verdict(l->handin, c);
+	if (a->situation == SMTP_NONE)
+		return true;
+	a->reason = STR("an address in the From field is not yours");
+	letter_drop(c);
+	return false;
 }
 
 bool
@@ -224,8 +286,12 @@ letter_commit(struct conn *c, struct smtp_answer *a)
 {
 	struct letter *l = c->letter;
 	check(l != NULL);
+	if (c->session.txn->merge)
+		return merge_commit(c, a);
+	if (l->state == LETTER_OPEN && !end_handin(c, l, a))
+		return true;
 	if (l->state == LETTER_OPEN) {
-		name_letter(c, l);
+		letter_name(c, l);
 		l->ask_no = c->session.ask_no;
 		send_accept(c, l);
 	}
@@ -273,7 +339,8 @@ log_letter(const struct conn *c, const struct letter *l, enum accept_status stat
 	    status == ACCEPT_OK ? "accepted" : "not-stored", LOGZ("letter", id),
 	    LOGZ("qid", l->qid), LOGF("from", t ? t->from.whole : STR_NULL),
 	    LOGF("to", buf_str(&names)), LOGN("mailboxes", l->rcpts), LOGN("size", l->size),
-	    LOGZ("peer", c->ip));
+	    LOGZ("peer", c->ip), LOGZ("account", c->session.authenticated ? c->session.user : ""),
+	    LOGZ("tls", c->tls ? c->tls : ""));
 	buf_done(&names);
 }
 

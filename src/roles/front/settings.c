@@ -1,8 +1,11 @@
 #include "roles/front/front_priv.h"
 
+#include "sasl/sasl.h"
+
 #include <stdlib.h>
 
 #define LMTP_RCPTS_MAX 1000
+#define MECHS_MAX 1024 /* octets of a list of mechanisms */
 
 static bool
 find_dialect(void *arg, struct str name, struct str *ret_text)
@@ -66,6 +69,82 @@ translate_limits(const struct conf_listener *l, struct smtp_conf *s)
 	s->err_no = l->err_no;
 }
 
+/* Which list a mechanism belongs to, or none: the weak ones, and Kerberos, must be asked for. */
+static struct buf *
+list_for(const struct sasl_mech *m, bool named, struct buf *plain, struct buf *tls)
+{
+	if (!m || ((m->weak || m->need == SASL_NEED_TICKET) && !named))
+		return NULL;
+	return m->binds || m->need == SASL_NEED_EXTERNAL ? tls : plain;
+}
+
+static void
+add_mechs(struct str names, bool named, struct buf *plain, struct buf *tls)
+{
+	for (struct str word; (word = str_word(&names)).len;) {
+		char name[SASL_MECH_MAX];
+		if (!str_copy(name, sizeof(name), word))
+			continue;
+		for (char *p = name; *p; p++)
+			*p = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+		struct buf *out = list_for(sasl_mech_find(str_of(name)), named, plain, tls);
+		if (!out)
+			continue;
+		if (out->len)
+			buf_putc(out, ' ');
+		buf_putz(out, name);
+	}
+}
+
+/* The configuration's list, or the dialect's, or ours. */
+static void
+list_mechs(const struct conf *c, const struct conf_listener *l, struct str of_dialect,
+    struct buf *plain, struct buf *tls)
+{
+	if (l->mechs[0]) {
+		add_mechs(str_of(l->mechs), true, plain, tls);
+		return;
+	}
+	if (of_dialect.len) {
+		add_mechs(of_dialect, false, plain, tls);
+		return;
+	}
+	add_mechs(STR("SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1"), false,
+	    plain, tls);
+	if (l->tls_client_ca[0])
+		add_mechs(STR("EXTERNAL"), false, plain, tls);
+	if (c->oauth_keys[0] || c->oauth_introspect_url[0])
+		add_mechs(STR("OAUTHBEARER XOAUTH2"), false, plain, tls);
+	add_mechs(STR("PLAIN LOGIN"), false, plain, tls);
+}
+
+static void
+translate_doors(const struct conf_listener *l, const struct smtp_quirks *q, struct smtp_conf *s)
+{
+	s->starttls_refuse = strcmp(l->starttls, "advertise-refuse") == 0;
+	s->tls_required = conf_tls_required(l);
+	s->tls_required_senders = conf_is_lmtp(l) ? STR_NULL : str_of(l->tls_required_senders);
+	s->auth = conf_auth(l);
+	s->auth_required = conf_auth_required(l);
+	s->auth_cleartext = strcmp(l->auth_cleartext, "allow") == 0;
+	s->auth_unadvertised =
+	    tri(l->auth_unadvertised, "accept", "refuse", q->auth_unadvertised, false);
+	s->submission = conf_submission(l);
+	s->ipmm = tri(l->ipmm, "yes", "no", q->ipmm, false) && !conf_is_lmtp(l);
+	s->ipmm_brackets = tri(l->ipmm_subst, "brackets", "entities", q->ipmm_brackets, false);
+	s->ipmm_parts = l->limit_ipmm_parts;
+	s->ipmm_rcpts = l->limit_ipmm_rcpts;
+	s->xclient = l->xclient_peers[0] != '\0';
+	s->xforward = l->xforward_peers[0] != '\0';
+}
+
+/* Only a lab has dialects that say so (dialect_fits). */
+static bool
+lf_by_dialect(const struct conf_listener *l, const struct smtp_quirks *q)
+{
+	return q->lab_only && q->bare_lf == 1 && strcmp(l->bare_lf, "auto") == 0;
+}
+
 static void
 translate(const struct conf *c, const struct conf_listener *l, const struct smtp_wording *w,
     struct smtp_conf *s)
@@ -87,16 +166,17 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 		    q->angle_brackets_required, false),
 		.dot_space_end = strcmp(l->dot_space, "end") == 0,
 		.line_editing = l->line_editing,
-		.bare_lf = conf_bare_lf_session(l) ? BARE_LF_SESSION : BARE_LF_REJECT,
+		.bare_lf = conf_bare_lf_session(l) || lf_by_dialect(l, q) ? BARE_LF_SESSION
+		                                                          : BARE_LF_REJECT,
 		.quit_silent = tri(l->quit_silent, "yes", "no", q->quit_silent, false),
 		.vrfy = l->vrfy,
 		.expn = l->expn,
 		.add_missing_headers =
 		    strcmp(l->add_missing_headers, "never") != 0 && !conf_is_lmtp(l),
 		.two_from_ok = l->two_from,
-		.mechs = or_else(l->mechs, q->mechs),
 		.disabled = str_of(l->service_disabled),
 	};
+	translate_doors(l, q, s);
 	translate_limits(l, s);
 }
 
@@ -108,36 +188,70 @@ load_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 	size_t pos = 0;
 	struct str key;
 	void *text;
+	if (w && !dialect_fits(w, l->lab, err))
+		w = dialect_free(w);
 	while (w && map_next(&l->replies, &pos, &key, &text))
 		if (!dialect_override(w, key, str_of(text), err))
 			w = dialect_free(w);
 	return w;
 }
 
+static bool
+read_peers(const struct conf_listener *l, struct cidr_list *peers, struct buf *err)
+{
+	const struct {
+		const char *key, *text;
+	} rows[PEERS_COUNT] = {
+		[PEERS_RELAY] = { "relay_ip", l->relay_ip },
+		[PEERS_PROXY] = { "proxy_peers", l->proxy_peers },
+		[PEERS_XCLIENT] = { "xclient_peers", l->xclient_peers },
+		[PEERS_XFORWARD] = { "xforward_peers", l->xforward_peers },
+	};
+	for (size_t i = 0; i < PEERS_COUNT; i++) {
+		struct str wrong;
+		enum cidr_verdict v = cidr_list_parse(str_of(rows[i].text), &peers[i], &wrong);
+		if (v == CIDR_OK)
+			continue;
+		buf_putf(err, "%s: \"" STR_FMT "\": %s\n", rows[i].key, STR_ARG(wrong),
+		    cidr_verdict_text[v]);
+		return false;
+	}
+	return true;
+}
+
+static bool
+read_listener(struct settings *s, size_t i, struct buf *err)
+{
+	const struct conf_listener *l = &s->conf->listeners[i];
+	struct buf *plain = &s->mechs[2 * i], *tls = plain + 1;
+	buf_init(plain, MECHS_MAX);
+	buf_init(tls, MECHS_MAX);
+	s->wording[i] = load_wording(s->conf, l, err);
+	if (!s->wording[i] || !read_peers(l, s->peers[i], err))
+		return false;
+	translate(s->conf, l, s->wording[i], &s->smtp[i]);
+	list_mechs(s->conf, l, s->wording[i]->quirks.mechs, plain, tls);
+	s->smtp[i].mechs = buf_str(plain);
+	s->smtp[i].mechs_tls = buf_str(tls);
+	return true;
+}
+
 struct settings *
 settings_new(struct conf *conf, struct buf *err)
 {
 	struct settings *s = xalloc(sizeof(*s));
+	list_init(&s->node);
 	s->refs = 1;
 	s->conf = conf;
 	s->n = conf->n_listeners;
 	s->smtp = xalloc(s->n * sizeof(*s->smtp));
 	s->wording = xalloc(s->n * sizeof(struct smtp_wording *));
-	s->relay = xalloc(s->n * sizeof(*s->relay));
-	for (size_t i = 0; i < s->n; i++) {
-		const struct conf_listener *l = &conf->listeners[i];
-		struct str wrong;
-		s->wording[i] = load_wording(conf, l, err);
-		if (!s->wording[i])
+	s->mechs = xalloc(s->n * 2 * sizeof(*s->mechs));
+	s->peers = xalloc(s->n * sizeof(*s->peers));
+	s->tls = xalloc(s->n * sizeof(struct tls_server *));
+	for (size_t i = 0; i < s->n; i++)
+		if (!read_listener(s, i, err))
 			return settings_unref(s);
-		enum cidr_verdict v = cidr_list_parse(str_of(l->relay_ip), &s->relay[i], &wrong);
-		if (v != CIDR_OK) {
-			buf_putf(err, "relay_ip: \"" STR_FMT "\": %s\n", STR_ARG(wrong),
-			    cidr_verdict_text[v]);
-			return settings_unref(s);
-		}
-		translate(conf, l, s->wording[i], &s->smtp[i]);
-	}
 	return s;
 }
 
@@ -148,18 +262,30 @@ settings_ref(struct settings *s)
 	return s;
 }
 
+static void
+listener_done(struct settings *s, size_t i)
+{
+	dialect_free(s->wording[i]);
+	buf_done(&s->mechs[2 * i]);
+	buf_done(&s->mechs[2 * i + 1]);
+	for (size_t k = 0; k < PEERS_COUNT; k++)
+		cidr_list_done(&s->peers[i][k]);
+	tls_server_free(s->tls[i]);
+}
+
 struct settings *
 settings_unref(struct settings *s)
 {
 	if (!s || --s->refs > 0)
 		return NULL;
-	for (size_t i = 0; i < s->n; i++) {
-		dialect_free(s->wording[i]);
-		cidr_list_done(&s->relay[i]);
-	}
+	list_del(&s->node);
+	for (size_t i = 0; i < s->n; i++)
+		listener_done(s, i);
 	free(s->wording);
+	free(s->mechs);
 	free(s->smtp);
-	free(s->relay);
+	free(s->peers);
+	free(s->tls);
 	conf_free(s->conf);
 	free(s);
 	return NULL;

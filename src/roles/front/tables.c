@@ -17,7 +17,10 @@ count_again(struct front *f)
 		struct conn *c = list_entry(n, struct conn, node);
 		if (c->counted)
 			(void)tally_enter(&f->tally, &c->key, c->listener, &none);
+		if (c->tls_counted)
+			(void)tally_tls_enter(&f->tally, UINT64_MAX);
 	}
+	tally_octets_set(&f->tally, f->octets);
 }
 
 bool

@@ -1,0 +1,224 @@
+/*
+ * login: AUTH. The exchange itself is auth's; front carries octets between it and the session.
+ *
+ * One exchange per connection at most. It ends with auth's verdict, with the session's (the client
+ * cancels, or breaks a rule), or with the connection; auth hears of the last two. What stands in
+ * messages is wiped here as soon as it is on its way, and is in no log.
+ */
+#include "roles/front/front_priv.h"
+
+#include "base/base64.h"
+
+#include <stdlib.h>
+
+static struct str
+key_of(const uint64_t *id)
+{
+	return str_n(id, sizeof(*id));
+}
+
+static struct login *
+forget(struct front *f, struct login *l)
+{
+	map_del(&f->logins, key_of(&l->id));
+	l->conn->login = NULL;
+	free(l);
+	return NULL;
+}
+
+static struct chan *
+channel(const struct front *f, bool gssapi)
+{
+	return gssapi ? f->gssapi : f->auth;
+}
+
+void
+login_drop(struct conn *c)
+{
+	struct front *f = c->front;
+	struct login *l = c->login;
+	if (!l)
+		return;
+	struct chan *to = channel(f, l->gssapi);
+	if (to)
+		chan_send(to, IPC_SASL_DROP, l->id, STR_NULL, -1);
+	forget(f, l);
+}
+
+/* What a prompt of the dialect says; what is not base64 cannot be said by a mechanism. */
+static struct str
+prompt(const struct conn *c, enum smtp_situation s, struct buf *store)
+{
+	struct str text = c->session.conf->wording->reply[s];
+	if (!base64_dec(store, str_trim(str_skip(text, 4))) || store->failed)
+		buf_reset(store);
+	return buf_str(store);
+}
+
+static void
+send_start(struct conn *c, const struct login *l, const struct smtp_auth *step)
+{
+	struct tls_facts t = { 0 };
+	struct buf user = BUF_INIT(256), pass = BUF_INIT(256), body = BUF_INIT(64u << 10);
+	const struct tls *tls = stream_tls_of(&c->stream);
+	if (tls)
+		tls_facts(tls, &t);
+	struct msg_sasl_start m = {
+		.service = STR("smtp"),
+		.mech = str_of(l->mech),
+		.has_initial = step->has_initial,
+		.initial = step->has_initial ? step->octets : STR_NULL,
+		.tls = tls != NULL,
+		.listener = c->listener,
+		.peer = str_of(c->ip),
+		.prefix = c->local ? STR_NULL : str_n(c->key.b, sizeof(c->key.b)),
+		.external = t.client_verified ? str_of(t.client_name) : STR_NULL,
+		.exporter = str_n(t.exporter, t.exporter_len),
+		.endpoint = str_n(t.endpoint, t.endpoint_len),
+		.unique = str_n(t.unique, t.unique_len),
+		.user_prompt = prompt(c, SMTP_AUTH_USER_PROMPT, &user),
+		.pass_prompt = prompt(c, SMTP_AUTH_PASS_PROMPT, &pass),
+	};
+	msg_sasl_start_put(&body, &m);
+	check(!body.failed);
+	chan_send(channel(c->front, l->gssapi), IPC_SASL_START, l->id, buf_str(&body), -1);
+	buf_wipe(&body);
+	buf_done(&body);
+	buf_done(&user);
+	buf_done(&pass);
+	explicit_bzero(&t, sizeof(t));
+}
+
+static void
+begin(struct conn *c, const struct smtp_auth *step, bool gssapi)
+{
+	struct front *f = c->front;
+	struct login *l = xalloc(sizeof(*l));
+	*l = (struct login){ .id = ++f->login_id, .conn = c, .gssapi = gssapi };
+	(void)str_copy(l->mech, sizeof(l->mech), str_of(step->mech));
+	c->login = l;
+	map_put(&f->logins, key_of(&l->id), l);
+	send_start(c, l, step);
+}
+
+bool
+answer_auth(struct conn *c, struct smtp_answer *a)
+{
+	struct front *f = c->front;
+	const struct smtp_auth *step = c->session.auth;
+	bool gssapi =
+	    step->begin ? strcmp(step->mech, "GSSAPI") == 0 : c->login && c->login->gssapi;
+	struct chan *to = channel(f, gssapi);
+	if (c->login && c->login->asked)
+		return false; /* parked ones are asked again; this one waits for auth's word */
+	if (step->begin && !to && (!gssapi || c->settings->conf->gssapi_keytab[0]))
+		return answer_park(c);
+	if (step->begin && !to) {
+		a->situation = SMTP_AUTH_BADMECH;
+		return true;
+	}
+	if (step->begin)
+		login_drop(c);
+	if (!to || (!step->begin && !c->login) || chan_pending(to) > IPC_HIGH_WATER) {
+		login_drop(c);
+		a->situation = SMTP_AUTH_TEMPFAIL;
+		return true;
+	}
+	if (step->begin)
+		begin(c, step, gssapi);
+	else
+		chan_send(to, IPC_SASL_STEP, c->login->id, step->octets, -1);
+	list_del(&c->parked); /* it waits for auth's word now, and longer */
+	c->login->asked = true;
+	c->login->asked_at = f->clock.now;
+	return false;
+}
+
+static const enum smtp_situation answer_for[SASL_V_COUNT] = {
+	[SASL_V_CHALLENGE] = SMTP_NONE,
+	[SASL_V_OK] = SMTP_AUTH_OK,
+	[SASL_V_FAIL] = SMTP_AUTH_FAIL,
+	[SASL_V_MALFORMED] = SMTP_AUTH_BADB64,
+	[SASL_V_BADMECH] = SMTP_AUTH_BADMECH,
+	[SASL_V_WEAK] = SMTP_AUTH_WEAK,
+	[SASL_V_TEMPFAIL] = SMTP_AUTH_TEMPFAIL,
+};
+
+/* Who was let in or not, auth has logged; this line says in which session. */
+static void
+log_outcome(const struct conn *c, const struct login *l, const struct msg_sasl *m)
+{
+	bool ok = m->verdict == SASL_V_OK;
+	LOG(LOG_DEBUG, c->id, ok ? "login" : "login-failed", LOGZ("peer", c->ip),
+	    LOGF("account", m->account), LOGZ("mech", l->mech), LOGZ("tls", c->tls ? "yes" : "no"),
+	    LOGF("why", m->why));
+}
+
+/* The session notes who is in; why somebody is not, only auth knows. */
+static void
+note_outcome(struct conn *c, const struct login *l, const struct msg_sasl *m)
+{
+	if (m->verdict != SASL_V_OK && m->why.len)
+		conn_note(c, "%s: " STR_FMT, l->mech, STR_ARG(m->why));
+}
+
+static void
+tell(struct conn *c, const struct msg_sasl *m)
+{
+	struct login *l = c->login;
+	struct smtp_answer a = { .situation = answer_for[m->verdict] };
+	l->asked = false;
+	if (m->verdict == SASL_V_CHALLENGE || m->verdict == SASL_V_OK)
+		a.challenge = m->text;
+	if (m->verdict == SASL_V_OK)
+		a.user = m->account;
+	if (m->verdict != SASL_V_CHALLENGE) {
+		log_outcome(c, l, m);
+		note_outcome(c, l, m);
+		forget(c->front, l);
+	}
+	conn_answer(c, &a);
+}
+
+bool
+login_answered(struct front *f, const struct ipc_frame *m)
+{
+	struct msg_sasl s;
+	if (!msg_sasl_get(m->body, &s) || s.verdict >= SASL_V_COUNT ||
+	    (s.verdict == SASL_V_OK && s.account.len == 0))
+		return false;
+	struct login *l = map_get(&f->logins, key_of(&m->id));
+	if (!l || !l->asked || l->conn->session.ask != SMTP_ASK_AUTH)
+		return true; /* nobody waits for it any more */
+	tell(l->conn, &s);
+	return true;
+}
+
+static void
+give_up(struct conn *c)
+{
+	struct smtp_answer a = { .situation = SMTP_AUTH_TEMPFAIL };
+	bool waits = c->login->asked && c->session.ask == SMTP_ASK_AUTH;
+	login_drop(c);
+	if (waits)
+		conn_answer(c, &a);
+}
+
+void
+login_sweep(struct conn *c)
+{
+	if (c->login && c->login->asked && c->front->clock.now - c->login->asked_at > LOGIN_MS)
+		give_up(c);
+}
+
+void
+login_auth_gone(struct front *f, bool gssapi)
+{
+	/* An answer may begin a new exchange, which changes the map: walk the connections. */
+	list_each(n, &f->conns)
+	{
+		struct conn *c = list_entry(n, struct conn, node);
+		if (c->login && c->login->gssapi == gssapi)
+			give_up(c);
+	}
+}

@@ -1,0 +1,60 @@
+/*
+ * pressure: what changes while there is too much to do. In this order: a letter's octets are read
+ * no faster than the log takes them (letter_must_wait); idle connections are given up early, so
+ * that others find a place; strangers are turned away (guest_judge); MAIL is answered 452.
+ */
+#include "roles/front/front_priv.h"
+
+#define BUSY_PERCENT 80
+#define CALM_PERCENT 70
+#define HURRY 10          /* so many times shorter are time-outs ... */
+#define HURRY_SECONDS 10u /* ... but not shorter than this */
+
+static uint64_t
+percent_of(uint64_t limit, unsigned percent)
+{
+	return limit / 100 * percent + limit % 100 * percent / 100;
+}
+
+static uint64_t
+idle_seconds(const struct conf_listener *l, bool busy)
+{
+	uint64_t is = l->limit_idle_seconds;
+	return busy ? MIN(is, MAX(is / HURRY, (uint64_t)HURRY_SECONDS)) : is;
+}
+
+static void
+hurry(struct front *f, bool busy)
+{
+	list_each(n, &f->generations)
+	{
+		struct settings *s = list_entry(n, struct settings, node);
+		for (size_t i = 0; i < s->n; i++)
+			s->smtp[i].idle_seconds = idle_seconds(&s->conf->listeners[i], busy);
+	}
+}
+
+void
+pressure_sweep(struct front *f)
+{
+	uint64_t limit = f->settings->conf->limit_conns_total;
+	if (!f->tally.own)
+		return;
+	uint64_t n = tally_total(&f->tally);
+	bool busy = limit != CONF_OFF &&
+	            n >= MAX(percent_of(limit, f->busy ? CALM_PERCENT : BUSY_PERCENT), (uint64_t)1);
+	if (busy != f->busy)
+		LOG(LOG_WARN, 0, busy ? "busy" : "calm", LOGN("connections", n));
+	/* Also when nothing changed: a reload brings new settings. */
+	if (busy || f->busy)
+		hurry(f, busy);
+	f->busy = busy;
+	tally_octets_set(&f->tally, f->octets);
+}
+
+bool
+pressure_memory(const struct front *f)
+{
+	uint64_t limit = f->settings->conf->limit_mem_high;
+	return limit != CONF_OFF && tally_octets(&f->tally) >= limit;
+}
