@@ -3,6 +3,8 @@
 #include "ctl/ctl.h"
 #include "ipc/msg.h"
 #include "roles/auth/auth.h"
+#include "roles/dns/dns.h"
+#include "roles/fetch/fetch.h"
 #include "roles/front/front.h"
 #include "roles/store/store_role.h"
 
@@ -29,6 +31,8 @@ static const struct role_entry roles[] = {
 	{ ROLE_AUTH, auth_main },
 	{ ROLE_STORE, store_main },
 	{ ROLE_READER, reader_main },
+	{ ROLE_DNS, dns_main },
+	{ ROLE_FETCH, fetch_main },
 };
 
 static int

@@ -7,15 +7,16 @@ _pennypost() {
 	--format) COMPREPLY=($(compgen -W "mbox maildir" -- "$cur")); return ;;
 	esac
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		words="lab serve config status reload user domain alias mailbox trace fsck backup restore run completion help --help --version"
+		words="lab serve config status reload tls user domain alias mailbox trace fsck backup restore run fault dialect completion help --help --version"
 	else
 		case ${COMP_WORDS[1]} in
-		lab) words="--dir --port-base --hostname --domain --user --dialect --set --dns --help" ;;
+		lab) words="--dir --port-base --hostname --domain --user --user-plain --dialect --set --dns --help" ;;
 		serve) words="--config --set --help" ;;
 		config) words="check show keys --all --mdoc --json --config --help" ;;
 		status) words="--json --config --dir --help" ;;
 		reload) words="--config --dir --help" ;;
-		user) words="add passwd list remove --password-fd --password-stdin --yes --json --config --dir --help" ;;
+		tls) words="list make reload --force --json --config --dir --help" ;;
+		user) words="add passwd import list remove --password-fd --password-stdin --recoverable --hash --domain --dry-run --yes --json --config --dir --help" ;;
 		domain) words="add list remove --json --config --dir --help" ;;
 		alias) words="add list remove --file --json --config --dir --help" ;;
 		mailbox) words="list show read import export delete --mailbox --format --create --recursive --max-size --again --dry-run --to --all --before --yes --json --config --dir --help" ;;
@@ -24,8 +25,10 @@ _pennypost() {
 		backup) words="--verify --json --config --dir --help" ;;
 		restore) words="--force --json --config --dir --help" ;;
 		run) words="--to --jobs --timeout --verbose --keep --list --json --help" ;;
+		fault) words="--config --dir --help" ;;
+		dialect) words="list show check learn --all --set --name --session --json --help" ;;
 		completion) words="bash zsh fish --help" ;;
-		help) words="lab serve config status reload user domain alias mailbox trace fsck backup restore run completion help --help" ;;
+		help) words="lab serve config status reload tls user domain alias mailbox trace fsck backup restore run fault dialect completion help --help" ;;
 		esac
 	fi
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -8,7 +8,7 @@
 
 extern const struct ctl_cmd cmd_serve, cmd_lab, cmd_config, cmd_user, cmd_domain, cmd_alias,
     cmd_mailbox, cmd_trace, cmd_status, cmd_reload, cmd_fsck, cmd_backup, cmd_restore,
-    cmd_completion, cmd_help, cmd_run;
+    cmd_completion, cmd_help, cmd_run, cmd_tls, cmd_fault, cmd_dialect;
 
 const struct ctl_cmd *const ctl_cmds[] = {
 	&cmd_lab,
@@ -16,6 +16,7 @@ const struct ctl_cmd *const ctl_cmds[] = {
 	&cmd_config,
 	&cmd_status,
 	&cmd_reload,
+	&cmd_tls,
 	&cmd_user,
 	&cmd_domain,
 	&cmd_alias,
@@ -25,6 +26,8 @@ const struct ctl_cmd *const ctl_cmds[] = {
 	&cmd_backup,
 	&cmd_restore,
 	&cmd_run,
+	&cmd_fault,
+	&cmd_dialect,
 	&cmd_completion,
 	&cmd_help,
 	NULL,

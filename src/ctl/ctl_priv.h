@@ -98,10 +98,14 @@ enum { /* options beyond --config, --dir, --json */
 	SUB_ALL = 1u << 7,
 	SUB_NO_SERVER = 1u << 8, /* does its work without asking */
 	SUB_NO_START = 1u << 9,  /* makes sense only with a running server */
+	SUB_SET = 1u << 10,
+	SUB_LEARN = 1u << 11,
 	SUB_IMPORT = 1u << 16,
 	SUB_BEFORE = 1u << 20,
 	SUB_VERIFY = 1u << 21,
 	SUB_FORCE = 1u << 22,
+	SUB_SECRET = 1u << 25, /* what of a password is kept */
+	SUB_USERS = 1u << 26,  /* import of users */
 	SUB_REBUILD = 1u << 30,
 };
 struct ctl_call {
@@ -109,7 +113,11 @@ struct ctl_call {
 	const char *config, *dir, *mailbox, *format, *to, *file, *password_fd, *before, *max_size;
 	bool json, password_stdin, yes, mdoc, all, verify, force, rebuild;
 	bool recursive, create, again, dry_run;
+	const char *hash, *domain;
+	bool recoverable;
 	struct ctl_words words; /* behind the sub-command */
+	struct ctl_words set;   /* --set, as often as it stands there */
+	const char *name, *session;
 	struct server server;
 };
 struct ctl_sub {

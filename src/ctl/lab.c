@@ -5,9 +5,12 @@
  */
 #include "ctl/lab_priv.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/num.h"
+#include "ctl/tls_priv.h"
 #include "roles/parent/parent.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -22,10 +25,13 @@
 
 const struct lab_port lab_ports[] = {
 	{ 25, "smtp", "smtp" },
+	{ 587, "smtp", "submission" },
+	{ 465, "smtp", "smtps" },
 	{ 24, "lmtp", "lmtp" },
 	{ 0, NULL, NULL },
 };
 
+#define LAB_CERT "default"
 #define LMTP_PORT 24        /* and a unix socket beside it */
 #define WELL_KNOWN_MAX 1000 /* the largest of them, with those to come, is below */
 
@@ -53,7 +59,7 @@ listen_all(struct lab *lab)
 	for (const struct lab_port *p = lab_ports; p->port; p++) {
 		uint64_t port = lab->base + p->port;
 		conf_listener_add(lab->conf, "127.0.0.1", port, p->protocol)->stands_for = p->port;
-		buf_putf(&lab->places, "  %-9s 127.0.0.1:%u", p->title, (unsigned)port);
+		buf_putf(&lab->places, "  %-10s 127.0.0.1:%u", p->title, (unsigned)port);
 		if (v6) {
 			conf_listener_add(lab->conf, "::1", port, p->protocol)->stands_for =
 			    p->port;
@@ -88,6 +94,7 @@ configure(struct lab *lab, struct buf *err, struct buf *warnings)
 	ok = set(lab, "lab", "yes", err) && set(lab, "log.level", "warn", err);
 	ok = set(lab, "data_dir", lab->dir, err) && ok;
 	ok = set(lab, "hostname", lab->hostname ? lab->hostname : LAB_HOSTNAME, err) && ok;
+	ok = set(lab, "dns", lab->dns ? lab->dns : "", err) && ok;
 	if (lab->dialect)
 		ok = set(lab, "dialect", lab->dialect, err) && ok;
 	for (size_t i = 0; i < lab->set.n; i++)
@@ -111,6 +118,32 @@ find_dir(struct lab *lab)
 		    strerror(rc < 0 ? -rc : errno));
 	free(dir);
 	return lab->dir ? EXIT_DONE : EXIT_IO;
+}
+
+/* --- a certificate --- */
+
+/* Ours, and for the name that the lab has today. */
+static bool
+cert_fits(const struct lab *lab)
+{
+	struct conf_cert files = { tls_files_path(lab->dir, LAB_CERT, ".crt"),
+		tls_files_path(lab->dir, LAB_CERT, ".key") };
+	struct tls_pair p;
+	tls_init();
+	tls_pair_look(&files, lab->conf->hostname, sys_wall_ms() / 1000, &p);
+	bool fits = p.usable && (p.wrong.len == 0 || !p.info.self_signed);
+	tls_pair_done(&p);
+	free(files.cert);
+	free(files.key);
+	return fits;
+}
+
+static bool
+make_cert(struct lab *lab, struct buf *err)
+{
+	const struct str names[] = { str_of(lab->conf->hostname), STR("localhost"),
+		STR("127.0.0.1"), STR("::1") };
+	return cert_fits(lab) || tls_files_make(lab->dir, LAB_CERT, names, ARRAY_LEN(names), err);
 }
 
 /* --- the child --- */
@@ -177,6 +210,8 @@ lab_main(struct lab *lab)
 	if (status == EXIT_DONE) {
 		/* The one who asks for a lab knows that it is one. */
 		status = configure(lab, &err, &warnings) ? EXIT_DONE : EXIT_USAGE;
+		if (status == EXIT_DONE && !make_cert(lab, &err))
+			status = EXIT_IO;
 		complain_lines(buf_str(&err));
 	}
 	if (status == EXIT_DONE)
@@ -200,14 +235,37 @@ numbers_fit(struct lab *lab)
 }
 
 static bool
+is_user(struct str u)
+{
+	size_t at = str_find(u, '@'), colon = at + str_find(str_skip(u, at), ':');
+	return at > 0 && at < u.len && colon + 1 < u.len && !memchr(u.p, '\0', u.len);
+}
+
+/* The message of AUTH PLAIN: NUL, name, NUL, password. */
+static bool
+is_login(struct str u)
+{
+	struct str rest = str_skip(u, 1), name = str_cut(&rest, '\0');
+	return u.len && u.p[0] == '\0' && name.len && rest.len && !memchr(rest.p, '\0', rest.len);
+}
+
+static bool
 users_fit(const struct lab *lab)
 {
 	for (size_t i = 0; i < lab->users.n; i++) {
-		struct str u = str_of(lab->users.v[i]);
-		size_t at = str_find(u, '@'), colon = at + str_find(str_skip(u, at), ':');
-		if (at == 0 || at >= u.len || colon + 1 >= u.len) {
+		if (!is_user(str_of(lab->users.v[i]))) {
 			usage_error(self(),
 			    "--user needs ADDRESS:PASSWORD, such as ann@example.com:secret");
+			return false;
+		}
+	}
+	for (size_t i = 0; i < lab->users_plain.n; i++) {
+		struct buf u = BUF_INIT(64u << 10);
+		bool fits = base64_dec(&u, str_of(lab->users_plain.v[i])) &&
+		            (is_user(buf_str(&u)) || is_login(buf_str(&u)));
+		buf_done(&u);
+		if (!fits) {
+			usage_error(self(), "--user-plain needs ADDRESS:PASSWORD in base64");
 			return false;
 		}
 	}
@@ -227,6 +285,7 @@ run(int argc, char **argv)
 		{ "--dns", OPT_VALUE, &lab.dns },
 		{ "--domain", OPT_LIST, &lab.domains },
 		{ "--user", OPT_LIST, &lab.users },
+		{ "--user-plain", OPT_LIST, &lab.users_plain },
 		{ "--set", OPT_LIST, &lab.set },
 		{ NULL },
 	};
@@ -240,6 +299,7 @@ run(int argc, char **argv)
 	free(words.v);
 	free(lab.domains.v);
 	free(lab.users.v);
+	free(lab.users_plain.v);
 	free(lab.set.v);
 	free(lab.dir);
 	buf_done(&lab.places);
@@ -252,24 +312,32 @@ const struct ctl_cmd cmd_lab = {
 	.summary = "Start a mail server on this machine for experiments",
 	.usage = "[--dir DIR] [--port-base N] [--hostname HOST]\n"
 		 " [--domain DOMAIN]... [--user ADDRESS:PASSWORD]...\n"
+		 " [--user-plain BASE64]...\n"
 		 " [--dialect NAME] [--set KEY=VALUE]... [--dns HOST:PORT]",
 	.help =
 	    "The real server on 127.0.0.1 and ::1, with users to try it with. It says what it\n"
 	    "made, and `ready` on a line of its own when it takes mail; ^C stops it. What it\n"
 	    "received stays in DIR and is there at the next start.\n\n"
 	    "  --dir DIR          default: pennypost/lab below $XDG_STATE_HOME or ~/.local/state\n"
-	    "  --port-base N      SMTP is at port N + 25, LMTP at N + 24 and at lmtp.sock in DIR\n"
+	    "  --port-base N      SMTP is at port N + 25, submission at N + 587, and by TLS from\n"
+	    "                     the start at N + 465; LMTP at N + 24 and at lmtp.sock in DIR\n"
 	    "                     (default N: 10000)\n"
 	    "  --hostname HOST    the server's name (default: mail.example.com)\n"
 	    "  --domain DOMAIN    a local domain; may be repeated (default: example.com)\n"
 	    "  --user ADDR:PASSW  a user, whose domain becomes local; may be repeated. Without\n"
 	    "                     any there are alice@example.com and bob@example.com\n"
+	    "  --user-plain B64   the same in base64, so that the password may hold any octet but\n"
+	    "                     NUL; it is kept in clear too, for the old mechanisms that need "
+	    "it.\n"
+	    "                     With a NUL in front and for the colon: a login name of any\n"
+	    "                     octets, without a mailbox\n"
 	    "  --dialect NAME     the wording of another server: exchange, postfix, sendmail, ...\n"
 	    "  --set KEY=VALUE    any key of pennypost.conf(5); PORT:KEY=VALUE for one port\n"
-	    "  --dns HOST:PORT    a name server for tests; this version makes no look-ups at "
-	    "all\n\n"
+	    "  --dns HOST:PORT    the name server that is asked; without it nothing is looked "
+	    "up\n\n"
+	    "A certificate for the lab's name and for localhost is made in DIR/tls/default.crt.\n\n"
 	    "Exit status: 0 stopped cleanly, 1 usage, 2 a user or domain was refused, 3 it could\n"
 	    "not start (are the ports free?), 4 DIR cannot be used.\n",
-	.words = "--dir --port-base --hostname --domain --user --dialect --set --dns",
+	.words = "--dir --port-base --hostname --domain --user --user-plain --dialect --set --dns",
 	.run = run,
 };

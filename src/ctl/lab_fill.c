@@ -1,6 +1,7 @@
 /* Filling a lab: domains, users, passwords; what to say about them. */
 #include "ctl/lab_priv.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "sys/clock.h"
 
@@ -76,16 +77,16 @@ add_domain(struct fill *f, struct str domain)
 	return ask(f, "domain.add", &domain, 1, CTL_EXISTS);
 }
 
-/* Creates the account if need be and sets the password if one is given. */
+/* Creates the account if need be and sets the password. */
 static int
-add_person(struct fill *f, struct str address, const char *password)
+add_person(struct fill *f, struct str address, const char *password, bool plain)
 {
-	struct str args[] = { address, str_of(password) };
+	struct str args[] = { address, str_of(password), STR("plain") };
 	int status = add_domain(f, str_skip(address, str_rfind(address, '@') + 1));
 	if (status == EXIT_DONE)
 		status = ask(f, "user.add", args, 1, CTL_EXISTS);
 	if (status == EXIT_DONE)
-		status = ask(f, "auth.set", args, 2, CTL_OK);
+		status = ask(f, "auth.set", args, plain ? 3 : 2, CTL_OK);
 	if (status != EXIT_DONE)
 		return status;
 	struct person *p = person_find(f, address);
@@ -104,14 +105,37 @@ user_row(void *arg, const struct msg_row *row)
 	person_add(arg, row_field(row, 0), NULL);
 }
 
+/* u: ADDRESS:PASSWORD, with a NUL behind it. */
+static int
+add_user(struct fill *f, struct str u, bool plain)
+{
+	size_t at = str_find(u, '@'), colon = at + str_find(str_skip(u, at), ':');
+	return add_person(f, str_first(u, colon), u.p + colon + 1, plain);
+}
+
+/* u: NUL, name, NUL, password, with a NUL behind it. */
+static int
+add_login(struct fill *f, struct str u)
+{
+	struct str name = str_of(u.p + 1);
+	struct str args[] = { name, str_skip(u, name.len + 2), STR("plain"), STR("octets") };
+	return ask(f, "auth.set", args, ARRAY_LEN(args), CTL_OK);
+}
+
 static int
 add_named(struct fill *f)
 {
 	int status = EXIT_DONE;
-	for (size_t i = 0; status == EXIT_DONE && i < f->lab->users.n; i++) {
-		struct str u = str_of(f->lab->users.v[i]);
-		size_t at = str_find(u, '@'), colon = at + str_find(str_skip(u, at), ':');
-		status = add_person(f, str_first(u, colon), u.p + colon + 1);
+	for (size_t i = 0; status == EXIT_DONE && i < f->lab->users.n; i++)
+		status = add_user(f, str_of(f->lab->users.v[i]), false);
+	for (size_t i = 0; status == EXIT_DONE && i < f->lab->users_plain.n; i++) {
+		struct buf u = BUF_INIT(64u << 10);
+		bool ok = base64_dec(&u, str_of(f->lab->users_plain.v[i])) && buf_cstr(&u);
+		check(ok);
+		status =
+		    u.p[0] == '\0' ? add_login(f, buf_str(&u)) : add_user(f, buf_str(&u), true);
+		buf_wipe(&u);
+		buf_done(&u);
 	}
 	return status;
 }
@@ -124,7 +148,7 @@ add_default(struct fill *f)
 	for (size_t i = 0; status == EXIT_DONE && i < ARRAY_LEN(names); i++) {
 		char password[24];
 		password_make(password);
-		status = add_person(f, str_of(names[i]), password);
+		status = add_person(f, str_of(names[i]), password, false);
 	}
 	return status;
 }
@@ -133,14 +157,15 @@ static int
 make(struct fill *f)
 {
 	int status = EXIT_DONE;
-	if (f->lab->domains.n == 0 && f->lab->users.n == 0)
+	bool named = f->lab->users.n > 0 || f->lab->users_plain.n > 0;
+	if (f->lab->domains.n == 0 && !named)
 		status = add_domain(f, STR(LAB_DOMAIN));
 	for (size_t i = 0; status == EXIT_DONE && i < f->lab->domains.n; i++)
 		status = add_domain(f, str_of(f->lab->domains.v[i]));
 	if (status == EXIT_DONE)
 		status = server_ask(&f->server, "user.list", NULL, 0, user_row, f);
 	if (status == EXIT_DONE)
-		status = f->lab->users.n ? add_named(f) : f->n == 0 ? add_default(f) : EXIT_DONE;
+		status = named ? add_named(f) : f->n == 0 ? add_default(f) : EXIT_DONE;
 	return status;
 }
 
@@ -156,14 +181,14 @@ announce(const struct fill *f)
 		wide = MAX(wide, strlen(f->person[i].address));
 	for (size_t i = 0; i < f->n; i++) {
 		const struct person *p = &f->person[i];
-		printf("  user      %-*s  password %s\n", (int)wide, p->address,
+		printf("  user       %-*s  password %s\n", (int)wide, p->address,
 		    p->password ? p->password : "as set before");
 	}
 	fwrite(lab->places.p, 1, lab->places.len, stdout);
 	const char *who = f->n ? f->person[0].address : "postmaster";
-	printf("  try       swaks --server 127.0.0.1:%u --to %s\n", (unsigned)(lab->base + 25),
+	printf("  try        swaks --server 127.0.0.1:%u --to %s\n", (unsigned)(lab->base + 25),
 	    who);
-	printf("  read      pennypost mailbox show %s%s%s\n", who, named ? " --dir " : "",
+	printf("  read       pennypost mailbox show %s%s%s\n", who, named ? " --dir " : "",
 	    named ? lab->dir : "");
 	puts("ready");
 	free(usual);

@@ -27,12 +27,19 @@ static const struct {
 	{ "--recursive", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, recursive) },
 	{ "--create", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, create) },
 	{ "--again", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, again) },
-	{ "--dry-run", SUB_IMPORT, OPT_FLAG, offsetof(struct ctl_call, dry_run) },
+	{ "--dry-run", SUB_IMPORT | SUB_USERS, OPT_FLAG, offsetof(struct ctl_call, dry_run) },
 	{ "--max-size", SUB_IMPORT, OPT_VALUE, offsetof(struct ctl_call, max_size) },
 	{ "--before", SUB_BEFORE, OPT_VALUE, offsetof(struct ctl_call, before) },
 	{ "--verify", SUB_VERIFY, OPT_FLAG, offsetof(struct ctl_call, verify) },
 	{ "--force", SUB_FORCE, OPT_FLAG, offsetof(struct ctl_call, force) },
 	{ "--all", SUB_ALL, OPT_FLAG, offsetof(struct ctl_call, all) },
+	{ "--set", SUB_SET, OPT_LIST, offsetof(struct ctl_call, set) },
+	{ "--name", SUB_LEARN, OPT_VALUE, offsetof(struct ctl_call, name) },
+	{ "--session", SUB_LEARN, OPT_VALUE, offsetof(struct ctl_call, session) },
+	{ "--recoverable", SUB_SECRET | SUB_USERS, OPT_FLAG,
+	    offsetof(struct ctl_call, recoverable) },
+	{ "--hash", SUB_SECRET, OPT_VALUE, offsetof(struct ctl_call, hash) },
+	{ "--domain", SUB_USERS, OPT_VALUE, offsetof(struct ctl_call, domain) },
 	{ "--rebuild-index", SUB_REBUILD, OPT_FLAG, offsetof(struct ctl_call, rebuild) },
 };
 
@@ -94,6 +101,7 @@ ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char
 	if (parse(&call, sub, argc, argv) && counts_fit(&call, sub))
 		status = (sub->opts & SUB_NO_SERVER) ? sub->run(&call) : with_server(&call, sub);
 	free(call.words.v);
+	free(call.set.v);
 	return status;
 }
 

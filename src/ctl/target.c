@@ -99,7 +99,7 @@ check_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 		return false;
 	}
 	struct smtp_wording *w = dialect_load(name, find_dialect, c, err);
-	bool ok = w != NULL;
+	bool ok = w && dialect_fits(w, l->lab, err);
 	while (ok && map_next(&l->replies, &pos, &key, &reply)) {
 		struct buf why = BUF_INIT(64u << 10);
 		if (!dialect_override(w, key, str_of(reply), &why)) {
@@ -154,16 +154,26 @@ append_new(struct buf *err, struct str lines)
 static bool
 check_networks(const struct conf_listener *l, struct buf *err)
 {
-	struct cidr_list list;
-	struct str wrong = STR_NULL;
-	enum cidr_verdict v = cidr_list_parse(str_of(l->relay_ip), &list, &wrong);
-	if (v != CIDR_OK) {
-		buf_putf(err, "relay_ip: \"" STR_FMT "\": %s\n", STR_ARG(wrong),
-		    cidr_verdict_text[v]);
-		return false;
+	const struct {
+		const char *key, *value;
+	} rows[] = {
+		{ "relay_ip", l->relay_ip },
+		{ "proxy_peers", l->proxy_peers },
+		{ "xclient_peers", l->xclient_peers },
+		{ "xforward_peers", l->xforward_peers },
+	};
+	bool ok = true;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct cidr_list list = { 0 };
+		struct str wrong = STR_NULL;
+		enum cidr_verdict v = cidr_list_parse(str_of(rows[i].value), &list, &wrong);
+		if (v != CIDR_OK)
+			buf_putf(err, "%s: \"" STR_FMT "\": %s\n", rows[i].key, STR_ARG(wrong),
+			    cidr_verdict_text[v]);
+		ok = v == CIDR_OK && ok;
+		cidr_list_done(&list);
 	}
-	cidr_list_done(&list);
-	return true;
+	return ok;
 }
 
 bool

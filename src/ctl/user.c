@@ -1,15 +1,30 @@
 #include "ctl/ctl_priv.h"
+#include "ctl/user_priv.h"
 
 #include "base/check.h"
 
 #include <string.h>
 #include <unistd.h>
 
+/* What is to be stored: a password that is asked for, or the hash that was given. */
 static int
-set_password(struct ctl_call *call, const char *address, const struct buf *password)
+secret_get(struct ctl_call *call, struct buf *ret)
 {
-	struct str args[] = { str_of(address), buf_str(password) };
-	return server_ask(&call->server, "auth.set", args, 2, NULL, NULL);
+	if (!call->hash)
+		return password_get(call, call->words.v[0], ret);
+	buf_init(ret, 4096);
+	buf_putz(ret, call->hash);
+	if (call->password_fd || call->password_stdin || call->recoverable)
+		return usage_error(call->cmd, "--hash goes alone: no password can be read from it");
+	return EXIT_DONE;
+}
+
+static int
+set_secret(struct ctl_call *call, const char *address, const struct buf *secret)
+{
+	const char *word = call->hash ? "hash" : call->recoverable ? "plain" : NULL;
+	struct str args[] = { str_of(address), buf_str(secret), str_of(word) };
+	return server_ask(&call->server, "auth.set", args, word ? 3 : 2, NULL, NULL);
 }
 
 /* The address first: nobody likes to think up a password for a typing mistake. */
@@ -18,11 +33,11 @@ add(struct ctl_call *call)
 {
 	struct str address = str_of(call->words.v[0]);
 	struct buf password;
-	int status = password_get(call, call->words.v[0], &password);
+	int status = secret_get(call, &password);
 	if (status == EXIT_DONE)
 		status = server_ask(&call->server, "user.add", &address, 1, NULL, NULL);
 	if (status == EXIT_DONE) {
-		status = set_password(call, call->words.v[0], &password);
+		status = set_secret(call, call->words.v[0], &password);
 		if (status != EXIT_DONE)
 			complain("%s was made, but without a password; set it with `pennypost user "
 				 "passwd %s`",
@@ -58,9 +73,9 @@ passwd(struct ctl_call *call)
 		return EXIT_REFUSED;
 	}
 	struct buf password;
-	status = password_get(call, call->words.v[0], &password);
+	status = secret_get(call, &password);
 	if (status == EXIT_DONE)
-		status = set_password(call, call->words.v[0], &password);
+		status = set_secret(call, call->words.v[0], &password);
 	buf_wipe(&password);
 	buf_done(&password);
 	return status;
@@ -121,9 +136,10 @@ list(struct ctl_call *call)
 }
 
 static const struct ctl_sub subs[] = {
-	{ "add", 1, 1, SUB_PASSWORD, add },
+	{ "add", 1, 1, SUB_PASSWORD | SUB_SECRET, add },
+	{ "import", 1, 1, SUB_USERS, user_import },
 	{ "list", 0, 0, 0, list },
-	{ "passwd", 1, 1, SUB_PASSWORD, passwd },
+	{ "passwd", 1, 1, SUB_PASSWORD | SUB_SECRET, passwd },
 	{ "remove", 1, 1, SUB_YES, remove_user },
 };
 
@@ -136,23 +152,36 @@ run(int argc, char **argv)
 const struct ctl_cmd cmd_user = {
 	.name = "user",
 	.summary = "Add, list and remove users; set their passwords",
-	.usage = "add ADDRESS [--password-fd N | --password-stdin]\n"
-		 "passwd ADDRESS [--password-fd N | --password-stdin]\n"
+	.usage = "add ADDRESS [--password-fd N | --password-stdin] [--recoverable]\n"
+		 "add ADDRESS --hash HASH\n"
+		 "passwd ADDRESS [--password-fd N | --password-stdin] [--recoverable]\n"
+		 "passwd ADDRESS --hash HASH\n"
+		 "import FILE [--domain DOMAIN] [--recoverable] [--dry-run] [--json]\n"
 		 "list [--json]\n"
 		 "remove ADDRESS [--yes]",
 	.help =
 	    "A user is an address with a mailbox and a password. Its domain must be local\n"
 	    "(`pennypost domain add`). The password is asked for twice at the terminal, or read\n"
 	    "up to the end of the line from a descriptor; it is never an argument.\n"
-	    "Removing a user removes the mail.\n\n"
+	    "Removing a user removes the mail. Of a password a hash and SCRAM verifiers are kept,\n"
+	    "from which nobody reads it. CRAM-MD5, DIGEST-MD5 and NTLM need the password itself:\n"
+	    "with --recoverable it is kept in clear, too.\n"
+	    "import reads passwd and shadow files and passwd-files of Dovecot, name:hash in each\n"
+	    "line; with a mistake in one of them nothing is imported, and who is there already\n"
+	    "stays as he is.\n\n"
 	    "  --password-fd N    read the password from descriptor N\n"
 	    "  --password-stdin   read it from standard input\n"
+	    "  --recoverable      keep the password itself\n"
+	    "  --hash HASH        take a hash of crypt(3) in place of a password\n"
+	    "  --domain DOMAIN    the domain of names that have none\n"
+	    "  --dry-run          only say what would be done\n"
 	    "  --yes              remove without asking\n"
 	    "  --json             print JSON\n"
 	    "  --config FILE      the server that FILE configures\n"
 	    "  --dir DIR          the server in DIR\n\n"
 	    "Example: pennypost user add ann@example.org\n",
 	.words =
-	    "add passwd list remove --password-fd --password-stdin --yes --json --config --dir",
+	    "add passwd import list remove --password-fd --password-stdin --recoverable --hash "
+	    "--domain --dry-run --yes --json --config --dir",
 	.run = run,
 };

@@ -12,6 +12,7 @@
 #include "ipc/msg.h"
 #include "kit/port_kit.h"
 #include "roles/parent/parent_priv.h"
+#include "smtp/reply.h"
 #include "sys/clock.h"
 #include "sys/spawn.h"
 
@@ -43,6 +44,8 @@ static char dir[64];
 #define PEERS STATUS_GROUPS
 #define TALLIES STATUS_SEGMENTS
 #define SETUPS STATUS_LETTERS
+#define FAULTS STATUS_REFUSED
+#define FORGOTTEN STATUS_LOGINS_FAILED
 
 static void
 breach(int signo)
@@ -108,12 +111,40 @@ straw_ends(const char *name)
 	nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 }
 
+/* One line in DIR/secrets: the kind and the end of the name, and what the file holds. */
+static bool
+straw_secret(const struct ipc_frame *f)
+{
+	struct msg_secret m;
+	char path[96], text[16] = "";
+	if (!msg_secret_get(f->body, &m))
+		return false;
+	snprintf(path, sizeof(path), "%s/secrets", getenv("STRAW_DIR"));
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	ssize_t n = read(f->fd, text, sizeof(text) - 1);
+	struct str name = str_skip(m.name, str_rfind(m.name, '/') + 1);
+	dprintf(fd, "%u " STR_FMT " %s\n", m.kind, STR_ARG(name), n < 0 ? "?" : text);
+	close(fd);
+	return (fcntl(f->fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+}
+
+/* front.1 takes a fault as soon as it hears of it. */
+static void
+straw_fault(struct msg_status *s, const struct ipc_frame *f, unsigned index)
+{
+	uint16_t what;
+	bool known = msg_u16_get(f->body, SMTP_SITUATION_COUNT, &what);
+	s->value[known ? FAULTS : FORGOTTEN]++;
+	if (known && index == 1)
+		chan_sync_send(SPAWN_FD, IPC_FAULT_TAKEN, 0, f->body, -1);
+}
+
 static int
 straw(const char *name)
 {
 	static struct buf store = BUF_INIT(IPC_BODY_MAX + 64);
-	struct msg_status s = { .have =
-				    1u << LISTENERS | 1u << PEERS | 1u << TALLIES | 1u << SETUPS };
+	struct msg_status s = { .have = 1u << LISTENERS | 1u << PEERS | 1u << TALLIES |
+		                        1u << SETUPS | 1u << FAULTS | 1u << FORGOTTEN };
 	struct ipc_frame f;
 	struct msg_setup setup = { 0 };
 
@@ -142,6 +173,13 @@ straw(const char *name)
 			if (!tally_is_right(&f, setup.index))
 				return 8;
 			s.value[TALLIES]++;
+			break;
+		case IPC_SECRET:
+			if (!straw_secret(&f))
+				return 5;
+			break;
+		case IPC_FAULT:
+			straw_fault(&s, &f, setup.index);
 			break;
 		case IPC_STATUS_ASK:
 			straw_status(&s, f.id);
@@ -181,6 +219,8 @@ answers(uint16_t port)
 	return ok;
 }
 
+static const char *dns_now = "";
+
 static struct conf *
 make_conf(const uint16_t *port, size_t n)
 {
@@ -190,6 +230,8 @@ make_conf(const uint16_t *port, size_t n)
 	c->fronts = FRONTS;
 	c->readers = READERS;
 	c->lab = true;
+	free(c->dns);
+	c->dns = xstrdup(dns_now);
 	for (size_t i = 0; i < n; i++)
 		assert_non_null(conf_listener_add(c, "127.0.0.1", port[i], "smtp"));
 	free(c->log_level);
@@ -198,10 +240,13 @@ make_conf(const uint16_t *port, size_t n)
 }
 
 static uint16_t next_port[2];
+static const char *const *next_dns; /* one for each reload */
 
 static struct conf *
 reload(void *arg, struct buf *err)
 {
+	if (next_dns)
+		dns_now = *next_dns++;
 	if (next_port[0])
 		return make_conf(next_port, 2);
 	buf_putz(err, "first mistake\nsecond mistake\n");
@@ -291,7 +336,7 @@ struct seen {
 	int value[STATUS_KEY_COUNT]; /* -1: none */
 };
 
-#define SEEN_MAX (2 + FRONTS + READERS + 1)
+#define SEEN_MAX (3 + FRONTS + READERS + 1)
 struct picture {
 	size_t n;
 	struct seen row[SEEN_MAX];
@@ -439,11 +484,11 @@ all_are_wired(void **state)
 	assert_int_equal(p.n, 1 + 1 + READERS + 1 + FRONTS);
 	assert_int_equal(find(&p, "parent", 0)->pid, pid);
 	assert_int_equal(find(&p, "store", 0)->value[PEERS], FRONTS + READERS);
-	assert_int_equal(find(&p, "auth", 0)->value[PEERS], 0);
+	assert_int_equal(find(&p, "auth", 0)->value[PEERS], FRONTS);
 	for (unsigned i = 0; i < READERS; i++)
 		assert_int_equal(find(&p, "reader", i)->value[PEERS], 1);
 	for (unsigned i = 0; i < FRONTS; i++) {
-		assert_int_equal(find(&p, "front", i)->value[PEERS], 1);
+		assert_int_equal(find(&p, "front", i)->value[PEERS], 2);
 		assert_int_equal(find(&p, "front", i)->value[LISTENERS], 2);
 		assert_int_equal(find(&p, "front", i)->value[TALLIES], FRONTS);
 	}
@@ -468,11 +513,11 @@ what_dies_comes_back(void **state)
 		int signo;                             /* USR1: breaks the contract */
 		int store_peers, front_peers, tallies; /* afterwards; of front.2 */
 	} rows[] = {
-		{ "store", 0, SIGKILL, FRONTS + READERS, 2, FRONTS },
-		{ "front", 0, SIGKILL, FRONTS + READERS + 1, 2, FRONTS + 1 },
-		{ "reader", 1, SIGKILL, FRONTS + READERS + 2, 2, FRONTS + 1 },
-		{ "auth", 0, SIGKILL, FRONTS + READERS + 2, 2, FRONTS + 1 },
-		{ "front", 1, SIGUSR1, FRONTS + READERS + 3, 2, FRONTS + 2 },
+		{ "store", 0, SIGKILL, FRONTS + READERS, 3, FRONTS },
+		{ "front", 0, SIGKILL, FRONTS + READERS + 1, 3, FRONTS + 1 },
+		{ "reader", 1, SIGKILL, FRONTS + READERS + 2, 3, FRONTS + 1 },
+		{ "auth", 0, SIGKILL, FRONTS + READERS + 2, 4, FRONTS + 1 },
+		{ "front", 1, SIGUSR1, FRONTS + READERS + 3, 4, FRONTS + 2 },
 	};
 	uint16_t port[1] = { free_port() };
 	pid_t pid = serve(port, 1, false);
@@ -574,6 +619,150 @@ a_reload_moves_listeners(void **state)
 	assert_int_equal(wait_end(pid), 0);
 }
 
+static struct picture
+reload_again(void)
+{
+	int fd = open_door(ROLE_PARENT);
+	ask(fd, "reload");
+	expect_done(fd, CTL_OK, "");
+	close(fd);
+	return wait_ready();
+}
+
+static struct seen *
+find_dns(struct picture *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->row[i].role, "dns") == 0)
+			return &p->row[i];
+	return NULL;
+}
+
+/* dns runs where the configuration wants it, and begins anew when it is to ask somebody else. */
+static void
+a_reload_starts_and_ends_roles(void **state)
+{
+	static const char *const script[] = { "192.0.2.1:53", "192.0.2.1:53", "192.0.2.2:53", "" };
+	uint16_t port[2] = { free_port(), free_port() };
+	memcpy(next_port, port, sizeof(port));
+	next_dns = script;
+	pid_t pid = serve(port, 2, false), dns = 0;
+	struct picture p = wait_ready();
+	assert_null(find_dns(&p));
+
+	p = reload_again();
+	assert_non_null(find_dns(&p));
+	assert_int_equal(find_dns(&p)->value[PEERS], FRONTS);
+	assert_int_equal(find(&p, "front", 0)->value[PEERS], 3);
+	dns = find_dns(&p)->pid;
+	p = reload_again();
+	assert_int_equal(find_dns(&p)->pid, dns);
+	reload_again();
+	for (int64_t until = sys_mono_ms() + WAIT_MS; sys_mono_ms() < until; nap(20)) {
+		p = wait_ready();
+		if (find_dns(&p) && find_dns(&p)->pid != dns)
+			break;
+	}
+	assert_int_not_equal(find_dns(&p)->pid, dns);
+	assert_int_equal(find_dns(&p)->restarts, 0);
+	reload_again();
+	for (int64_t until = sys_mono_ms() + WAIT_MS; sys_mono_ms() < until; nap(20)) {
+		p = wait_ready();
+		if (!find_dns(&p))
+			break;
+	}
+	assert_null(find_dns(&p));
+	next_dns = NULL;
+	next_port[0] = 0;
+	assert_int_equal(stop(), -EPIPE);
+	assert_int_equal(wait_end(pid), 0);
+}
+
+static void
+put_file(const char *name)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "%s/tls/%s", dir, name);
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	assert_true(fd >= 0);
+	dprintf(fd, "<%s>", name);
+	close(fd);
+}
+
+static void
+expect_secrets(const char *want)
+{
+	char path[96], text[4096] = "";
+	snprintf(path, sizeof(path), "%s/secrets", dir);
+	int fd = open(path, O_RDONLY);
+	assert_true(fd >= 0);
+	assert_true(read(fd, text, sizeof(text) - 1) >= 0);
+	close(fd);
+	assert_int_equal(unlink(path), 0);
+	assert_string_equal(text, want);
+}
+
+/* auth gets whole pairs, the default first, at its start and when it is asked for. */
+static void
+auth_gets_the_keys(void **state)
+{
+	static const char *const files[] = { "b.crt", "b.key", "a.crt", "a.key", "default.crt",
+		"default.key", "alone.crt", "lonely.key", "c.crt", "c.key" };
+	uint16_t port[1] = { free_port() };
+	char path[96];
+	snprintf(path, sizeof(path), "%s/tls", dir);
+	assert_int_equal(mkdir(path, 0700), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		put_file(files[i]);
+	snprintf(path, sizeof(path), "%s/tls/c.key", dir);
+	assert_int_equal(unlink(path) | mkfifo(path, 0600), 0); /* nobody is to wait for it */
+	pid_t pid = serve(port, 1, false);
+	wait_ready();
+	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
+		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n"
+		       "6  \n");
+	put_file("alone.key");
+	int fd = open_door(ROLE_PARENT);
+	ask(fd, "tls.reload");
+	expect_done(fd, CTL_OK, "");
+	close(fd);
+	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
+		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 alone.crt <alone.crt>\n"
+		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n6  \n");
+	assert_int_equal(stop(), -EPIPE);
+	assert_int_equal(wait_end(pid), 0);
+}
+
+static void
+ask_fault(const char *key, enum ctl_code code, const char *text)
+{
+	struct buf b = BUF_INIT(4096);
+	int fd = open_door(ROLE_PARENT);
+	msg_ask_put(&b, &(struct msg_ask){ .op = STR("fault"), .n = 1, .arg = { str_of(key) } });
+	assert_int_equal(chan_sync_send(fd, IPC_ASK, 5, buf_str(&b), -1), 0);
+	expect_done(fd, code, text);
+	buf_done(&b);
+	close(fd);
+}
+
+/* Whoever has an answer to a fault knows that every front has heard of it. */
+static void
+a_fault_is_answered_once(void **state)
+{
+	uint16_t port[1] = { free_port() };
+	pid_t pid = serve(port, 1, false);
+	wait_ready();
+	ask_fault("no.such", CTL_INVALID, "no.such");
+	ask_fault("data.temperr", CTL_OK, "");
+	struct picture p = look();
+	for (unsigned i = 0; i < FRONTS; i++) {
+		assert_int_equal(find(&p, "front", i)->value[FAULTS], 1);
+		assert_int_equal(find(&p, "front", i)->value[FORGOTTEN], i != 1);
+	}
+	assert_int_equal(stop(), -EPIPE);
+	assert_int_equal(wait_end(pid), 0);
+}
+
 static void
 the_door_is_guarded(void **state)
 {
@@ -658,6 +847,10 @@ main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(a_dead_parent_leaves_nothing, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_silent_role_is_named, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(a_reload_moves_listeners, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_reload_starts_and_ends_roles, make_dir,
+		    remove_dir),
+		cmocka_unit_test_setup_teardown(auth_gets_the_keys, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_fault_is_answered_once, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(the_door_is_guarded, make_dir, remove_dir),
 		cmocka_unit_test_setup_teardown(maintenance_listens_nowhere, make_dir, remove_dir),
 	};

@@ -49,11 +49,55 @@ child_kill(struct child *c, const char *why)
 	c->state = CHILD_ENDING;
 }
 
+static bool
+wants_dns(const struct conf *c)
+{
+	return c->dns[0] != '\0';
+}
+
+static bool
+wants_fetch(const struct conf *c)
+{
+	return c->oauth_introspect_url[0] != '\0';
+}
+
+/* In the order of their start. */
+static const struct kind {
+	enum ipc_role role;
+	bool many;
+	bool (*wanted)(const struct conf *c); /* NULL: always, and nothing works without it */
+} kinds[] = {
+	{ ROLE_STORE, false, NULL },
+	{ ROLE_READER, true, NULL },
+	{ ROLE_AUTH, false, NULL },
+	{ ROLE_DNS, false, wants_dns },
+	{ ROLE_FETCH, false, wants_fetch },
+	{ ROLE_FRONT, true, NULL },
+};
+
+static const struct kind *
+kind_of(enum ipc_role role)
+{
+	size_t i = 0;
+	while (kinds[i].role != role)
+		check(++i < ARRAY_LEN(kinds));
+	return &kinds[i];
+}
+
+bool
+child_wanted(const struct child *c)
+{
+	const struct kind *k = kind_of(c->role);
+	return !k->wanted || (!c->parent->options->maintenance && k->wanted(c->parent->conf));
+}
+
 bool
 children_ready(const struct parent *p)
 {
 	for (unsigned i = 0; i < p->n_children; i++) {
 		const struct child *c = &p->children[i];
+		if (!child_wanted(c))
+			continue;
 		if (c->state != CHILD_READY || (c->role == ROLE_FRONT && !c->has_listeners))
 			return false;
 	}
@@ -137,6 +181,7 @@ static const struct {
 } messages[] = {
 	{ IPC_READY, on_ready },
 	{ IPC_STATUS, on_status },
+	{ IPC_FAULT_TAKEN, fault_taken },
 };
 
 static void
@@ -181,7 +226,7 @@ on_timer(void *arg)
 {
 	struct child *c = arg;
 	if (c->pid)
-		child_kill(c, "closed its channel and did not end");
+		child_kill(c, "did not end when it should");
 	else if (c->parent->phase == PHASE_RUN)
 		start(c);
 }
@@ -231,7 +276,7 @@ start(struct child *c)
 		c->fails++;
 		LOG(LOG_ERROR, 0, "role-not-started", LOGZ("role", c->name),
 		    LOGZ("why", strerror(-r)), LOGN("again-ms", child_backoff_ms(c->fails)));
-		if (child_early_death(c, c->started))
+		if (child_early_death(c, c->started) && !kind_of(c->role)->wanted)
 			stop_fail(p, c->name, "cannot be started");
 		else
 			later(c);
@@ -249,20 +294,28 @@ ended(struct child *c, int status)
 {
 	struct parent *p = c->parent;
 	int64_t now = loop_now(p->loop);
-	bool wanted = p->phase != PHASE_RUN;
+	bool told = p->phase != PHASE_RUN || c->renew || !child_wanted(c);
 
 	spawn_status_text(status, c->last);
-	LOG(wanted && status == 0 ? LOG_INFO : LOG_ERROR, 0, "role-ended", LOGZ("role", c->name),
+	LOG(told && status == 0 ? LOG_INFO : LOG_ERROR, 0, "role-ended", LOGZ("role", c->name),
 	    LOGN("pid", c->pid), LOGZ("how", c->last), LOGN("lived-ms", now - c->started));
 	c->pid = 0;
 	c->state = CHILD_DOWN;
 	c->chan = chan_free(c->chan);
 	status_child_gone(c);
 	loop_timer_stop(c->timer);
-	if (wanted)
+	if (p->phase != PHASE_RUN)
 		return;
+	if (told) {
+		c->renew = false;
+		c->fails = 0;
+		c->state = CHILD_IDLE;
+		if (child_wanted(c))
+			start(c);
+		return;
+	}
 	c->fails = now - c->started >= CHILD_LIFE_MS ? 1 : c->fails + 1;
-	if (child_early_death(c, now)) {
+	if (child_early_death(c, now) && !kind_of(c->role)->wanted) {
 		stop_fail(p, c->name, c->last);
 		return;
 	}
@@ -284,40 +337,77 @@ children_reap(struct parent *p)
 }
 
 static void
-child_init(struct parent *p, struct child *c, enum ipc_role role, unsigned index, bool many)
+child_init(struct parent *p, struct child *c, const struct kind *k, unsigned index)
 {
-	*c = (struct child){ .parent = p, .role = role, .index = index, .tally = -1 };
-	if (many)
-		snprintf(c->name, sizeof(c->name), "%s.%u", ipc_role_name[role], index);
+	*c = (struct child){
+		.parent = p, .role = k->role, .index = index, .tally = -1, .state = CHILD_IDLE
+	};
+	if (k->many)
+		snprintf(c->name, sizeof(c->name), "%s.%u", ipc_role_name[k->role], index);
 	else
-		snprintf(c->name, sizeof(c->name), "%s", ipc_role_name[role]);
+		snprintf(c->name, sizeof(c->name), "%s", ipc_role_name[k->role]);
 	c->timer = loop_timer_new(p->loop, on_timer, c);
 }
 
 void
 children_init(struct parent *p)
 {
-	const struct {
-		enum ipc_role role;
-		unsigned n;
-	} rows[] = {
-		{ ROLE_STORE, 1 },
-		{ ROLE_READER, p->n_readers },
-		{ ROLE_AUTH, 1 },
-		{ ROLE_FRONT, p->n_fronts },
-	};
-	p->children = xalloc((2 + p->n_readers + p->n_fronts) * sizeof(*p->children));
-	for (size_t r = 0; r < ARRAY_LEN(rows); r++)
-		for (unsigned i = 0; i < rows[r].n; i++)
-			child_init(p, &p->children[p->n_children++], rows[r].role, i,
-			    rows[r].role == ROLE_FRONT || rows[r].role == ROLE_READER);
+	p->children =
+	    xalloc((ARRAY_LEN(kinds) + p->n_readers + p->n_fronts) * sizeof(*p->children));
+	for (size_t r = 0; r < ARRAY_LEN(kinds); r++) {
+		enum ipc_role role = kinds[r].role;
+		unsigned n = role == ROLE_FRONT    ? p->n_fronts
+		             : role == ROLE_READER ? p->n_readers
+		                                   : 1;
+		for (unsigned i = 0; i < n; i++)
+			child_init(p, &p->children[p->n_children++], &kinds[r], i);
+	}
 }
 
 void
 children_start(struct parent *p)
 {
 	for (unsigned i = 0; i < p->n_children && p->phase == PHASE_RUN; i++)
-		start(&p->children[i]);
+		if (child_wanted(&p->children[i]))
+			start(&p->children[i]);
+}
+
+/* Asked to finish what is open; the reaping decides how it goes on. */
+static void
+end(struct child *c)
+{
+	struct buf b = BUF_INIT(16);
+	if (c->pid == 0) {
+		loop_timer_stop(c->timer);
+		c->state = CHILD_IDLE;
+		return;
+	}
+	if (c->state == CHILD_ENDING)
+		return;
+	msg_u32_put(&b, CHILD_GRACE_MS);
+	if (c->chan)
+		chan_send(c->chan, IPC_DRAIN, 0, buf_str(&b), -1);
+	buf_done(&b);
+	c->state = CHILD_ENDING;
+	loop_timer_set(c->timer, 2 * CHILD_GRACE_MS, 0);
+}
+
+void
+children_adjust(struct parent *p, bool dns_changed)
+{
+	for (unsigned i = 0; i < p->n_children && p->phase == PHASE_RUN; i++) {
+		struct child *c = &p->children[i];
+		if (!kind_of(c->role)->wanted)
+			continue;
+		if (!child_wanted(c)) {
+			end(c);
+		} else if (c->state == CHILD_IDLE) {
+			start(c);
+		} else if (c->role == ROLE_DNS && dns_changed && c->pid) {
+			c->renew = true;
+			end(c);
+		}
+	}
 }
 
 void

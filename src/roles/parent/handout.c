@@ -16,6 +16,11 @@ static const struct {
 } peers[] = {
 	{ ROLE_STORE, ROLE_FRONT },
 	{ ROLE_STORE, ROLE_READER },
+	{ ROLE_FRONT, ROLE_AUTH },
+	{ ROLE_FRONT, ROLE_DNS },
+	{ ROLE_FRONT, ROLE_GSSAPI },
+	{ ROLE_AUTH, ROLE_FETCH },
+	{ ROLE_FETCH, ROLE_DNS },
 };
 
 int
@@ -40,7 +45,17 @@ static struct identity
 identity_of(const struct child *c)
 {
 	const struct uids *u = &c->parent->uids;
-	return c->role == ROLE_FRONT ? u->front : c->role == ROLE_AUTH ? u->auth : u->store;
+	const struct identity *who[ROLE_COUNT] = {
+		[ROLE_FRONT] = &u->front,
+		[ROLE_AUTH] = &u->auth,
+		[ROLE_STORE] = &u->store,
+		[ROLE_READER] = &u->store,
+		[ROLE_DNS] = &u->dns,
+		[ROLE_FETCH] = &u->fetch,
+		[ROLE_GSSAPI] = &u->gssapi,
+	};
+	check(who[c->role]);
+	return *who[c->role];
 }
 
 static unsigned
@@ -173,6 +188,7 @@ void
 handout_new(struct child *c)
 {
 	handout_setup(c);
+	handout_secrets(c);
 	int r = c->role == ROLE_FRONT ? share_counters(c) : 0;
 	if (r == 0)
 		r = connect_peers(c);

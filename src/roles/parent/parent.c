@@ -41,7 +41,7 @@ log_lines(const char *event, const struct buf *lines)
 static void
 op_status(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
-	status_begin(arg, a);
+	status_begin(arg, a, true);
 }
 
 static void
@@ -70,11 +70,29 @@ op_stop(void *arg, struct desk_ask *a, const struct msg_ask *m)
 	stop_begin(arg, "asked to");
 }
 
+static void
+op_fault(void *arg, struct desk_ask *a, const struct msg_ask *m)
+{
+	fault_begin(arg, a, m->arg[0]);
+}
+
+static void
+op_tls_reload(void *arg, struct desk_ask *a, const struct msg_ask *m)
+{
+	struct parent *p = arg;
+	for (unsigned i = 0; i < p->n_children; i++)
+		if (p->children[i].role == ROLE_AUTH && p->children[i].state == CHILD_READY)
+			handout_secrets(&p->children[i]);
+	status_begin(p, a, false);
+}
+
 static const struct desk_op ops[] = {
 	{ "status", op_status, false },
 	{ "listeners", op_listeners, false },
 	{ "reload", op_reload, false },
 	{ "stop", op_stop, false },
+	{ "fault", op_fault, false },
+	{ "tls.reload", op_tls_reload, false },
 	{ NULL, NULL, false },
 };
 

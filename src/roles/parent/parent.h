@@ -5,7 +5,7 @@
  *
  * DIR (conf data_dir): lock (held while we run), ctl.sock (mode 0600; peer credentials checked:
  * root or our own uid), store/ (mail; owned by the store's uid), auth/ (password hashes; owned
- * by auth's uid).
+ * by auth's uid), tls/ (certificates and keys that parent opens; made by `pennypost tls make`).
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /*
  * The inside of parent.
  *
- * One table of children, in the order in which they start: store, readers, auth, fronts. A row
- * lives as long as parent; what it holds of a process (pid, channel) comes and goes. A pid stays
+ * One table of children, in the order in which they start (kinds[] in child.c). A row lives as
+ * long as parent, of roles that the configuration does not want too; what it holds of a process
+ * (pid, channel) comes and goes. A pid stays
  * in its row until the process is reaped, so a signal never meets a stranger, and parent leaves
  * its loop only when no row has a pid.
  *
@@ -37,7 +38,7 @@ struct identity {
 };
 
 struct uids {
-	struct identity store, auth, front;
+	struct identity store, auth, front, dns, fetch, gssapi;
 };
 
 struct uids_facts {
@@ -97,6 +98,7 @@ void unix_explain(const struct listener *l, int code, struct buf *err);
 
 /* child.c */
 enum child_state {
+	CHILD_IDLE,     /* the configuration does not want it */
 	CHILD_DOWN,     /* not started yet, or waiting to be started again */
 	CHILD_STARTING, /* runs; has not said IPC_READY */
 	CHILD_READY,
@@ -124,6 +126,7 @@ struct child {
 	int64_t early_since;
 	bool ever_ready;
 	bool has_listeners;
+	bool renew;            /* told to end, to begin anew */
 	int tally;      /* front: its counters, writable; -1 */
 	char last[64];  /* how its last life ended */
 	uint32_t layers; /* from IPC_READY */
@@ -140,14 +143,19 @@ void child_kill(struct child *c, const char *why);
 int64_t child_backoff_ms(unsigned fails); /* fails: short lives in a row, this one included */
 /* Counts a death before the first IPC_READY; true when it is time to give up. */
 bool child_early_death(struct child *c, int64_t now);
+bool child_wanted(const struct child *c); /* by the configuration of now */
+/* After a reload: starts and ends those whose being wanted has changed; dns_changed: dns reads
+ * its files only before it gives up its rights, so it begins anew. */
+void children_adjust(struct parent *p, bool dns_changed);
 /* Any child of the role that can be sent to, or NULL; readers take turns. */
 struct child *child_of(struct parent *p, enum ipc_role role);
 
 /* handout.c: what a child gets. On a failure the child is killed (and so started again). */
 int handout_seal(const struct conf *c); /* the configuration for the roles: fd or -errno */
-void handout_new(struct child *c);   /* after the start: setup, counters, peers */
+void handout_new(struct child *c);   /* after the start: setup, secrets, counters, peers */
 void handout_setup(struct child *c);
 void handout_listeners(struct child *c); /* a front: all of them */
+void handout_secrets(struct child *c);   /* secret.c; nothing for a role that knows none */
 void handout_log(struct parent *p); /* everybody writes to our standard error from now on */
 void handout_unlisten(struct parent *p, size_t index);
 
@@ -174,11 +182,16 @@ void doors_close(struct parent *p); /* idempotent; removes ctl.sock */
 
 /* status.c */
 #define STATUS_WAIT_MS 2000
-void status_begin(struct parent *p, struct desk_ask *a);
+/* rows false: only waits until every role has answered, and so has read what it was told before. */
+void status_begin(struct parent *p, struct desk_ask *a, bool rows);
 void status_listeners(struct parent *p, struct desk_ask *a);
 void status_answer(struct child *c, uint64_t id, const struct msg_status *m);
 void status_child_gone(struct child *c); /* no answer will come from it */
 void status_end(struct parent *p);       /* closes every open question */
+
+/* fault.c */
+void fault_begin(struct parent *p, struct desk_ask *a, struct str key);
+bool fault_taken(struct child *c, const struct ipc_frame *f); /* false: a breach */
 
 /* reload.c: true when the new configuration is in force; else err says why not. */
 bool reload_run(struct parent *p, struct buf *err);

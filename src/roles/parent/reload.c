@@ -91,6 +91,7 @@ tell(struct parent *p, struct listeners *old)
 		if (!c->chan || c->state == CHILD_ENDING)
 			continue;
 		handout_setup(c);
+		handout_secrets(c);
 		if (c->has_listeners)
 			handout_listeners(c);
 	}
@@ -134,12 +135,15 @@ reload_run(struct parent *p, struct buf *err)
 		conf_free(c);
 		return false;
 	}
+	bool dns_changed = strcmp(c->dns, p->conf->dns) != 0 ||
+	                   strcmp(c->dns_trust_anchor, p->conf->dns_trust_anchor) != 0;
 	close(p->conf_fd);
 	p->conf_fd = fd;
 	conf_free(p->conf);
 	p->conf = c;
 	log_set_level(p->options->maintenance ? LOG_ERROR : setup_log_level(c));
 	tell(p, &old);
+	children_adjust(p, dns_changed);
 	LOG(LOG_INFO, 0, "reload", LOGN("listeners", p->listeners.n));
 	return true;
 }

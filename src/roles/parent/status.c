@@ -17,6 +17,7 @@ struct status_ask {
 	struct list node; /* parent->statuses */
 	struct parent *parent;
 	struct desk_ask *ask;
+	bool rows;
 	uint64_t id; /* as the roles were asked */
 	struct loop_timer *timer;
 	struct row row[]; /* by child */
@@ -30,6 +31,7 @@ struct line {
 _Static_assert(HEAD_FIELDS + STATUS_KEY_COUNT <= ROW_FIELDS_MAX, "a status row is too long");
 
 static const char *const state_name[] = {
+	[CHILD_IDLE] = "idle",
 	[CHILD_DOWN] = "down",
 	[CHILD_STARTING] = "starting",
 	[CHILD_READY] = "ready",
@@ -130,9 +132,11 @@ static void
 finish(struct status_ask *s)
 {
 	struct parent *p = s->parent;
-	parent_line(p, s->ask);
-	for (unsigned i = 0; i < p->n_children; i++)
-		child_line(&p->children[i], &s->row[i], s->ask);
+	if (s->rows)
+		parent_line(p, s->ask);
+	for (unsigned i = 0; s->rows && i < p->n_children; i++)
+		if (p->children[i].state != CHILD_IDLE)
+			child_line(&p->children[i], &s->row[i], s->ask);
 	desk_done(s->ask, CTL_OK, "%s", "");
 	ask_free(s);
 }
@@ -156,11 +160,12 @@ on_time(void *arg)
 }
 
 void
-status_begin(struct parent *p, struct desk_ask *a)
+status_begin(struct parent *p, struct desk_ask *a, bool rows)
 {
 	struct status_ask *s = xalloc(sizeof(*s) + p->n_children * sizeof(s->row[0]));
 	s->parent = p;
 	s->ask = a;
+	s->rows = rows;
 	s->id = ++p->next_status;
 	s->timer = loop_timer_new(p->loop, on_time, s);
 	loop_timer_set(s->timer, STATUS_WAIT_MS, 0);

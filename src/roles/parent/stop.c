@@ -18,7 +18,9 @@ static const struct {
 } phases[] = {
 	[PHASE_RUN] = { 0, 0 },
 	[PHASE_FRONTS] = { 1u << ROLE_FRONT, DRAIN_MS },
-	[PHASE_MIDDLE] = { 1u << ROLE_READER | 1u << ROLE_AUTH, MIDDLE_MS },
+	[PHASE_MIDDLE] = { 1u << ROLE_READER | 1u << ROLE_AUTH | 1u << ROLE_DNS | 1u << ROLE_FETCH |
+			       1u << ROLE_GSSAPI,
+	    MIDDLE_MS },
 	[PHASE_STORE] = { 1u << ROLE_STORE, STORE_MS },
 	[PHASE_END] = { ~0u, 0 },
 };

@@ -39,7 +39,7 @@ as_owner(struct identity owner)
 bool
 uids_choose(const struct uids_facts *f, struct uids *ret)
 {
-	uid_t mine[2] = { 0 };
+	uid_t mine[5] = { 0 };
 	struct uids u = { .store = f->account };
 
 	if (f->keep && f->store_owner.uid)
@@ -52,11 +52,17 @@ uids_choose(const struct uids_facts *f, struct uids *ret)
 	else
 		u.auth.uid = u.auth.gid = next(f, f->auth_owner.uid, mine, 1);
 	mine[1] = u.auth.uid;
-	u.front.uid = u.front.gid = next(f, 0, mine, 2);
-	if (!u.store.uid || !u.auth.uid || !u.front.uid)
-		return false;
-	*ret = u;
-	return true;
+	struct identity *rest[] = { &u.front, &u.dns, &u.fetch, &u.gssapi };
+	bool all = u.store.uid && u.auth.uid;
+	for (size_t i = 0; all && i < ARRAY_LEN(rest); i++) {
+		rest[i]->uid = rest[i]->gid = next(f, 0, mine, 2 + i);
+		all = rest[i]->uid != 0;
+		if (2 + i < ARRAY_LEN(mine))
+			mine[2 + i] = rest[i]->uid;
+	}
+	if (all)
+		*ret = u;
+	return all;
 }
 
 static bool

@@ -1,0 +1,145 @@
+/*
+ * The files of certificates, keys and secrets: opened here, with the rights of parent, and handed
+ * on unread to the role that may know them. One that cannot be opened is said and left out; the
+ * rest goes on.
+ */
+#include "roles/parent/parent_priv.h"
+
+#include "log/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SECRET_MAX ((off_t)4 << 20) /* octets of such a file */
+#define IN_FLIGHT_MAX 32            /* descriptors on their way at a time */
+
+static int
+open_secret(const char *path)
+{
+	struct stat st;
+	/* Not to be held up by a pipe that has this name. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	int r = fstat(fd, &st) < 0        ? -errno
+	        : !S_ISREG(st.st_mode)    ? -EINVAL
+	        : st.st_size > SECRET_MAX ? -EFBIG
+	                                  : 0;
+	if (r == 0)
+		return fd;
+	close(fd);
+	return r;
+}
+
+static const char *
+why_not(int r)
+{
+	return r == -EINVAL ? "it is no regular file" : strerror(-r);
+}
+
+static void
+complain(const char *path, int r)
+{
+	LOG(LOG_ERROR, 0, "file-not-opened", LOGZ("file", path), LOGZ("why", why_not(r)),
+	    LOGZ("remedy", "make it, or correct its name or rights, then `pennypost reload`"));
+}
+
+static void
+give(struct child *c, enum secret_kind kind, const char *name, int fd)
+{
+	struct msg_secret m = { .kind = (uint8_t)kind,
+		.name = str_first(str_of(name), CONF_PATH_MAX) };
+	struct buf b = BUF_INIT(CONF_PATH_MAX + 64);
+	msg_secret_put(&b, &m);
+	check(!b.failed);
+	if (c->chan)
+		chan_send(c->chan, IPC_SECRET, 0, buf_str(&b), fd);
+	buf_done(&b);
+	close(fd);
+}
+
+static void
+give_file(struct child *c, enum secret_kind kind, const char *path)
+{
+	if (!*path)
+		return;
+	int fd = open_secret(path);
+	if (fd < 0)
+		complain(path, fd);
+	else
+		give(c, kind, path, fd);
+}
+
+static void
+give_pair(struct child *c, const struct conf_cert *pair)
+{
+	int cert = open_secret(pair->cert), key = open_secret(pair->key);
+	if (cert < 0)
+		complain(pair->cert, cert);
+	if (key < 0)
+		complain(pair->key, key);
+	if (cert >= 0 && key >= 0) {
+		give(c, SECRET_CERT, pair->cert, cert);
+		give(c, SECRET_KEY, pair->key, key);
+		return;
+	}
+	if (cert >= 0)
+		close(cert);
+	if (key >= 0)
+		close(key);
+}
+
+static void
+give_auth(struct child *c, const struct conf *conf)
+{
+	struct conf_certs certs;
+	conf_certs_find(conf, &certs);
+	for (size_t i = 0; i < certs.n; i++) {
+		give_pair(c, &certs.row[i]);
+		if (i % (IN_FLIGHT_MAX / 2) == 0 && c->chan)
+			chan_flush(c->chan);
+	}
+	conf_certs_done(&certs);
+	give_file(c, SECRET_JWT, conf->oauth_keys);
+}
+
+static void
+give_fetch(struct child *c, const struct conf *conf)
+{
+	give_file(c, SECRET_CLIENT, conf->oauth_introspect_secret_file);
+	give_file(c, SECRET_CA, conf->oauth_introspect_ca);
+}
+
+static void
+give_gssapi(struct child *c, const struct conf *conf)
+{
+	give_file(c, SECRET_KEYTAB, conf->gssapi_keytab);
+}
+
+static const struct {
+	enum ipc_role role;
+	void (*give)(struct child *c, const struct conf *conf);
+} rows[] = {
+	{ ROLE_AUTH, give_auth },
+	{ ROLE_FETCH, give_fetch },
+	{ ROLE_GSSAPI, give_gssapi },
+};
+
+void
+handout_secrets(struct child *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (rows[i].role != c->role)
+			continue;
+		if (!c->parent->options->maintenance)
+			rows[i].give(c, c->parent->conf);
+		int end = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		if (end < 0)
+			child_kill(c, "/dev/null cannot be opened");
+		else
+			give(c, SECRET_END, "", end);
+	}
+}
