@@ -1,6 +1,7 @@
 #include "talk/case.h"
 
 #include "sys/clock.h"
+#include "talk/fault.h"
 #include "talk/labserver.h"
 #include "talk/verify.h"
 
@@ -39,6 +40,7 @@ play_own(const struct conv *c, const struct case_options *o, struct case_result 
 			.live = o->live,
 			.stop = o->stop,
 			.verify = verify_step,
+			.fault = fault_set,
 			.arg = &v },
 		    &ret->play);
 		if (ret->play.result == PLAY_PASSED)

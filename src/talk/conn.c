@@ -81,13 +81,72 @@ conn_open(struct conn *c, const char *host, uint16_t port, int64_t timeout_ms)
 	return 0;
 }
 
+static bool
+shake_hands(struct conn *c, int64_t deadline, struct buf *why)
+{
+	for (;;) {
+		enum tls_io io = tls_handshake(c->tls);
+		if (io == TLS_OK)
+			return true;
+		if (io != TLS_READ && io != TLS_WRITE) {
+			buf_putz(why, tls_error(c->tls));
+			return false;
+		}
+		int ready = wait_for(c->fd, io == TLS_READ ? POLLIN : POLLOUT, deadline);
+		if (ready <= 0) {
+			buf_putz(why, ready == 0 ? "it took too long" : "interrupted");
+			return false;
+		}
+	}
+}
+
+bool
+conn_tls(struct conn *c, const char *name, int64_t timeout_ms, struct buf *why)
+{
+	struct tls_client_conf conf = { .name = name };
+
+	if (c->tls) {
+		buf_putz(why, "this connection is inside TLS already");
+		return false;
+	}
+	/* What came in the clear must not be taken for an answer from within (CVE-2011-0411). */
+	if (c->in.len) {
+		buf_putz(why, "the server has said more than a step has read");
+		return false;
+	}
+	tls_init();
+	c->tls = tls_connect(&conf, c->fd, why);
+	if (!c->tls)
+		return false;
+	bool ok = shake_hands(c, sys_mono_ms() + timeout_ms, why);
+	if (!ok)
+		c->at_end = true;
+	return ok;
+}
+
 void
 conn_close(struct conn *c)
 {
+	if (c->tls)
+		tls_close_notify(c->tls);
+	c->tls = tls_free(c->tls);
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
 	buf_done(&c->in);
+}
+
+static bool
+take_in_tls(struct conn *c, size_t room)
+{
+	size_t n = 0;
+	enum tls_io io = tls_read(c->tls, c->in.p + c->in.len, room, &n);
+
+	if (io == TLS_OK)
+		c->in.len += n;
+	else if (io == TLS_CLOSED || io == TLS_FAILED)
+		c->at_end = true;
+	return true;
 }
 
 /* Takes in what is there. False when the input buffer is full. */
@@ -98,6 +157,8 @@ take_in(struct conn *c)
 
 	if (room == 0 || !buf_reserve(&c->in, room))
 		return false;
+	if (c->tls)
+		return take_in_tls(c, room);
 	ssize_t n = recv(c->fd, c->in.p + c->in.len, room, 0);
 	if (n > 0)
 		c->in.len += (size_t)n;
@@ -113,7 +174,24 @@ take_in_until(struct conn *c, int64_t deadline)
 {
 	if (c->at_end || c->in.len == CONN_INPUT_MAX)
 		return false;
-	return wait_for(c->fd, POLLIN, deadline) > 0 && take_in(c);
+	bool here = c->tls && tls_pending(c->tls);
+	return (here || wait_for(c->fd, POLLIN, deadline) > 0) && take_in(c);
+}
+
+/* n >= 0: so many went; -EAGAIN: none for now. */
+static ssize_t
+send_some(struct conn *c, struct str octets)
+{
+	size_t sent = 0;
+
+	if (!c->tls) {
+		ssize_t n = send(c->fd, octets.p, octets.len, MSG_NOSIGNAL);
+		return n < 0 ? -errno : n;
+	}
+	enum tls_io io = tls_write(c->tls, octets.p, octets.len, &sent);
+	if (io == TLS_OK)
+		return (ssize_t)sent;
+	return io == TLS_WRITE ? -EAGAIN : -EPIPE;
 }
 
 int
@@ -122,13 +200,13 @@ conn_send(struct conn *c, struct str octets, int64_t timeout_ms)
 	int64_t deadline = sys_mono_ms() + timeout_ms;
 
 	while (octets.len) {
-		ssize_t n = send(c->fd, octets.p, octets.len, MSG_NOSIGNAL);
+		ssize_t n = send_some(c, octets);
 		if (n >= 0) {
 			octets = str_skip(octets, (size_t)n);
 			continue;
 		}
-		if (errno != EAGAIN)
-			return errno == ECONNRESET ? -EPIPE : -errno;
+		if (n != -EAGAIN)
+			return n == -ECONNRESET ? -EPIPE : (int)n;
 		short events =
 		    c->at_end || c->in.len == CONN_INPUT_MAX ? POLLOUT : POLLOUT | POLLIN;
 		int ready = wait_for(c->fd, events, deadline);

@@ -1,5 +1,6 @@
 /*
- * conn: one TCP connection of the player: sending, and reading line by line with a deadline.
+ * conn: one TCP connection of the player, plain or inside TLS: sending, and reading line by line
+ * with a deadline.
  *
  * Whatever we do (send, wait, look for a line), octets that arrive are taken in, so a server
  * that answers early or closes early never blocks against us. `at_end` is set once the server
@@ -9,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "tls/tls.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +19,7 @@
 
 struct conn {
 	int fd;          /* -1: not open */
+	struct tls *tls; /* NULL: plain */
 	struct buf in;
 	bool at_end;
 };
@@ -25,6 +28,9 @@ enum conn_line { CONN_LINE, CONN_TIMEOUT, CONN_END, CONN_FLOOD };
 
 /* host: an address or a name. 0 or -errno; -ENOENT when the name has no address. */
 int conn_open(struct conn *c, const char *host, uint16_t port, int64_t timeout_ms);
+/* The TLS handshake, now; name: of the server, or NULL. Nobody's certificate is verified: what is
+ * played is the conversation. False, and why appended, when it fails. */
+bool conn_tls(struct conn *c, const char *name, int64_t timeout_ms, struct buf *why);
 void conn_close(struct conn *c); /* may be called twice */
 /* 0, -ETIMEDOUT, -EPIPE when the server no longer takes anything, or another -errno. */
 int conn_send(struct conn *c, struct str octets, int64_t timeout_ms);

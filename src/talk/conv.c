@@ -170,8 +170,6 @@ head_user(struct parser *p, struct str v)
 	p->c->users[p->c->n_users++] = u;
 }
 
-/* Accepted here so that the file can be read; who lets that string in is the AUTH of the
- * server, and the case says so when it gets there. */
 static void
 head_user_plain(struct parser *p, struct str v)
 {
@@ -180,6 +178,8 @@ head_user_plain(struct parser *p, struct str v)
 	if (!base64_dec(&octets, v))
 		mistake(p, "@user-plain wants base64");
 	buf_done(&octets);
+	p->c->logins = grow(p->c->logins, p->c->n_logins, sizeof(*p->c->logins));
+	p->c->logins[p->c->n_logins++] = v;
 }
 
 static void
@@ -485,6 +485,7 @@ conv_done(struct conv *c)
 	free(c->text);
 	free(c->sets);
 	free(c->users);
+	free(c->logins);
 	free(c->mailboxes);
 	free(c->domains);
 	free(c->steps);

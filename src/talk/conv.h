@@ -89,6 +89,8 @@ struct conv {
 	size_t n_sets;
 	struct conv_user *users;
 	size_t n_users;
+	struct str *logins; /* @user-plain, in base64 */
+	size_t n_logins;
 	struct str *mailboxes;
 	size_t n_mailboxes;
 	struct str *domains;

@@ -3,9 +3,7 @@
 #include "base/base64.h"
 #include "base/check.h"
 #include "base/num.h"
-
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include "crypt/crypt.h"
 
 static bool
 fail(const char **ret_why, const char *why)
@@ -75,16 +73,14 @@ put_repeat(const struct expansion *x, struct str arg)
 static bool
 put_digest(struct buf *out, struct str user, struct str password, struct str challenge)
 {
-	unsigned char mac[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
+	unsigned char mac[CRYPT_DIGEST_MAX];
 	struct buf answer = BUF_INIT(4096);
 
-	if (!HMAC(EVP_md5(), password.p, (int)password.len, (const unsigned char *)challenge.p,
-		challenge.len, mac, &len))
-		return false;
+	crypt_init();
+	crypt_hmac(CRYPT_MD5, password, challenge, mac);
 	buf_puts(&answer, user);
 	buf_putc(&answer, ' ');
-	for (unsigned i = 0; i < len; i++)
+	for (size_t i = 0; i < crypt_hash_size(CRYPT_MD5); i++)
 		buf_putf(&answer, "%02x", mac[i]);
 	bool ok = !answer.failed;
 	base64_enc(out, buf_str(&answer));
@@ -108,7 +104,7 @@ put_cram_md5(const struct expansion *x, struct str arg)
 	if (!ok)
 		fail(x->ret_why, "the variable of {cram-md5:...} holds no challenge in base64");
 	else if (!put_digest(x->out, user, password, buf_str(&challenge)))
-		ok = fail(x->ret_why, "this libcrypto does not let us use HMAC-MD5");
+		ok = fail(x->ret_why, "the user's name in {cram-md5:...} is too long");
 	buf_done(&challenge);
 	return ok;
 }

@@ -1,5 +1,6 @@
 #include "talk/labserver.h"
 
+#include "base/base64.h"
 #include "base/check.h"
 #include "base/num.h"
 #include "sys/clock.h"
@@ -151,6 +152,38 @@ has_user(const struct conv *c, struct str addr)
 }
 
 static void
+add_plain(struct args *a, struct str octets)
+{
+	struct buf b = BUF_INIT(CONV_TEXT_MAX);
+
+	base64_enc(&b, octets);
+	add(a, "--user-plain", STR_FMT, STR_ARG(buf_str(&b)));
+	buf_done(&b);
+}
+
+/* The password is kept recoverably, for the mechanisms that a case may ask for. A login that the
+ * address does not give is an account of its own. */
+static void
+add_user(struct args *a, const struct conv *c, const struct conv_user *u)
+{
+	struct buf b = BUF_INIT(CONV_TEXT_MAX);
+	struct str local = str_first(u->address, str_rfind(u->address, '@'));
+
+	if (u->address.len) {
+		add_domain_of(a, c, u->address);
+		buf_putf(&b, STR_FMT ":" STR_FMT, STR_ARG(u->address), STR_ARG(u->password));
+		add_plain(a, buf_str(&b));
+	}
+	if (!str_ieq(u->login, u->address) && !str_ieq(u->login, local)) {
+		buf_reset(&b);
+		buf_putf(&b, "%c" STR_FMT "%c" STR_FMT, 0, STR_ARG(u->login), 0,
+		    STR_ARG(u->password));
+		add_plain(a, buf_str(&b));
+	}
+	buf_done(&b);
+}
+
+static void
 make_args(struct args *a, const struct labserver *l, const struct conv *c)
 {
 	add(a, "pennypost", "lab");
@@ -163,13 +196,10 @@ make_args(struct args *a, const struct labserver *l, const struct conv *c)
 		add(a, "--set", STR_FMT, STR_ARG(c->sets[i].assignment));
 	for (size_t i = 0; i < c->n_domains; i++)
 		add(a, "--domain", STR_FMT, STR_ARG(c->domains[i]));
-	for (size_t i = 0; i < c->n_users; i++) {
-		const struct conv_user *u = &c->users[i];
-		if (!u->address.len)
-			continue;
-		add_domain_of(a, c, u->address);
-		add(a, "--user", STR_FMT ":" STR_FMT, STR_ARG(u->address), STR_ARG(u->password));
-	}
+	for (size_t i = 0; i < c->n_users; i++)
+		add_user(a, c, &c->users[i]);
+	for (size_t i = 0; i < c->n_logins; i++)
+		add(a, "--user-plain", STR_FMT, STR_ARG(c->logins[i]));
 	for (size_t i = 0; i < c->n_mailboxes; i++) {
 		if (has_user(c, c->mailboxes[i]))
 			continue;

@@ -342,6 +342,26 @@ play_close(struct player *p, const struct conv_step *s)
 	return true;
 }
 
+/* The handshake of the connection at hand; what came of it is a line of the transcript. */
+static bool
+secure(struct player *p)
+{
+	struct buf why = BUF_INIT(1024);
+	struct tls_facts f;
+	bool ok = conn_tls(&p->now->conn, p->o->host, p->o->timeout_ms, &why);
+
+	if (ok) {
+		tls_facts(p->now->conn.tls, &f);
+		buf_putf(&why, "%s %s", f.version, f.cipher);
+		note(p, '#', buf_str(&why));
+	} else {
+		play_report_fail(p->r, PLAY_FAILED, STR("a TLS handshake"), STR_FMT,
+		    STR_ARG(buf_str(&why)));
+	}
+	buf_done(&why);
+	return ok;
+}
+
 static bool
 open_conn(struct player *p, struct str name)
 {
@@ -355,7 +375,7 @@ open_conn(struct player *p, struct str name)
 	n->name = name;
 	p->n_conns++;
 	p->now = n;
-	return true;
+	return p->conv->tls != CONV_TLS_IMPLICIT || secure(p);
 }
 
 static bool
@@ -376,17 +396,13 @@ play_conn(struct player *p, const struct conv_step *s)
 static bool
 play_tls(struct player *p, const struct conv_step *s)
 {
-	return play_report_fail(p->r, PLAY_FAILED, STR("a TLS handshake"),
-	    "this build of pennypost has no TLS; the case needs one that has");
+	return secure(p);
 }
 
 static bool
 play_fault(struct player *p, const struct conv_step *s)
 {
-	if (!p->o->verify)
-		return true;
-	return play_report_fail(p->r, PLAY_FAILED, STR("a server that can be told to fail"),
-	    "this build of pennypost has no fault injection; the case needs one that has");
+	return !p->o->fault || p->o->fault(p->o->arg, str_skip(s->text, strlen("fault=")), p->r);
 }
 
 static bool
@@ -451,11 +467,6 @@ player_run(const struct conv *c, const struct player_options *o, struct play_rep
 	size_t pos = 0;
 	void *value;
 
-	if (c->tls == CONV_TLS_IMPLICIT) {
-		play_report_fail(r, PLAY_FAILED, STR("a TLS handshake"),
-		    "this build of pennypost has no TLS; the case needs one that has");
-		return;
-	}
 	bool ok = open_conn(&p, STR("main"));
 	for (size_t i = 0; ok && i < c->n_steps; i++) {
 		ok = play_step(&p, &c->steps[i]);

@@ -1,9 +1,10 @@
 /*
  * player: plays the steps of a conversation against a server and keeps the transcript.
  *
- * The first connection ("main") is open before the first step. V: lines are given to `verify`
- * as they come; without it they are skipped, as are D: lines (play against a server that
- * somebody else has set up).
+ * The first connection ("main") is open before the first step; with `@tls implicit` every
+ * connection begins with a TLS handshake. V: lines are given to `verify` and D: lines to `fault`
+ * as they come; without them they are skipped (play against a server that somebody else has set
+ * up).
  */
 #pragma once
 
@@ -49,6 +50,8 @@ struct player_options {
 	const volatile sig_atomic_t *stop;   /* set by a signal: give up */
 	/* A V: line; false after play_report_fail(). */
 	bool (*verify)(void *arg, const struct conv_step *s, struct play_report *r);
+	/* A D: line: the server shall fail in this way; false after play_report_fail(). */
+	bool (*fault)(void *arg, struct str key, struct play_report *r);
 	void *arg;
 };
 

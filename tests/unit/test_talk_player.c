@@ -101,6 +101,14 @@ accept_verify(void *arg, const struct conv_step *s, struct play_report *r)
 	return true;
 }
 
+static bool
+accept_fault(void *arg, struct str key, struct play_report *r)
+{
+	if (str_eq(key, STR("x")) || str_eq(key, STR("y")))
+		return true;
+	return play_report_fail(r, PLAY_FAILED, key, "no such fault");
+}
+
 static const struct {
 	const char *name;
 	struct str text;  /* what the server says at once */
@@ -158,12 +166,18 @@ static const struct {
 	    PLAY_PASSED, 0, "", NULL },
 	{ "use after close", STR("1\r\n"), AFTER_READ, "X: close\nC: x\n", PLAY_FAILED, 2,
 	    "connection \"main\" was closed by an earlier step", NULL },
-	{ "tls", STR(""), AFTER_READ, "T: starttls\n", PLAY_FAILED, 1,
-	    "this build of pennypost has no TLS; the case needs one that has", NULL },
-	{ "tls from the start", STR(""), AFTER_READ, "@tls implicit\nS: x\n", PLAY_FAILED, 0,
-	    "this build of pennypost has no TLS; the case needs one that has", NULL },
-	{ "fault", STR(""), AFTER_READ, "D: fault=x\n", PLAY_FAILED, 1,
-	    "this build of pennypost has no fault injection; the case needs one that has", NULL },
+	{ "no answer to a handshake", STR(""), AFTER_READ, "T: starttls\n", PLAY_FAILED, 1,
+	    "it took too long", NULL },
+	{ "no answer from the start", STR(""), AFTER_READ, "@tls implicit\nS: x\n", PLAY_FAILED, 0,
+	    "it took too long", NULL },
+	{ "more than was read", STR("1\r\n2\r\n"), AFTER_READ, "S: 1\nT: starttls\n", PLAY_FAILED,
+	    2, "the server has said more than a step has read", NULL },
+	{ "no TLS in there", STR("220 hi\r\n"), AFTER_READ, "@tls implicit\nS: x\n", PLAY_FAILED, 0,
+	    "wrong version number", NULL },
+	{ "fault", STR(""), AFTER_CLOSE, "D: fault=x\nD: fault=y\nE: close\n", PLAY_PASSED, 0, "",
+	    NULL },
+	{ "fault that is none", STR(""), AFTER_CLOSE, "D: fault=z\nE: close\n", PLAY_FAILED, 1,
+	    "no such fault", NULL },
 	{ "verify", STR("1\r\n"), AFTER_READ, "S: 1\nV: mailbox a@b count=1\n", PLAY_PASSED, 0, "",
 	    NULL },
 	{ "verify fails", STR("1\r\n"), AFTER_READ, "S: 1\nV: queued a@b\n", PLAY_FAILED, 2, "no",
@@ -193,6 +207,7 @@ play(size_t i, uint16_t port)
 		.port = port,
 		.timeout_ms = waits ? 20000 : 1500,
 		.verify = accept_verify,
+		.fault = accept_fault,
 		.arg = &calls },
 	    &r);
 	if (r.result != rows[i].result || r.line != rows[i].line ||
