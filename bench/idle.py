@@ -2,6 +2,7 @@
 import os
 import resource
 import socket
+import ssl
 import time
 
 import probe
@@ -22,13 +23,26 @@ def read_reply(s):
             return text
 
 
-def connect(port):
+def connect(port, tls=None):
     s = socket.create_connection(('127.0.0.1', port), timeout=30)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     read_reply(s)
+    if tls:
+        s.sendall(b'EHLO idle.example.net\r\n')
+        read_reply(s)
+        s.sendall(b'STARTTLS\r\n')
+        read_reply(s)
+        s = tls.wrap_socket(s)
     s.sendall(b'EHLO idle.example.net\r\n')
     read_reply(s)
     return s
+
+
+def unverified():
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.check_hostname = False
+    c.verify_mode = ssl.CERT_NONE
+    return c
 
 
 def newcomer_ms(port):
@@ -60,31 +74,32 @@ def steady(server):
     return last
 
 
-def measure(name, directory, binary, held, note):
+def measure(name, directory, binary, held, note, tls=False):
     server = make(name, directory, binary)
+    cover = unverified() if tls else None
     socks = []
     try:
         server.start()
         resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
         warm = min(held, 100)
-        for s in [connect(server.port) for _ in range(warm)] if name == 'pennypost' else []:
+        for s in [connect(server.port, cover) for _ in range(warm)] if name == 'pennypost' else []:
             s.close()
         before = steady(server)
         begin = time.monotonic()
         for _ in range(held):
-            socks.append(connect(server.port))
+            socks.append(connect(server.port, cover))
         took = time.monotonic() - begin
         after = steady(server)
         waits = sorted(newcomer_ms(server.port) for _ in range(NEWCOMERS))
         for s in socks[::max(1, held // 100)]:
             s.sendall(b'NOOP\r\n')
             read_reply(s)
-        one = {'server': name, 'held': held, 'seconds': round(took, 2),
+        one = {'server': name, 'tls': tls, 'held': held, 'seconds': round(took, 2),
                'pss_kib': round((after['pss_kib'] - before['pss_kib']) / held, 3),
                'private_kib': round((after['private_kib'] - before['private_kib']) / held, 3),
                'newcomer_ms': {'p50': round(waits[NEWCOMERS // 2], 3), 'max': round(waits[-1], 3)}}
-        note('idle         %-10s %d held: %.2f KiB (PSS), %.2f KiB (private) each; newcomer greeted in %.2f ms, at most '
-             '%.2f ms' % (name, held, one['pss_kib'], one['private_kib'], one['newcomer_ms']['p50'],
+        note('idle%s %-10s %d held: %.2f KiB (PSS), %.2f KiB (private) each; newcomer greeted in %.2f ms, at most '
+             '%.2f ms' % (' (TLS)  ' if tls else '        ', name, held, one['pss_kib'], one['private_kib'], one['newcomer_ms']['p50'],
                           one['newcomer_ms']['max']))
         return one
     except Trouble as e:

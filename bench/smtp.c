@@ -42,6 +42,8 @@
 	"letter\n"                                                                                 \
 	"  -R          RSET before each letter but the first of a connection\n"                    \
 	"  -L          LMTP\n"                                                                     \
+	"  -T          STARTTLS first, unverified\n"                                               \
+	"  -H          handshakes only: a letter is STARTTLS and QUIT\n"                           \
 	"  -w SECONDS  give up when nothing happens for so long (60)\n"                            \
 	"  -j          JSON\n"
 
@@ -171,7 +173,7 @@ static void
 options(int argc, char **argv)
 {
 	int c;
-	while ((c = getopt(argc, argv, "c:m:k:l:t:r:n:f:pRLw:j")) != -1) {
+	while ((c = getopt(argc, argv, "c:m:k:l:t:r:n:f:pRLTHw:j")) != -1) {
 		switch (c) {
 		case 'c':
 			o.connections = number(optarg, 1, 60000);
@@ -205,6 +207,14 @@ options(int argc, char **argv)
 			break;
 		case 'L':
 			o.lmtp = true;
+			break;
+		case 'H':
+			o.shake = true;
+			o.per_connection = 1;
+			o.tls = true;
+			break;
+		case 'T':
+			o.tls = true;
 			break;
 		case 'w':
 			o.patience = number(optarg, 1, 3600);
@@ -310,6 +320,8 @@ prepare(void)
 		load.conns[i] = (struct conn){ .fd = -1, .env = xalloc(room) };
 	load.whole = xalloc(o.letters * sizeof(*load.whole));
 	load.dot = xalloc(o.letters * sizeof(*load.dot));
+	if (o.tls)
+		secure_init();
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	check(load.epoll >= 0);
 }

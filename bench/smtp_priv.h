@@ -1,6 +1,6 @@
 /*
- * smtp_priv: what the two files of bench_smtp share: the options, the load, and the way from one to
- * the other.
+ * smtp_priv: what the files of bench_smtp share: the options, the load, and the way from one to the
+ * other.
  */
 #pragma once
 
@@ -12,16 +12,19 @@
 #include <sys/socket.h>
 
 enum { RCPT_LIMIT = 1000, ADDRESS_LIMIT = 200 };
-enum step { BANNER, HELLO, RSET, MAIL, RCPT, DATA, DOT, QUIT };
+enum step { BANNER, HELLO, STARTTLS, SECURE, RSET, MAIL, RCPT, DATA, DOT, QUIT };
 
 extern struct options {
 	uint64_t connections, letters, per_connection, octets, first, last, rcpts, patience;
 	const char *to, *from;
 	bool pipelined, rset, lmtp, json;
+	bool tls, shake; /* STARTTLS first; and nothing behind the handshake but QUIT */
 } o;
 
 struct conn {
 	int fd;
+	struct ssl_st *ssl; /* NULL: in clear */
+	bool shaking;       /* the handshake is under way */
 	enum step step;   /* whose answer is due */
 	uint64_t answers; /* had of this step, when it has several */
 	uint64_t letters; /* begun in this connection */
@@ -58,3 +61,11 @@ uint64_t now_ns(void);
 void conn_open(struct conn *c);
 void conn_write(struct conn *c); /* what is left, when there is room again */
 void conn_read(struct conn *c);
+
+/* smtp_tls.c. Octets sent or received, -1 with EAGAIN: not now. Nothing is verified. */
+void secure_init(void);
+bool secure_begin(struct conn *c); /* true: done at once */
+bool secure_shake(struct conn *c); /* true: done */
+ssize_t secure_send(struct conn *c, struct str what);
+ssize_t secure_recv(struct conn *c, char *p, size_t n);
+void secure_end(struct conn *c);

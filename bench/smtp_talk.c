@@ -17,6 +17,8 @@ static const struct {
 } steps[] = {
 	[BANNER] = { "the connection", 220 },
 	[HELLO] = { "EHLO", 250 },
+	[STARTTLS] = { "STARTTLS", 220 },
+	[SECURE] = { "EHLO behind TLS", 250 },
 	[RSET] = { "RSET", 250 },
 	[MAIL] = { "MAIL", 250 },
 	[RCPT] = { "RCPT", 250 },
@@ -68,12 +70,42 @@ put_rcpt(struct conn *c)
 	put(c, ">\r\n", 3);
 }
 
+static void
+want_room(struct conn *c, bool waits)
+{
+	if (waits == c->waits)
+		return;
+	struct epoll_event e = { .events = EPOLLIN | (waits ? EPOLLOUT : 0u), .data.ptr = c };
+	check(epoll_ctl(load.epoll, EPOLL_CTL_MOD, c->fd, &e) == 0);
+	c->waits = waits;
+}
+
+static void
+write_secure(struct conn *c)
+{
+	for (size_t i = 0; i < 2; i++) {
+		while (c->out[i].len) {
+			ssize_t n = secure_send(c, c->out[i]);
+			if (n <= 0) {
+				want_room(c, true);
+				return;
+			}
+			c->out[i] = str_skip(c->out[i], (size_t)n);
+		}
+	}
+	want_room(c, false);
+}
+
 /* Writes what there is; the rest when there is room. */
 void
 conn_write(struct conn *c)
 {
 	if (c->dot)
 		c->dot_at = now_ns();
+	if (c->ssl) {
+		write_secure(c);
+		return;
+	}
 	struct iovec v[2];
 	size_t n = 0;
 	for (size_t i = 0; i < 2; i++)
@@ -90,13 +122,7 @@ conn_write(struct conn *c)
 		c->out[i] = str_skip(c->out[i], k);
 		left -= k;
 	}
-	bool waits = c->out[0].len || c->out[1].len;
-	if (waits != c->waits) {
-		struct epoll_event e = { .events = EPOLLIN | (waits ? EPOLLOUT : 0u),
-			.data.ptr = c };
-		check(epoll_ctl(load.epoll, EPOLL_CTL_MOD, c->fd, &e) == 0);
-		c->waits = waits;
-	}
+	want_room(c, c->out[0].len || c->out[1].len);
 }
 
 static void
@@ -193,6 +219,7 @@ conn_open(struct conn *c)
 static void
 conn_close(struct conn *c)
 {
+	secure_end(c);
 	close(c->fd);
 	c->fd = -1;
 	load.open--;
@@ -226,6 +253,19 @@ letter_accepted(struct conn *c)
 	} else {
 		say(c, QUIT, STR("QUIT\r\n"));
 	}
+}
+
+/* The handshake is done: EHLO again, or that was all. */
+static void
+secured(struct conn *c)
+{
+	if (!o.shake) {
+		say(c, SECURE, load.hello);
+		return;
+	}
+	letter_take(c);
+	c->dot_at = c->begin;
+	letter_accepted(c);
 }
 
 static void
@@ -271,7 +311,17 @@ answered(struct conn *c)
 	case BANNER:
 		say(c, HELLO, load.hello);
 		break;
+	case STARTTLS:
+		if (secure_begin(c))
+			secured(c);
+		break;
 	case HELLO:
+		if (o.tls) {
+			say(c, STARTTLS, STR("STARTTLS\r\n"));
+			break;
+		}
+		/* fall through */
+	case SECURE:
 		if (may_begin(c))
 			letter_begin(c, now_ns());
 		else
@@ -310,16 +360,23 @@ on_line(struct conn *c, const char *first, struct str rest)
 	answered(c);
 }
 
-void
-conn_read(struct conn *c)
+static ssize_t
+take_in(struct conn *c, char *p, size_t n)
+{
+	return c->ssl ? secure_recv(c, p, n) : recv(c->fd, p, n, 0);
+}
+
+/* False when there is no more for now, or it is another connection now. */
+static bool
+read_some(struct conn *c)
 {
 	static char input[INPUT];
-	ssize_t n = recv(c->fd, input, sizeof(input), 0);
+	ssize_t n = take_in(c, input, sizeof(input));
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
+		return false;
 	if (n <= 0 && c->step == QUIT) {
 		conn_close(c);
-		return;
+		return false;
 	}
 	if (n <= 0)
 		die("instead of an answer to %s: %s", steps[c->step].name,
@@ -342,6 +399,19 @@ conn_read(struct conn *c)
 		bool last = c->step == QUIT;
 		on_line(c, c->line, line);
 		if (last)
-			break; /* it is another connection now */
+			return false; /* it is another connection now */
 	}
+	return c->ssl && !c->shaking;
+}
+
+void
+conn_read(struct conn *c)
+{
+	if (c->shaking) {
+		if (!secure_shake(c))
+			return;
+		secured(c);
+	}
+	while (read_some(c))
+		;
 }

@@ -9,7 +9,12 @@ TITLES = {
     'pipelined50': '50 connections, reuse, pipelined, 4 KiB',
     '64k': '10 connections, reuse, 64 KiB',
     '5m': '4 connections, reuse, 5 MiB',
+    'tls50': '50 connections, TLS, reuse, 4 KiB',
+    'shake20': '20 connections, a handshake each, no letter',
 }
+# of TLS: times Postfix
+TLS_TARGETS = {'tls50': 5, 'shake20': 1}
+IDLE_TLS_KIB = 20
 # of the issue: times Postfix, times smtp-sink, CPU us, system calls
 TARGETS = {'reuse50': (10, 0.7, 120, 15), 'one50': (5, 0.6, 200, 30), 'reuse1': (3, 0.35, 200, 30)}
 DOT_OVER_FLUSH_US = 150
@@ -131,6 +136,20 @@ def targets_table(kinds):
                   'dot to 250 minus one flush, ms'], rows)
 
 
+def tls_targets_table(kinds):
+    rows = []
+    for load, times in TLS_TARGETS.items():
+        rate = {s: median([r['rate'] for r in pick(kinds, 'run', load=load, server=s)]) for s in ('pennypost', 'postfix')}
+        if rate['pennypost']:
+            rows.append([TITLES[load], number(rate['pennypost']), number(rate['postfix']), 'at least %g: %s' % (
+                times, verdict(rate['postfix'] and rate['pennypost'] / rate['postfix'], times, True))])
+    for r in kinds.get('idle', []):
+        if r.get('tls') and r['server'] == 'pennypost':
+            rows.append(['an idle TLS session, KiB', number(r['private_kib']), '-',
+                         'at most %d: %s' % (IDLE_TLS_KIB, verdict(r['private_kib'], IDLE_TLS_KIB, False))])
+    return table(['over TLS', 'Pennypost, a second', 'Postfix, a second', 'times Postfix'], rows)
+
+
 def calls_table(kinds):
     out = []
     for load in TITLES:
@@ -166,7 +185,7 @@ def mailboxes_table(kinds):
 
 
 def idle_table(kinds):
-    rows = [[r['server'], str(r['held']), number(r['pss_kib']), number(r['private_kib']), number(r['newcomer_ms']['p50']),
+    rows = [[r['server'] + (', TLS' if r.get('tls') else ''), str(r['held']), number(r['pss_kib']), number(r['private_kib']), number(r['newcomer_ms']['p50']),
              number(r['newcomer_ms']['max'])] for r in kinds.get('idle', [])]
     return table(['server', 'connections held', 'KiB each (PSS)', 'KiB each (private)', 'newcomer greeted, ms, p50', 'at most'],
                  rows)
@@ -178,7 +197,7 @@ def engine_table(kinds):
 
 def markdown(files):
     kinds = read(files)
-    parts = [('Measured', about), ('Targets', targets_table), ('Rates and costs', runs_table), ('Latency', latency_table),
+    parts = [('Measured', about), ('Targets', targets_table), ('Targets over TLS', tls_targets_table), ('Rates and costs', runs_table), ('Latency', latency_table),
              ('System calls of Pennypost', calls_table), ('One full mailbox, many mailboxes', mailboxes_table),
              ('Idle connections', idle_table), ('The engine alone', engine_table)]
     texts = [(title, make(kinds)) for title, make in parts]
