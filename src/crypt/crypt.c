@@ -7,6 +7,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <stdlib.h>
 
 static const struct {
 	char name[8]; /* OSSL_PARAM wants it writable: it is copied */
@@ -53,6 +54,39 @@ crypt_digest(enum crypt_hash h, struct str in, unsigned char out[CRYPT_DIGEST_MA
 
 	check(h < CRYPT_HASH_COUNT && md[h]);
 	check(EVP_Digest(in.len ? in.p : "", in.len, out, &len, md[h], NULL) == 1);
+}
+
+struct crypt_sum {
+	EVP_MD_CTX *ctx;
+};
+
+struct crypt_sum *
+crypt_sum_new(enum crypt_hash h)
+{
+	struct crypt_sum *s = xalloc(sizeof(*s));
+	check(h < CRYPT_HASH_COUNT && md[h]);
+	s->ctx = EVP_MD_CTX_new();
+	check(s->ctx && EVP_DigestInit_ex(s->ctx, md[h], NULL) == 1);
+	return s;
+}
+
+void
+crypt_sum_add(struct crypt_sum *s, struct str octets)
+{
+	check(octets.len == 0 || EVP_DigestUpdate(s->ctx, octets.p, octets.len) == 1);
+}
+
+struct crypt_sum *
+crypt_sum_end(struct crypt_sum *s, unsigned char out[CRYPT_DIGEST_MAX])
+{
+	unsigned int len = 0;
+
+	if (!s)
+		return NULL;
+	check(!out || EVP_DigestFinal_ex(s->ctx, out, &len) == 1);
+	EVP_MD_CTX_free(s->ctx);
+	free(s);
+	return NULL;
 }
 
 void

@@ -19,6 +19,11 @@ enum crypt_hash { CRYPT_MD5, CRYPT_SHA1, CRYPT_SHA256, CRYPT_SHA384, CRYPT_SHA51
 void crypt_init(void);
 size_t crypt_hash_size(enum crypt_hash h);
 void crypt_digest(enum crypt_hash h, struct str in, unsigned char out[CRYPT_DIGEST_MAX]);
+/* The digest of octets that come in pieces. Ends in crypt_sum_end(); out NULL: nobody wants it. */
+struct crypt_sum;
+struct crypt_sum *crypt_sum_new(enum crypt_hash h);
+void crypt_sum_add(struct crypt_sum *s, struct str octets);
+struct crypt_sum *crypt_sum_end(struct crypt_sum *s, unsigned char out[CRYPT_DIGEST_MAX]);
 void crypt_hmac(enum crypt_hash h, struct str key, struct str in, unsigned char out[CRYPT_DIGEST_MAX]);
 /* RFC 8018 5.2 with HMAC; n <= CRYPT_DIGEST_MAX octets. Takes long: on a thread. */
 void crypt_pbkdf2(enum crypt_hash h, struct str password, struct str salt, uint32_t rounds,

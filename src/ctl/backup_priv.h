@@ -54,7 +54,7 @@ void manifest_hex(char out[2 * STORE_ID_LEN + 1], const unsigned char id[STORE_I
 
 /* --- checksums while octets pass --- */
 struct summing {
-	void *sha;
+	struct crypt_sum *sha;
 	uint32_t crc;
 	uint64_t size;
 };

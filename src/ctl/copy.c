@@ -3,10 +3,10 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "crypt/crypt.h"
 #include "store/segment.h"
 
 #include <errno.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,15 +18,14 @@
 void
 summing_begin(struct summing *s)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	check(ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) == 1);
-	*s = (struct summing){ .sha = ctx };
+	crypt_init();
+	*s = (struct summing){ .sha = crypt_sum_new(CRYPT_SHA256) };
 }
 
 void
 summing_add(struct summing *s, const void *p, size_t n)
 {
-	check(EVP_DigestUpdate(s->sha, p, n) == 1);
+	crypt_sum_add(s->sha, str_n(p, n));
 	s->crc = crc32c(s->crc, p, n);
 	s->size += n;
 }
@@ -34,16 +33,14 @@ summing_add(struct summing *s, const void *p, size_t n)
 void
 summing_end(struct summing *s, struct manifest_file *ret)
 {
-	unsigned char sha[32];
-	unsigned n = 0;
+	unsigned char sha[CRYPT_DIGEST_MAX];
+	crypt_sum_end(s->sha, ret ? sha : NULL);
 	if (ret) {
-		check(EVP_DigestFinal_ex(s->sha, sha, &n) == 1 && n == sizeof(sha));
-		for (size_t i = 0; i < sizeof(sha); i++)
+		for (size_t i = 0; i < crypt_hash_size(CRYPT_SHA256); i++)
 			snprintf(ret->sha + 2 * i, 3, "%02x", sha[i]);
 		ret->crc = s->crc;
 		ret->size = s->size;
 	}
-	EVP_MD_CTX_free(s->sha);
 	*s = (struct summing){ 0 };
 }
 

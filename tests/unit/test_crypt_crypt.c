@@ -59,6 +59,15 @@ test_digests(void **state)
 		crypt_digest(digests[i].h, digests[i].in, out);
 		expect(digests[i].name, out, crypt_hash_size(digests[i].h), digests[i].want);
 	}
+	/* In pieces. */
+	for (size_t i = 0; i < ARRAY_LEN(digests); i++) {
+		struct crypt_sum *s = crypt_sum_new(digests[i].h);
+		for (size_t k = 0; k < digests[i].in.len; k += 3)
+			crypt_sum_add(s, str_first(str_skip(digests[i].in, k), 3));
+		assert_null(crypt_sum_end(s, out));
+		expect(digests[i].name, out, crypt_hash_size(digests[i].h), digests[i].want);
+	}
+	assert_null(crypt_sum_end(crypt_sum_new(CRYPT_SHA256), NULL));
 }
 
 #define TEN(c) c c c c c c c c c c
