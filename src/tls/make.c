@@ -29,19 +29,23 @@ is_name(struct str s)
 
 /* "DNS:a,DNS:b,IP:127.0.0.1"; the names hold no comma. */
 static bool
-put_alt_names(struct buf *out, const struct str *names, size_t n)
+put_alt_names(struct buf *out, const struct str *names, size_t n, struct buf *err)
 {
 	unsigned char addr[16];
 	char text[256];
 
 	for (size_t i = 0; i < n; i++) {
-		if (!is_name(names[i]) || !str_copy(text, sizeof(text), names[i]))
+		bool fits = is_name(names[i]) && str_copy(text, sizeof(text), names[i]);
+		bool ip = fits && (inet_pton(AF_INET, text, addr) == 1 ||
+				      inet_pton(AF_INET6, text, addr) == 1);
+		if (!fits || (!ip && str_find(names[i], ':') < names[i].len)) {
+			buf_putf(err, "\"" STR_FMT "\" is neither a host name nor an IP address",
+			    STR_ARG(str_first(names[i], 255)));
 			return false;
-		bool ip =
-		    inet_pton(AF_INET, text, addr) == 1 || inet_pton(AF_INET6, text, addr) == 1;
+		}
 		buf_putf(out, "%s%s:%s", i ? "," : "", ip ? "IP" : "DNS", text);
 	}
-	return n > 0 && buf_cstr(out);
+	return buf_cstr(out);
 }
 
 static bool
@@ -131,9 +135,12 @@ tls_make_self_signed(const struct str *names, size_t n, unsigned days, struct bu
 {
 	struct buf alt = BUF_INIT(300u * TLS_NAMES_MAX);
 
-	if (days == 0 || days > DAYS_MAX || n > TLS_NAMES_MAX || !put_alt_names(&alt, names, n)) {
+	if (days == 0 || days > DAYS_MAX || n == 0 || n > TLS_NAMES_MAX) {
 		buf_putf(err, "a certificate wants 1 to %u host names and 1 to %u days",
 		    TLS_NAMES_MAX, DAYS_MAX);
+		return false;
+	}
+	if (!put_alt_names(&alt, names, n, err)) {
 		buf_done(&alt);
 		return false;
 	}

@@ -146,9 +146,11 @@ set_protocol(SSL_CTX *ctx, bool legacy)
 	static char groups[] = "X25519:P-256:P-384:P-521"; /* tls/signable.c knows the same */
 
 	SSL_CTX_set_security_level(ctx, legacy ? 0 : 2);
+	/* Passwords are among the plaintext. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 				     SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
-				     SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET);
+				     SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_TICKET |
+				     SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ASYNC | SSL_MODE_RELEASE_BUFFERS |
 				  SSL_MODE_ENABLE_PARTIAL_WRITE |
 				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
