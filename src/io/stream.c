@@ -120,8 +120,10 @@ fill(struct stream *s)
 	s->in_off = 0;
 	size_t room = MIN(in_room(s), sizeof(chunk));
 	ssize_t n = s->tls ? stream_tls_fill(s, chunk, room) : recv_some(s, chunk, room);
-	if (n > 0)
+	if (n > 0) {
 		buf_put(&s->in, chunk, (size_t)n);
+		explicit_bzero(chunk, (size_t)n); /* there may be a password in it */
+	}
 	return s->in.failed ? -ENOMEM : n;
 }
 

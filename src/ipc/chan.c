@@ -41,9 +41,10 @@ struct chan {
 	uint64_t sent; /* octets ever sent; out.p + out_off stands there */
 	struct riding *riding;
 	size_t n_riding, cap_riding;
-	bool full; /* the socket took no more: wait until it is writable */
-	bool high; /* was over IPC_HIGH_WATER: owes a `drained` */
-	bool deaf; /* the peer reads no more */
+	bool full;   /* the socket took no more: wait until it is writable */
+	bool high;   /* was over IPC_HIGH_WATER: owes a `drained` */
+	bool secret; /* a frame of a secret type was queued: out is wiped as it is sent */
+	bool deaf;   /* the peer reads no more */
 
 	bool breach;
 	const char *why; /* of the breach */
@@ -94,6 +95,8 @@ out_drop(struct chan *c)
 	c->n_riding = 0;
 	c->sent += pending(c);
 	c->out_off = 0;
+	if (c->secret)
+		buf_wipe(&c->out);
 	buf_done(&c->out);
 }
 
@@ -166,6 +169,23 @@ break_later(struct chan *c, const char *why)
 
 /* Sending. */
 
+/* Room for n octets more; of a secret none stays where it stood before. */
+static bool
+out_grow(struct chan *c, size_t n)
+{
+	struct buf larger;
+	if (!c->secret || n <= c->out.cap - c->out.len)
+		return buf_reserve(&c->out, n);
+	buf_init(&larger, c->out.max);
+	if (!buf_reserve(&larger, MAX(c->out.len + n, MIN(2 * c->out.cap, c->out.max))))
+		return false;
+	buf_puts(&larger, buf_str(&c->out));
+	buf_wipe(&c->out);
+	buf_done(&c->out);
+	c->out = larger;
+	return true;
+}
+
 static bool
 out_reserve(struct chan *c, size_t n)
 {
@@ -175,9 +195,11 @@ out_reserve(struct chan *c, size_t n)
 	/* Moving costs no more than what was sent since the last move. */
 	if (c->out_off > 0 && c->out_off >= left) {
 		buf_drop(&c->out, c->out_off);
+		if (c->secret)
+			explicit_bzero(c->out.p + left, c->out_off);
 		c->out_off = 0;
 	}
-	return buf_reserve(&c->out, n);
+	return out_grow(c, n);
 }
 
 static bool
@@ -209,6 +231,7 @@ queue(struct chan *c, uint16_t type, uint64_t id, struct str head, struct str ta
 	size_t size = frame_size((uint32_t)len);
 	unsigned char top[FRAME_HEAD];
 	frame_head_put(top, &(struct frame_head){ (uint32_t)len, type, fd >= 0, id });
+	c->secret |= t->secret;
 	if (!out_reserve(c, size)) {
 		break_later(c, "it does not read what we send");
 		return;
@@ -248,6 +271,8 @@ chan_pending(const struct chan *c)
 static void
 out_advance(struct chan *c, size_t n)
 {
+	if (c->secret && n)
+		explicit_bzero(c->out.p + c->out_off, n);
 	c->out_off += n;
 	c->sent += n;
 	if (pending(c) > 0)

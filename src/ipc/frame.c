@@ -23,6 +23,7 @@
 #define FETCH_MAX (1 + 4 + (32u << 10))
 #define FETCHED_MAX (2 + (4 + (256u << 10)) + (4 + 256))
 #define DNS_NAME_MAX 255
+#define ACCOUNT_MAX 511
 
 static const struct frame_type types[] = {
 	[IPC_SETUP] = { "setup", SETUP_LEN, true },
@@ -57,19 +58,21 @@ static const struct frame_type types[] = {
 	[IPC_DONE] = { "done", DONE_MAX, false },
 	[IPC_ASK_FD] = { "ask-fd", IPC_BODY_MAX, true },
 	[IPC_SIGN] = { "sign", SIGN_MAX, false },
-	[IPC_SASL_START] = { "sasl-start", SASL_START_MAX, false },
-	[IPC_SASL_STEP] = { "sasl-step", SASL_TEXT_MAX, false },
+	[IPC_SASL_START] = { "sasl-start", SASL_START_MAX, false, .secret = true },
+	[IPC_SASL_STEP] = { "sasl-step", SASL_TEXT_MAX, false, .secret = true },
 	[IPC_SASL_DROP] = { "sasl-drop", 0, false },
 	[IPC_SIGNED] = { "signed", TLS_SIGNATURE_MAX, false },
 	[IPC_SASL] = { "sasl", SASL_MAX, false },
 	[IPC_CERTS] = { "certs", 0, true },
-	[IPC_TICKETS] = { "tickets", TICKETS_LEN, false },
+	[IPC_TICKETS] = { "tickets", TICKETS_LEN, false, .secret = true },
 	[IPC_NAME_ASK] = { "name-ask", 16, false },
 	[IPC_NAME] = { "name", DNS_NAME_MAX, false },
 	[IPC_ADDR_ASK] = { "addr-ask", DNS_NAME_MAX, false },
 	[IPC_ADDR] = { "addr", ADDR_LIST_MAX * 16, false },
-	[IPC_FETCH] = { "fetch", FETCH_MAX, false },
+	[IPC_FETCH] = { "fetch", FETCH_MAX, false, .secret = true },
 	[IPC_FETCHED] = { "fetched", FETCHED_MAX, false },
+	[IPC_ACCOUNT_ASK] = { "account-ask", ACCOUNT_MAX, false },
+	[IPC_ACCOUNT] = { "account", 1, false },
 };
 
 const struct frame_type *

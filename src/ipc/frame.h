@@ -14,6 +14,7 @@ struct frame_type {
 	const char *name;  /* NULL: no such type */
 	uint32_t body_max;
 	bool fd;           /* carries a descriptor, always; else never */
+	bool secret;       /* may hold a password or a key: nothing of it stays behind */
 };
 /* NULL when there is no such type. */
 const struct frame_type *frame_type(uint16_t type);

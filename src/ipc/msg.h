@@ -17,7 +17,7 @@ enum ipc_role {
 	ROLE_PARENT, ROLE_FRONT, ROLE_AUTH, ROLE_STORE, ROLE_READER,
 	ROLE_DNS,    /* looks names up */
 	ROLE_FETCH,  /* asks by HTTPS what the configuration names */
-	ROLE_GSSAPI, /* an auth of its own for Kerberos, which needs the network and a keytab */
+	ROLE_GSSAPI, /* an auth of its own for Kerberos, whose library opens files late */
 	ROLE_COUNT
 };
 extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "store" ... */
@@ -88,6 +88,9 @@ enum ipc_type {
 	/* auth to fetch and back */
 	IPC_FETCH = 208,    /* id: echoed; body: msg_fetch */
 	IPC_FETCHED,        /* id; body: msg_fetched */
+	/* gssapi to auth and back */
+	IPC_ACCOUNT_ASK = 216, /* id: echoed; body: a folded address that has shown who it is */
+	IPC_ACCOUNT,        /* id; body: u8: 1: an account that may log in; 0: none */
 };
 
 struct msg_setup {
@@ -106,7 +109,8 @@ enum secret_kind {
 	SECRET_CERT,     /* PEM: certificate and chain; the key follows */
 	SECRET_KEY,      /* PEM: the private key of the certificate before it */
 	SECRET_JWT,      /* keys that check tokens (oauth.keys) */
-	SECRET_KEYTAB,
+	SECRET_KEYTAB,   /* gssapi: the keys of this server */
+	SECRET_KRB5_CONF, /* gssapi: the configuration of Kerberos */
 	SECRET_CLIENT,   /* fetch: the password of oauth.introspect_client */
 	SECRET_CA,       /* fetch: PEM: the authorities that its server's certificate must come from */
 	SECRET_END,      /* that was all: use what came, forget what was */

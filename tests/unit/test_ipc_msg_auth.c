@@ -540,6 +540,8 @@ test_frames(void **state)
 		{ IPC_NAME_ASK, 16, false },
 		{ IPC_NAME, 255, false },
 		{ IPC_FETCHED, 2 + 4 + (256u << 10) + 4 + 256, false },
+		{ IPC_ACCOUNT_ASK, 511, false },
+		{ IPC_ACCOUNT, 1, false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct frame_type *t = frame_type(rows[i].type);
@@ -548,6 +550,7 @@ test_frames(void **state)
 		assert_int_equal(t->fd, rows[i].fd);
 	}
 	assert_null(frame_type(IPC_FETCHED + 1));
+	assert_null(frame_type(IPC_ACCOUNT + 1));
 }
 
 static int

@@ -176,6 +176,7 @@ secrets_take(struct auth *au, struct ipc_frame *m)
 		take_end(au);
 		break;
 	case SECRET_KEYTAB: /* these are for others */
+	case SECRET_KRB5_CONF:
 	case SECRET_CLIENT:
 	case SECRET_CA:
 	case SECRET_KIND_COUNT:
