@@ -43,9 +43,18 @@ static const struct {
 	{ "To: x\r\n\r", "To: x\r\n\r", "" },
 	{ "To: x\r\nBcc: half", "To: x\r\n", "" },
 	{ "To: x\r\n\rBcc: a\r\n", "To: x\r\n\rBcc: a\r\n", "" },
-	{ "To: x\r\nBcc                                                              : a\r\n\r\n",
-	    "To: x\r\nBcc                                                              : a\r\n\r\n",
-	    "" },
+	/* A damaged part of ours goes where ours goes, body does not. */
+	{ "From: f\r\nBcc: a@b,\r\nc@d\r\n e@f\r\nTo: x\r\n\r\nz", "From: f\r\nTo: x\r\n\r\nz",
+	    "From: f\r\n" },
+	{ "Bcc: a@b,\r\nc@d\r\nTo: x\r\n\r\nz", "To: x\r\n\r\nz", "" },
+	{ "Bcc: a\r\nb\r\nBcc: c\r\nd\r\nBcc: e\r\n\r\nz", "\r\nz", "" },
+	{ "From: a@b,\r\nc@d\r\nTo: x\r\n\r\nz", "From: a@b,\r\nc@d\r\nTo: x\r\n\r\nz",
+	    "From: a@b,\r\nc@d\r\n" },
+	{ "To: x\r\nBcc: a@b\r\nHello,\r\n you\r\n\r\nTo: z\r\n",
+	    "To: x\r\nHello,\r\n you\r\n\r\nTo: z\r\n", "" },
+	{ "To: x\r\nBcc: a@b\r\nHello,\r\nyou", "To: x\r\nHello,\r\nyou", "" },
+	{ "To: x\nBcc: a@b\nHello\n\nyou", "To: x\nHello\n\nyou", "" },
+	{ "To: x\r\nBcc: a@b\r\n: y\r\nTo: z\r\n\r\n", "To: x\r\nTo: z\r\n\r\n", "" },
 };
 
 struct sink {
@@ -104,11 +113,62 @@ sorts_at_every_split(void **state)
 	}
 }
 
+static struct fields
+fields_of(struct str in, struct sink *s)
+{
+	struct fields f;
+	*s = (struct sink){ BUF_INIT(100000), BUF_INIT(100000) };
+	fields_init(&f, names);
+	fields_feed(&f, in, sink, s);
+	fields_end(&f, sink, s);
+	return f;
+}
+
+static void
+says_what_it_cannot_tell(void **state)
+{
+	static const struct {
+		const char *head;
+		char fill;
+		size_t n;
+		const char *tail;
+		bool unclear;
+		unsigned damaged;
+	} odd[] = {
+		{ "Bcc", ' ', 60, ": a\r\n\r\n", false, 0 },
+		{ "Bcc", ' ', 62, ": a\r\n\r\n", true, 0 },
+		{ "To: x\r\nFrom", '\t', 1000, ": a\r\n\r\n", true, 0 },
+		{ "To: x\r\nBccc", ' ', 1000, ": a\r\n\r\n", false, 0 },
+		{ "Bcc: a\r\nFrom", ' ', 8000, ": a\r\n\r\n", false, 0 },
+		{ "Bcc: a\r\nFrom", ' ', 9000, ": a\r\n\r\n", true, 0 },
+		{ "Bcc: a\r\n", 'x', 8000, "\r\nTo: b\r\n\r\n", false, 2 },
+		{ "Bcc: a\r\n", 'x', 9000, "\r\nTo: b\r\n\r\n", true, 0 },
+		{ "Bcc: a\r\n", '\n', 9000, "", false, 0 },
+		{ "From: a\r\n", 'x', 10, "\r\nTo: b\r\n\r\n", false, 1 },
+		{ "From: a\r\n", 'x', 10, "\r\n\r\n", false, 0 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
+		struct buf in = BUF_INIT(20000);
+		struct sink s;
+		buf_putz(&in, odd[i].head);
+		for (size_t k = 0; k < odd[i].n; k++)
+			buf_putc(&in, odd[i].fill);
+		buf_putz(&in, odd[i].tail);
+		struct fields f = fields_of(buf_str(&in), &s);
+		if (f.unclear != odd[i].unclear || f.damaged != odd[i].damaged)
+			fail_msg("row %zu: unclear %d damaged %u", i, f.unclear, f.damaged);
+		buf_done(&in);
+		buf_done(&s.kept);
+		buf_done(&s.from);
+	}
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorts_at_every_split),
+		cmocka_unit_test(says_what_it_cannot_tell),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
