@@ -28,6 +28,7 @@ enum {
 	SANDBOX_MEMFD = 1u << 5,   /* memfd_create and seals */
 	SANDBOX_TCP = 1u << 6,     /* connect by TCP, to anywhere; never together with ACCEPT */
 	SANDBOX_UDP = 1u << 7,     /* datagrams to anywhere, from any port; the same */
+	SANDBOX_NO_NET = 1u << 8,  /* socket is refused and no death: a library may try */
 };
 
 struct sandbox {

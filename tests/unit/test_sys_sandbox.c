@@ -99,6 +99,15 @@ static const struct sandbox fetcher = {
 	.gid = UNUSED_ID,
 };
 
+static const struct sandbox library = {
+	.role = "library",
+	.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_NO_NET,
+	.dir = dir,
+	.chroot_empty = true,
+	.uid = UNUSED_ID,
+	.gid = UNUSED_ID,
+};
+
 static char inside[128]; /* the role's name for its directory */
 
 /* Wait status of a child that applied s and then ran fn. */
@@ -475,6 +484,8 @@ static const struct attempt attempts[] = {
 	{ "fetcher: datagram", &fetcher, try_datagram },
 	{ "fetcher: listen", &fetcher, try_listen },
 	{ "fetcher: accept", &fetcher, try_accept },
+	{ "library: socket", &library, try_socket, .soft = true },
+	{ "library: execve", &library, try_execve },
 };
 
 static uint32_t layers_seen;
