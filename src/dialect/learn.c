@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define TEMPLATE_MAX (64u << 10)
+#define LINE_KEPT_MAX (SMTP_REPLY_LINE_MAX + 8u) /* of a reply */
 
 enum where { AT_COMMAND, AT_AUTH, AT_DATA };
 
@@ -344,9 +345,13 @@ reply_line(struct reader *r, struct str line)
 		buf_reset(&r->text);
 		r->lines = 0;
 	}
-	if (r->lines++)
-		buf_putc(&r->text, '\n');
-	buf_puts(&r->text, line);
+	/* What is longer than any reply is cut off, but never its code. */
+	struct str kept = str_first(line, LINE_KEPT_MAX);
+	if (r->lines++ == 0 || r->text.len + kept.len < TEMPLATE_MAX) {
+		if (r->text.len)
+			buf_putc(&r->text, '\n');
+		buf_puts(&r->text, kept);
+	}
 	if (line.len > 3 && line.p[3] == '-')
 		return;
 	take_reply(r);
@@ -507,8 +512,10 @@ dialect_learn(struct str text, const struct learn_options *o, struct buf *out, s
 		put_replies(out, l);
 		put_quirks(out, l);
 	} else {
-		buf_putz(notes, r.n ? "there is no such conversation, or no reply in it\n"
-				    : "no reply of a mail server is in it\n");
+		buf_putz(notes,
+		    r.n ? "there is no conversation of that number, or no reply in it; write "
+			  "one of the numbers above behind --session\n"
+			: "no reply of a mail server is in it\n");
 	}
 	arena_done(&r.arena);
 	buf_done(&r.text);

@@ -122,7 +122,8 @@ take_reply(struct source *src, struct str key, struct str value)
 {
 	enum smtp_situation s;
 	if (!smtp_situation_find(key, &s)) {
-		wrong(src, "unknown situation " STR_FMT, STR_ARG(key));
+		wrong(src, "unknown situation " STR_FMT "; `pennypost dialect show rfc` lists them",
+		    STR_ARG(key));
 		return;
 	}
 	struct str text = keep(src, value, true);
@@ -198,6 +199,39 @@ take_mechs(struct source *src, struct str value)
 	return dialect_template_check(value) == NULL && str_find(value, '$') == value.len;
 }
 
+/* The words that a quirk can be, or the names of all quirks. */
+static void
+put_choices(struct buf *out, const struct quirk *q, struct str key, bool known)
+{
+	for (size_t i = 0; q && i < ARRAY_LEN(q->word) && q->word[i]; i++)
+		buf_putf(out, " %s", q->word[i]);
+	for (size_t i = 0; !known && i < ARRAY_LEN(quirks); i++)
+		buf_putf(out, " %s", quirks[i].name);
+	if (!known)
+		buf_putz(out, " qid_style bad_cmd_limit mechs");
+	for (int i = 0; str_eq(key, STR("qid_style")) && i < QID_STYLE_COUNT; i++)
+		buf_putf(out, " %s", smtp_qid_style_name[i]);
+	if (str_eq(key, STR("bad_cmd_limit")))
+		buf_putz(out, " a number");
+	if (str_eq(key, STR("mechs")))
+		buf_putz(out, " names of SASL mechanisms");
+}
+
+static void
+refuse_quirk(struct source *src, const struct quirk *q, struct str key, struct str value,
+    bool known)
+{
+	struct buf choices = BUF_INIT(1024);
+	put_choices(&choices, q, key, known);
+	if (known)
+		wrong(src, STR_FMT " cannot be \"" STR_FMT "\"; it can be:" STR_FMT, STR_ARG(key),
+		    STR_ARG(value), STR_ARG(buf_str(&choices)));
+	else
+		wrong(src, "unknown quirk " STR_FMT "; there are:" STR_FMT, STR_ARG(key),
+		    STR_ARG(buf_str(&choices)));
+	buf_done(&choices);
+}
+
 static void
 take_quirk(struct source *src, struct str key, struct str value)
 {
@@ -227,10 +261,8 @@ take_quirk(struct source *src, struct str key, struct str value)
 		good = take_mechs(src, value);
 	else
 		known = good = false;
-	if (!known)
-		wrong(src, "unknown quirk " STR_FMT, STR_ARG(key));
-	else if (!good)
-		wrong(src, STR_FMT " cannot be \"" STR_FMT "\"", STR_ARG(key), STR_ARG(value));
+	if (!good)
+		refuse_quirk(src, q, key, value, known);
 }
 
 /* [imap] and [pop3] are for those protocols; here only their form counts. */
@@ -258,7 +290,8 @@ enter_section(struct source *src, struct str line)
 			src->w->n_cap = 0; /* a list replaces the base's whole list */
 		return;
 	}
-	wrong(src, "unknown section " STR_FMT, STR_ARG(line));
+	wrong(src, "unknown section " STR_FMT "; write [ehlo], [replies] or [quirks]",
+	    STR_ARG(line));
 }
 
 static void
@@ -386,7 +419,7 @@ dialect_override(struct smtp_wording *w, struct str key, struct str text, struct
 	const char *why = NULL;
 	struct str own = STR_NULL;
 	if (!smtp_situation_find(key, &s))
-		why = "there is no such situation";
+		why = "there is no such situation; `pennypost dialect show rfc` lists them";
 	else if (own = dialect_text_keep(w, text, true), !own.p)
 		why = "the texts are too long altogether";
 	else

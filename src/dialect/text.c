@@ -26,7 +26,7 @@ dialect_template_check(struct str text)
 		if (end == text.len)
 			return "${ without }";
 		if (!var_known(str_first(text, end)))
-			return "no such variable; the manual lists them";
+			return "no such variable; pennypost.conf(5) lists them";
 		text = str_skip(text, end + 1);
 	}
 	return NULL;
@@ -48,12 +48,14 @@ class_guard(enum smtp_situation s, struct str code)
 	if (vrfy && str_eq(code, STR("252")))
 		return NULL;
 	if (class == 'r')
-		return digit == '4' || digit == '5' ? NULL : "a refusal must stay 4xx or 5xx";
+		return digit == '4' || digit == '5'
+		           ? NULL
+		           : "a refusal must stay one; begin the text with 4xx or 5xx";
 	if (class == digit)
 		return NULL;
 	if (class == '4' || class == '5')
-		return "a closing reply must keep the first digit of its code";
-	return "a success must keep the first digit of its code";
+		return "a closing reply must keep the first digit of its code, 4 or 5";
+	return "a success must keep the first digit of its code, 2 or 3";
 }
 
 const char *

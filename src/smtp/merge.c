@@ -73,6 +73,12 @@ smtp_merge_charge(struct smtp_merge *m, size_t n)
 	return true;
 }
 
+size_t
+smtp_merge_memory(const struct smtp_merge *m)
+{
+	return m->arena.used + m->extra + m->pending.len;
+}
+
 /* --- names --- */
 
 static bool

@@ -102,6 +102,9 @@ struct smtp_merge {
 struct smtp_merge *smtp_merge_new(const struct smtp_conf *conf);
 struct smtp_merge *smtp_merge_free(struct smtp_merge *m); /* NULL is allowed */
 
+/* Octets that it holds, more or less. */
+size_t smtp_merge_memory(const struct smtp_merge *m);
+
 /* The argument of XDFN: SMTP_NONE, or why it changes nothing. */
 enum smtp_situation smtp_merge_define(struct smtp_merge *m, struct str arg);
 /* The recipient is refused: what was defined for it is gone. */

@@ -61,7 +61,7 @@ v1_line(struct str line, struct proxy_info *ret)
 {
 	struct str family = str_cut(&line, ' ');
 	if (str_eq(family, STR("UNKNOWN"))) {
-		ret->local = true;
+		ret->local = ret->unknown = true;
 		return true;
 	}
 	int af = str_eq(family, STR("TCP4")) ? AF_INET : AF_INET6;
@@ -101,7 +101,7 @@ v2_body(unsigned char family, struct str body, struct proxy_info *ret)
 {
 	size_t n = family == V2_TCP4 ? 4 : 16;
 	if (family == V2_UNSPEC || family == V2_UNIX) {
-		ret->local = true;
+		ret->local = ret->unknown = true;
 		return true;
 	}
 	if ((family != V2_TCP4 && family != V2_TCP6) || body.len < 2 * n + 4)

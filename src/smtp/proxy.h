@@ -32,6 +32,7 @@ struct proxy_end {
 struct proxy_info {
 	bool local;           /* the proxy speaks for itself, or does not say for whom: the addresses
 	                       * are those of the socket */
+	bool unknown;         /* local, but somebody else's connection all the same */
 	struct proxy_end from, to; /* unless local */
 };
 

@@ -117,6 +117,22 @@ mech_works(const struct smtp_session *s, struct str mech)
 	       (listed(s->conf->mechs, mech) || (s->tls && listed(s->conf->mechs_tls, mech)));
 }
 
+bool
+smtp_auth_secret(const struct smtp_session *s, struct str mech)
+{
+	bool upper = false, lower = false, other = false;
+	for (size_t i = 0; i < mech.len; i++) {
+		char c = mech.p[i];
+		upper |= c >= 'A' && c <= 'Z';
+		lower |= c >= 'a' && c <= 'z';
+		other |= c == '+' || c == '/' || c == '=';
+		if (!(c >= '0' && c <= '9') && !(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') &&
+		    c != '+' && c != '/' && c != '=' && c != '-')
+			return false;
+	}
+	return ((upper && lower) || other) && !mech_works(s, mech);
+}
+
 static void
 begin(struct smtp_session *s, struct str mech)
 {
@@ -134,7 +150,8 @@ take_octets(struct smtp_turn *t, struct str text)
 {
 	struct exchange *x = exchange_of(t->s);
 	buf_wipe(&x->octets);
-	if (!base64_dec(&x->octets, text))
+	/* All at once, so that it never moves and leaves a copy. */
+	if (!buf_reserve(&x->octets, text.len / 4 * 3) || !base64_dec(&x->octets, text))
 		return false;
 	x->seen.octets = buf_str(&x->octets);
 	/* Those who type by hand wonder why their password is wrong. */
@@ -148,7 +165,7 @@ smtp_auth(struct smtp_turn *t, struct str arg)
 {
 	struct smtp_session *s = t->s;
 	struct str mech = str_word(&arg), initial = str_word(&arg);
-	struct smtp_vars vars = vars_of(mech, STR_NULL);
+	struct smtp_vars vars = vars_of(smtp_auth_secret(s, mech) ? STR(HIDDEN) : mech, STR_NULL);
 	enum smtp_situation no = objection(s);
 	if (no == SMTP_NONE && (mech.len == 0 || str_word(&arg).len))
 		no = SMTP_AUTH_SYNTAX;

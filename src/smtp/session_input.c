@@ -163,6 +163,8 @@ line_add(struct smtp_turn *t, struct str run)
 	p->after_cr = run.p[run.len - 1] == '\r';
 	if (total - p->after_cr > limit)
 		return overflow(t, total - limit, auth);
+	if (auth) /* a secret never moves and leaves a copy */
+		buf_reserve(&p->line, limit + 2 - p->line.len);
 	buf_puts(&p->line, run);
 	if (!p->line.failed)
 		return true;

@@ -96,6 +96,8 @@ void smtp_auth_line(struct smtp_turn *t, struct str line); /* a response */
 void smtp_auth_break(struct smtp_turn *t, enum smtp_situation say); /* one that is none */
 void smtp_answer_auth(struct smtp_turn *t, const struct smtp_answer *a);
 void smtp_auth_free(struct smtp_session *s);
+/* Does this, where a mechanism should stand, look like a response in the wrong place? */
+bool smtp_auth_secret(const struct smtp_session *s, struct str mech);
 
 /* session_secure.c */
 void smtp_starttls(struct smtp_turn *t, struct str arg);

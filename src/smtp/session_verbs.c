@@ -322,8 +322,13 @@ smtp_note_line(struct smtp_turn *t, struct str line)
 	struct str word = str_word(&rest);
 	if (t->s->phase == PHASE_AUTH) {
 		smtp_note(t, "c: ", STR(HIDDEN));
+	} else if (str_istarts(word, STR("AUTH="))) {
+		smtp_note(t, "c (the secret left out): ", STR("AUTH="));
+		t->s->flags |= F_AFTER_AUTH;
 	} else if (str_ieq(word, STR("AUTH"))) {
-		str_word(&rest);
+		struct str mech = str_word(&rest);
+		if (smtp_auth_secret(t->s, mech))
+			rest = str_skip(line, word.len);
 		smtp_note(t, str_trim(rest).len ? "c (the secret left out): " : "c: ",
 		    str_first(line, line.len - rest.len));
 		t->s->flags |= F_AFTER_AUTH;
@@ -364,6 +369,25 @@ is_quiet(const struct smtp_session *s, const struct verb *v)
 	return s->txn && s->txn->merge && (s->flags & flag);
 }
 
+#define SHOWN_MAX 64
+
+/* How replies name a verb (quirk echo_case): as it was typed, in capitals, or, where the dialect
+ * says nothing, known ones in capitals. */
+static struct str
+shown(const struct smtp_session *s, struct str typed, const struct verb *v, char dst[SHOWN_MAX])
+{
+	int echo = s->conf->wording->quirks.echo_case;
+	if (echo == 1 || (echo < 0 && !v))
+		return typed;
+	if (v)
+		return str_of(v->name);
+	typed = str_first(typed, SHOWN_MAX);
+	for (size_t i = 0; i < typed.len; i++)
+		dst[i] =
+		    typed.p[i] >= 'a' && typed.p[i] <= 'z' ? (char)(typed.p[i] - 0x20) : typed.p[i];
+	return str_n(dst, typed.len);
+}
+
 void
 smtp_command(struct smtp_turn *t, struct str line)
 {
@@ -371,6 +395,8 @@ smtp_command(struct smtp_turn *t, struct str line)
 	struct str word = str_word(&arg);
 	arg = str_ltrim(arg);
 	const struct verb *v = verb_find(t->s, word);
+	char upper[SHOWN_MAX];
+	struct str name = shown(t->s, word, v, upper);
 	bool secret = t->s->flags & F_AFTER_AUTH;
 	smtp_note_line(t, line);
 	if (v && v->run != smtp_auth)
@@ -384,14 +410,14 @@ smtp_command(struct smtp_turn *t, struct str line)
 		return;
 	}
 	if (!v) {
-		smtp_unknown(t, SMTP_CMD_UNKNOWN, word, arg, line);
+		smtp_unknown(t, SMTP_CMD_UNKNOWN, name, arg, line);
 		return;
 	}
 	if (is_quiet(t->s, v))
 		t->s->flags |= F_QUIET;
 	enum smtp_situation no = objection(t->s, v, arg);
 	struct smtp_vars extra = { .v = {
-				       [SMTP_VAR_verb] = str_of(v->name),
+				       [SMTP_VAR_verb] = name,
 				       [SMTP_VAR_cmd] = line,
 				       [SMTP_VAR_arg] =
 					   no == SMTP_CMD_SYNTAX ? str_of(v->syntax) : arg,

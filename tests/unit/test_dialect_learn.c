@@ -163,10 +163,32 @@ several(void **state)
 	buf_done(&notes);
 }
 
+/* A reply longer than any is: cut off or not, nothing is read that is not there. */
+static void
+endless(void **state)
+{
+	struct buf text = BUF_INIT(1u << 20), out = BUF_INIT(1u << 20), notes = BUF_INIT(1u << 16);
+	struct learn_options o = { STR("learned"), STR("a test"), 0 };
+	for (int many = 0; many < 2; many++) {
+		buf_reset(&text);
+		buf_putz(&text, many ? "220-one.example " : "220 one.example ");
+		for (size_t i = 0; i < 70000; i++)
+			buf_putz(&text, many && i % 100 == 0 ? "\n220-" : "x");
+		buf_putz(&text, many ? "\n220 end\nQUIT\n221 bye\n" : "\nQUIT\n221 bye\n");
+		assert_true(dialect_learn(buf_str(&text), &o, &out, &notes));
+		assert_non_null(strstr(buf_cstr(&out), "quit.ok = 221 bye\n"));
+		buf_reset(&out);
+	}
+	buf_done(&text);
+	buf_done(&out);
+	buf_done(&notes);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(endless),
 		cmocka_unit_test(lessons),
 		cmocka_unit_test(several),
 	};

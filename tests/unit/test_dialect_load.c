@@ -187,11 +187,13 @@ static const struct mistake {
 	{ "base = rfc\n[ehlo]\ncap = ?auth\n", "no text" },
 	{ "base = rfc\n[ehlo]\ncap =\n", "no text" },
 	{ "base = rfc\n[ehlo]\nfirst = ${colour}\n", "no such variable" },
-	{ "base = rfc\n[quirks]\nrequire_helo = maybe\n", "require_helo cannot be \"maybe\"" },
+	{ "base = rfc\n[quirks]\nrequire_helo = maybe\n",
+	    "require_helo cannot be \"maybe\"; it can be: no yes" },
 	{ "base = rfc\n[quirks]\nqid_style = roman ; numerals\n", "qid_style cannot be \"roman\"" },
 	{ "base = rfc\n[quirks]\nbad_cmd_limit = -1\n", "cannot be" },
 	{ "base = rfc\n[quirks]\nmechs = ${host}\n", "cannot be" },
-	{ "base = rfc\n[quirks]\nopen_relay = yes\n", "unknown quirk open_relay" },
+	{ "base = rfc\n[quirks]\nopen_relay = yes\n",
+	    "unknown quirk open_relay; there are: require_helo" },
 	{ "base = rfc\n[quirks]\n!open_relay = yes\n", "unknown quirk open_relay" },
 	{ "base = rfc\n[quirks]\nbare_lf = session\n", "x.dialect:3: bare_lf = session weakens" },
 	{ "base = rfc\n[quirks]\n!bare_lf = perhaps\n", "bare_lf cannot be" },
@@ -222,9 +224,9 @@ all_mistakes_at_once(void **state)
 	struct buf err = BUF_INIT(1u << 16);
 	assert_null(dialect_load(STR("x"), find, &shelf, &err));
 	assert_string_equal(buf_cstr(&err),
-	    "y.dialect:3: rcpt.ok: a success must keep the first digit of its code\n"
-	    "x.dialect:3: mail.ok: a success must keep the first digit of its code\n"
-	    "x.dialect:4: unknown situation zzz\n");
+	    "y.dialect:3: rcpt.ok: a success must keep the first digit of its code, 2 or 3\n"
+	    "x.dialect:3: mail.ok: a success must keep the first digit of its code, 2 or 3\n"
+	    "x.dialect:4: unknown situation zzz; `pennypost dialect show rfc` lists them\n");
 	buf_done(&err);
 }
 
@@ -305,8 +307,9 @@ override(void **state)
 	assert_false(dialect_override(w, STR("mail.ok"), STR("550 no"), &err));
 	assert_false(dialect_override(w, STR("mail.fine"), STR("250 ok"), &err));
 	assert_string_equal(buf_cstr(&err),
-	    "reply.mail.ok: a success must keep the first digit of its code\n"
-	    "reply.mail.fine: there is no such situation\n");
+	    "reply.mail.ok: a success must keep the first digit of its code, 2 or 3\n"
+	    "reply.mail.fine: there is no such situation; `pennypost dialect show rfc` lists "
+	    "them\n");
 	assert_true(str_eq(w->reply[SMTP_MAIL_OK], STR("250 fine\nthanks")));
 	dialect_free(w);
 	assert_null(dialect_free(NULL));

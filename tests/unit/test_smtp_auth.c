@@ -205,6 +205,29 @@ history(void **state)
 	kit_close(&k);
 }
 
+/* And where no secret should stand. */
+static void
+secrets_in_the_wrong_place(void **state)
+{
+	static const char *const lines[] = { "AUTH AGpvZQBzZWNyZXQ=", "AUTH AGpvZQBzZWNyZXQX",
+		"AUTH PLAIN=AGpvZQBzZWNyZXQX", "auth=PLAIN AGpvZQBzZWNyZXQX",
+		"AUTH AGpvZQBzZWNyZXQ= PLAIN" };
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		struct kit k;
+		kit_open(&k, rfc);
+		on(&k.conf);
+		kit_greet(&k);
+		kit_say(&k, HI);
+		kit_say(&k, lines[i]);
+		kit_say(&k, "\r\n");
+		const char *h = buf_cstr(&k.history);
+		if (strstr(h, "AGpvZ") || strstr(buf_cstr(&k.out), "AGpvZ"))
+			fail_msg("it is to be read in\n%s", h);
+		assert_non_null(strstr(h, "c (the secret left out): AUTH"));
+		kit_close(&k);
+	}
+}
+
 /* What the host may see of an exchange, and when it is over. */
 static void
 what_the_host_sees(void **state)
@@ -329,6 +352,7 @@ main(void)
 		cmocka_unit_test(dialogues),
 		cmocka_unit_test(too_long),
 		cmocka_unit_test(history),
+		cmocka_unit_test(secrets_in_the_wrong_place),
 		cmocka_unit_test(what_the_host_sees),
 		cmocka_unit_test(auth_of_mail),
 		cmocka_unit_test(advertising),

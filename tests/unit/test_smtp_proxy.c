@@ -69,6 +69,8 @@ check_row(size_t i, struct str in, enum proxy_verdict v, const struct proxy_info
 		return;
 	assert_int_equal(used, r->len);
 	assert_true(info->local == (r->from == NULL));
+	/* LOCAL is the proxy's own; of the others nobody knows. */
+	assert_true(info->unknown == (info->local && r->in[12] != '\x20'));
 	if (!r->from)
 		return;
 	assert_string_equal(info->from.text, r->from);

@@ -22,6 +22,36 @@ binary(void **state)
 	kit_close(&k);
 }
 
+/* Quirk echo_case: how a reply names the command. */
+static void
+echoes_commands(void **state)
+{
+	static const struct {
+		int echo;
+		const char *want;
+	} table[] = {
+		{ -1,
+		    "220 |500 5.5.1 command not recognized: fOo|502 5.5.1 command not implemented: "
+		    "SEND|" },
+		{ 0,
+		    "220 |500 5.5.1 command not recognized: FOO|502 5.5.1 command not implemented: "
+		    "SEND|" },
+		{ 1,
+		    "220 |500 5.5.1 command not recognized: fOo|502 5.5.1 command not implemented: "
+		    "sEnd|" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct smtp_wording w = *rfc;
+		struct kit k;
+		w.quirks.echo_case = table[i].echo;
+		kit_open(&k, &w);
+		kit_greet(&k);
+		kit_say(&k, "fOo bar\r\nsEnd\r\n");
+		kit_expect_lines("echo_case", buf_str(&k.out), table[i].want);
+		kit_close(&k);
+	}
+}
+
 /* R-PIPE: a body that follows a refused DATA is never read as commands, however it is split. */
 static void
 data_refused(void **state)
@@ -528,6 +558,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(binary),
+		cmocka_unit_test(echoes_commands),
 		cmocka_unit_test(data_refused),
 		cmocka_unit_test(bdat_refused_by_host),
 		cmocka_unit_test(host_refusals),
