@@ -85,8 +85,8 @@ check_oauth(struct checker *ck)
 	if (url[0] && !c->dns[0] && !conf_url_is_literal(url))
 		wrong(ck, "oauth.introspect_url names a host, and dns is empty, so it would never "
 			  "be found; set dns, or write the address as a number");
-	if (c->gssapi_krb5_conf[0] || c->gssapi_keytab[0])
-		odd(ck, "gssapi.keytab and gssapi.krb5_conf have no effect in this version");
+	if (c->gssapi_krb5_conf[0] && !c->gssapi_keytab[0])
+		odd(ck, "gssapi.krb5_conf has no effect without gssapi.keytab");
 }
 
 static void

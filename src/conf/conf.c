@@ -250,6 +250,18 @@ conf_submission(const struct conf_listener *l)
 }
 
 bool
+conf_needs_certificate(const struct conf *c)
+{
+	for (size_t i = 0; i < c->n_listeners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+		bool secret = conf_auth(l) && strcmp(l->auth_cleartext, "allow") != 0;
+		if (conf_tls_implicit(l) || conf_tls_required(l) || secret)
+			return true;
+	}
+	return false;
+}
+
+bool
 conf_bare_lf_session(const struct conf_listener *l)
 {
 	static const uint64_t trusted[] = { 465, 587, 143, 110, 993, 995 };

@@ -155,6 +155,8 @@ bool conf_tls_required(const struct conf_listener *l);
 bool conf_auth(const struct conf_listener *l);
 bool conf_auth_required(const struct conf_listener *l);
 bool conf_submission(const struct conf_listener *l);
+/* Is there a listener that is of little use without a certificate? */
+bool conf_needs_certificate(const struct conf *c);
 /* What the file held when the configuration was checked; empty: it is not one of ours. */
 struct str conf_text_of(const struct conf *c, const char *path);
 /* The path of a unix socket as written, or NULL: a TCP listener. */

@@ -70,6 +70,7 @@ bool conf_good_host_or_empty(struct str v, const char **ret_want);
 bool conf_good_ip_or_empty(struct str v, const char **ret_want);
 bool conf_good_listen_address(struct str v, const char **ret_want);
 bool conf_good_cidrs(struct str v, const char **ret_want);
+bool conf_good_senders(struct str v, const char **ret_want);
 bool conf_good_mechs(struct str v, const char **ret_want);
 extern const char *const conf_mechs[]; /* the SASL mechanisms there are; ends with NULL */
 bool conf_good_address_or_empty(struct str v, const char **ret_want);

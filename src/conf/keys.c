@@ -49,7 +49,8 @@ const struct conf_key conf_keys[] = {
 	    .doc = "A file with the DNSSEC keys that answers must be signed by, such as "
 		   "/usr/share/dns/root.key. Empty: answers are not checked." },
 	{ "oauth.keys", CONF_TEXT, 0, G(oauth_keys), .def = "", .good = conf_good_path_or_empty,
-	    .doc = "A file with the keys that check the signatures of OAuth tokens." },
+	    .doc = "A file with the keys that check the signatures of OAuth tokens: public keys "
+		   "in PEM form, a JWK set, or secret: and at least 32 octets behind it." },
 	{ "oauth.issuer", CONF_TEXT, 0, G(oauth_issuer), .def = "",
 	    .doc = "Who must have issued a token (its iss). Empty: anybody whose key fits." },
 	{ "oauth.audience", CONF_TEXT, 0, G(oauth_audience), .def = "",
@@ -72,10 +73,14 @@ const struct conf_key conf_keys[] = {
 		   "must come from. Empty: those of the system." },
 	{ "gssapi.keytab", CONF_TEXT, 0, G(gssapi_keytab), .def = "",
 	    .good = conf_good_path_or_empty,
-	    .doc = "The keytab of this server for Kerberos. Empty: no GSSAPI." },
+	    .doc =
+		"The keytab of this server for Kerberos, with the key of smtp/HOSTNAME. Empty: no "
+		"GSSAPI. The principal alice@EXAMPLE.COM is the account alice@example.com." },
 	{ "gssapi.krb5_conf", CONF_TEXT, 0, G(gssapi_krb5_conf), .def = "",
 	    .good = conf_good_path_or_empty,
-	    .doc = "The configuration of Kerberos. Empty: /etc/krb5.conf." },
+	    .doc =
+		"The configuration of Kerberos, in one file: what it includes is not read. Empty: "
+		"/etc/krb5.conf, if it is there." },
 	{ "limit.conns_total", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_total), 0, MAX_COUNT,
 	    .def = "20000", .doc = "Connections at the same time, over all listeners." },
 	{ "limit.conns_per_ip", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_per_ip), 0, MAX_COUNT,
@@ -168,6 +173,7 @@ const struct conf_key conf_keys[] = {
 	    .doc = "MAIL and AUTH need TLS first. No effect at a unix socket, and with lmtp only "
 		   "where starttls = yes or tls.implicit = yes." },
 	{ "tls.required_senders", CONF_TEXT, CONF_LISTENER, L(tls_required_senders), .def = "",
+	    .good = conf_good_senders,
 	    .doc =
 		"Senders who need TLS first: addresses or @domains, parted by blanks or commas." },
 	{ "tls.legacy", CONF_BOOL, CONF_LISTENER, L(tls_legacy), .def = "no",
@@ -192,11 +198,14 @@ const struct conf_key conf_keys[] = {
 	    .choices = "accept refuse dialect", .def = "dialect",
 	    .doc = "Whether AUTH works where it was not advertised." },
 	{ "mechs", CONF_TEXT, CONF_LISTENER, L(mechs), .def = "", .good = conf_good_mechs,
-	    .doc = "SASL mechanisms, parted by blanks, in the order in which they are offered; no "
-		   "other works. Empty: what the dialect lists, else SCRAM-SHA-256, SCRAM-SHA-1, "
-		   "PLAIN and LOGIN, with TLS the forms of SCRAM that end in -PLUS, with "
-		   "tls.client_ca EXTERNAL, and OAUTHBEARER and XOAUTH2 where oauth is set up. "
-		   "CRAM-MD5, DIGEST-MD5, NTLM and GSSAPI work only where they are written here." },
+	    .doc =
+		"SASL mechanisms, parted by blanks, in the order in which they are offered; no "
+		"other works. Empty: what the dialect lists, else SCRAM-SHA-256, SCRAM-SHA-1, "
+		"PLAIN and LOGIN, with TLS the forms of SCRAM that end in -PLUS, with "
+		"tls.client_ca EXTERNAL, and OAUTHBEARER and XOAUTH2 where oauth is set up. "
+		"CRAM-MD5, DIGEST-MD5, NTLM and GSSAPI work only where they are written here. The "
+		"first three need passwords that are kept recoverably (user add --recoverable) "
+		"and are weak; GSSAPI needs gssapi.keytab." },
 	{ "submission", CONF_CHOICE, CONF_LISTENER, L(submission), .choices = "yes no auto",
 	    .def = "auto",
 	    .doc = "Whether our own users hand in their mail here: own_sender and own_from are "
@@ -249,6 +258,7 @@ const struct conf_key conf_keys[] = {
 		"answers them. This version "
 		"delivers only here, so they cannot send elsewhere yet." },
 	{ "relay_sender", CONF_TEXT, CONF_LISTENER, L(relay_sender), .def = "",
+	    .good = conf_good_senders,
 	    .doc = "Senders who may send to anywhere: addresses or @domains, parted by blanks or "
 		   "commas. Anybody can claim to be one of them. This version delivers only "
 		   "here, so they cannot send elsewhere yet." },

@@ -117,13 +117,19 @@ load_certificate(struct loader *ld, const config_setting_t *s)
 {
 	const char *cert = NULL, *key = NULL;
 	struct buf why = BUF_INIT(WHY_MAX);
-	bool fits = config_setting_is_group(s) && config_setting_length(s) == 2 &&
-	            config_setting_lookup_string(s, "cert", &cert) &&
-	            config_setting_lookup_string(s, "key", &key);
+	bool group = config_setting_is_group(s);
+	bool has_cert = group && config_setting_lookup_string(s, "cert", &cert);
+	bool has_key = group && config_setting_lookup_string(s, "key", &key);
+	bool fits = has_cert && has_key && config_setting_length(s) == 2;
 	char *c = fits ? beside(ld, cert) : NULL, *k = fits ? beside(ld, key) : NULL;
 	if (!c || !k)
-		buf_putz(&why, "a certificate cannot be read; write { cert = "
-			       "\"/etc/pennypost/mail.crt\"; key = \"/etc/pennypost/mail.key\"; }");
+		buf_putf(&why,
+		    "%s in tls.certificates; write { cert = \"/etc/pennypost/mail.crt\"; key = "
+		    "\"/etc/pennypost/mail.key\"; }",
+		    !group      ? "something else than a group"
+		    : !has_cert ? "a group without the file cert"
+		    : !has_key  ? "a group without the file key"
+				: "a group with more than cert and key");
 	loader_verdict(ld, s, c && k && conf_cert_add(ld->c, str_of(c), str_of(k), &why), &why);
 	free(c);
 	free(k);

@@ -3,6 +3,7 @@
 #include "conf/conf_priv.h"
 
 #include "base/check.h"
+#include "crypt/crypt.h"
 #include "sys/file.h"
 
 #include <stdlib.h>
@@ -53,19 +54,36 @@ is_read(const struct conf *c, const char *path)
 	return false;
 }
 
+/* What is in it the library will say; a key, or a file of something else, is seen here. */
+static bool
+is_certificate(struct str text, const char *path, struct buf *err)
+{
+	if (str_find_str(text, STR("-----BEGIN ")) < text.len &&
+	    str_find_str(text, STR("CERTIFICATE-----")) < text.len)
+		return true;
+	buf_putf(err, "%s: no certificate in PEM form; name a file of PEM certificates", path);
+	return false;
+}
+
 static bool
 read_one(struct conf *c, const char *key, const char *path, struct buf *err)
 {
 	struct buf text = BUF_INIT(CONF_FILE_TEXT_MAX), why = BUF_INIT(CONF_TEXT_MAX);
+	struct buf line = BUF_INIT(2 * CONF_TEXT_MAX);
 	int rc = file_read_all(path, CONF_FILE_TEXT_MAX, &text);
-	bool ok = rc == 0 && conf_text_add(c, str_of(path), buf_str(&text), &why);
+	bool ok = rc == 0 && is_certificate(buf_str(&text), path, &why) &&
+	          conf_text_add(c, str_of(path), buf_str(&text), &why);
 	if (rc < 0)
-		buf_putf(err, "%s: %s cannot be read: %s; name a file of PEM certificates\n", key,
+		buf_putf(&line, "%s: %s cannot be read: %s; name a file of PEM certificates\n", key,
 		    path, strerror(-rc));
 	else if (!ok)
-		buf_putf(err, "%s: " STR_FMT "\n", key, STR_ARG(buf_str(&why)));
+		buf_putf(&line, "%s: " STR_FMT "\n", key, STR_ARG(buf_str(&why)));
+	/* Listeners mostly name the same file. */
+	if (str_find_str(buf_str(err), buf_str(&line)) == err->len)
+		buf_puts(err, buf_str(&line));
 	buf_done(&text);
 	buf_done(&why);
+	buf_done(&line);
 	return ok;
 }
 

@@ -349,6 +349,20 @@ is_address(struct str v, bool catch_all)
 }
 
 bool
+conf_good_senders(struct str v, const char **ret_want)
+{
+	*ret_want = "addresses and @domains parted by blanks or commas, such as ann@example.org "
+		    "@example.net";
+	while (v.len) {
+		size_t n = str_find_any(v, " ,\t");
+		if (n && !is_address(str_first(v, n), true))
+			return false;
+		v = str_skip(v, n + 1);
+	}
+	return true;
+}
+
+bool
 conf_good_alias(struct str v)
 {
 	return is_address(v, true);

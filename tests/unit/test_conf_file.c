@@ -163,6 +163,19 @@ static const struct {
 	    "f:1: the number 99999999999999999999L" },
 	{ "limit: { queue_messages = 0x1ffffffff; };\n", "f:1: the number 0x1ffffffff" },
 	{ "lab = \"maybe\";\n", "f:1: lab cannot be \"maybe\"; write yes or no" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; relay_sender = \"a@b, example.org\"; } );",
+	    "relay_sender cannot be \"a@b, example.org\"; write addresses and @domains" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; tls: { required_senders = \"@\"; }; } );",
+	    "tls.required_senders cannot be \"@\"; write addresses and @domains" },
+	{ "hostname = \"a.b\"; tls: { certificates = ( { cert = \"a\"; } ); };",
+	    "a group without the file key in tls.certificates; write { cert = " },
+	{ "hostname = \"a.b\"; tls: { certificates = ( { key = \"a\"; } ); };",
+	    "a group without the file cert in tls.certificates; write { cert = " },
+	{ "hostname = \"a.b\"; tls: { certificates = ( \"a\" ); };",
+	    "something else than a group in tls.certificates; write { cert = " },
+	{ "hostname = \"a.b\"; tls: { certificates = ( { cert = \"a\"; key = \"b\"; foo = 1; } ); "
+	  "};",
+	    "a group with more than cert and key in tls.certificates; write { cert = " },
 };
 
 static void
@@ -340,6 +353,9 @@ static const struct {
 	{ "hostname = \"a.b\"; listen = ( { port = 25; tls: { client_ca = \"/nonexistent/ca\"; }; "
 	  "} );",
 	    "tls.client_ca: /nonexistent/ca cannot be read: No such file", "" },
+	{ "hostname = \"a.b\"; tls: { client_ca = \"/etc/passwd\"; }; listen = ( { port = 25; }, "
+	  "{ port = 26; } );",
+	    "tls.client_ca: /etc/passwd: no certificate in PEM form; name a file", "" },
 	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; auth = \"yes\"; } );",
 	    "LMTP has no login", "" },
 	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; submission = \"yes\"; } );",
