@@ -39,7 +39,7 @@ static void
 begin(void)
 {
 	struct buf err = BUF_INIT(1024);
-	check(sasl_library_open(NULL, false, NULL, &err) == 0);
+	check(sasl_library_open(NULL, false, &err) == 0);
 	struct str salt = STR("0123456789abcdef");
 	sasl_scram_make(CRYPT_SHA1, STR("secret of alice"), salt, 4096, &scram1);
 	sasl_scram_make(CRYPT_SHA256, STR("secret of alice"), salt, 4096, &scram256);

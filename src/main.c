@@ -33,6 +33,7 @@ static const struct role_entry roles[] = {
 	{ ROLE_READER, reader_main },
 	{ ROLE_DNS, dns_main },
 	{ ROLE_FETCH, fetch_main },
+	{ ROLE_GSSAPI, gssapi_main },
 };
 
 static int

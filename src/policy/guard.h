@@ -9,8 +9,8 @@
  * A wrong password waits by the worse of the two counts. A right one waits by the count of its
  * address alone: who comes from an address without failures is never held up, even while others
  * attack the account; and from an address that guesses a quick answer tells nothing. The same
- * wrong password again (tag) is a program that was not told of a change, not a guess: it waits,
- * but does not count.
+ * wrong password again for the same account (tag) is a program that was not told of a change, not
+ * a guess: it waits, but does not count.
  *
  * Pure: the time comes in. Two tables of GUARD_SLOTS places, keyed; when the places for a key are
  * taken the count that matters least goes. So nobody can make it grow, and to push a count out

@@ -126,6 +126,14 @@ is_for(const json_t *claims, struct str audience)
 	return false;
 }
 
+/* OpenID Connect Core 5.1; some write it as a text. Who does not say so is believed. */
+static bool
+is_verified(const json_t *claims)
+{
+	const json_t *v = json_object_get(claims, "email_verified");
+	return !v || json_is_true(v) || str_eq(text_of(claims, "email_verified"), STR("true"));
+}
+
 static const char *
 check_claims(const struct sasl_jwt_conf *conf, const json_t *claims, int64_t now,
     char name[SASL_NAME_MAX])
@@ -137,8 +145,7 @@ check_claims(const struct sasl_jwt_conf *conf, const json_t *claims, int64_t now
 		return "its issuer is another";
 	if (conf->audience.len && !is_for(claims, conf->audience))
 		return "it is for another audience";
-	if (strcmp(conf->claim, "email") == 0 &&
-	    json_is_false(json_object_get(claims, "email_verified")))
+	if (strcmp(conf->claim, "email") == 0 && !is_verified(claims))
 		return "its address is not verified";
 	struct str who = text_of(claims, conf->claim);
 	for (size_t i = 0; i < who.len; i++)

@@ -248,6 +248,14 @@ succeed(struct sasl *s)
 	return sasl_name_set(s->authcid, str_of(l->account.name)) ? SASL_DONE : SASL_FAILED;
 }
 
+struct str
+sasl_trouble(const struct sasl *s)
+{
+	const struct sasl_library *l = s->library;
+	const char *text = l && l->conn && s->ended ? sasl_errdetail(l->conn) : NULL;
+	return text ? str_trim(str_of(text)) : STR_NULL;
+}
+
 static enum sasl_status
 fail(const struct sasl *s, int code)
 {

@@ -31,12 +31,6 @@ on_getopt(void *context, const char *plugin, const char *option, const char **re
 			*ret_len = (unsigned)strlen(options[i].value);
 		return SASL_OK;
 	}
-	if (context && strcmp(option, "keytab") == 0) {
-		*ret = context;
-		if (ret_len)
-			*ret_len = (unsigned)strlen(context);
-		return SASL_OK;
-	}
 	return SASL_FAIL;
 }
 
@@ -216,7 +210,7 @@ mechs_there(bool gssapi, struct buf *err)
 }
 
 int
-sasl_library_open(const char *plugin_dir, bool gssapi, const char *keytab, struct buf *err)
+sasl_library_open(const char *plugin_dir, bool gssapi, struct buf *err)
 {
 	size_t hash_seed;
 	crypt_init();
@@ -228,11 +222,6 @@ sasl_library_open(const char *plugin_dir, bool gssapi, const char *keytab, struc
 		char *copy = xstrdup(plugin_dir); /* it wants it writable */
 		sasl_set_path(SASL_PATH_TYPE_PLUGIN, copy);
 		free(copy);
-	}
-	if (gssapi && keytab) {
-		callbacks[0].context = xstrdup(keytab);
-		if (setenv("KRB5_KTNAME", keytab, 1) != 0)
-			return -errno;
 	}
 	with_tickets = gssapi;
 	int code = sasl_server_init(callbacks, NULL);

@@ -110,10 +110,11 @@ enum sasl_status {
 };
 
 /* Once per process, before the sandbox, from one thread; calls crypt_init(). plugin_dir NULL: the
- * library's own. 0 or -errno with a sentence. Afterwards nothing is opened (but by GSSAPI): each
+ * library's own. 0 or -errno with a sentence. Afterwards nothing is opened (but by GSSAPI, which
+ * takes KRB5_CONFIG, KRB5_KTNAME and KRB5RCACHENAME from the environment): each
  * exchange gets random octets from getrandom() and no log, where the library by itself would go to
  * /dev/urandom and to syslog. No file of its configuration is read. */
-int sasl_library_open(const char *plugin_dir, bool gssapi, const char *keytab, struct buf *err);
+int sasl_library_open(const char *plugin_dir, bool gssapi, struct buf *err);
 void sasl_library_close(void);
 
 struct sasl; /* an exchange */
@@ -128,6 +129,8 @@ struct str sasl_out(const struct sasl *s);
 struct str sasl_authcid(const struct sasl *s); /* as the client wrote it; with DONE: canonical */
 struct str sasl_authzid(const struct sasl *s); /* empty: the same */
 struct str sasl_password(const struct sasl *s);
+/* After FAILED and UNAVAILABLE: what the library says of it, for a log; may be empty. */
+struct str sasl_trouble(const struct sasl *s);
 
 /* OAuth tokens that can be checked without asking anybody: a JWT (RFC 7519) with RS256, ES256 or
  * HS256 by the keys given. */

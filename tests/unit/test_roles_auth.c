@@ -140,13 +140,14 @@ test_resolve(void **state)
 		{ "ann", "ann@a.example", NULL }, /* the host's own domain */
 		{ "ANN", "ann@a.example", NULL },
 		{ "bob", "bob@b.example", NULL },    /* the only one */
-		{ "eve", NULL, "eve" },              /* two, and neither is the host's */
+		{ "eve", NULL, "eve@a.example" },    /* two, and neither is the host's */
 		{ "joe", "joe@mx.a.example", NULL }, /* the host itself before its domain */
 		{ "raw\256@b", "raw\256@b", NULL },
-		{ "raw\256", NULL, "raw\256" },
+		{ "raw\256", NULL, "raw\256@a.example" },
+		{ "NOBODY", NULL, "nobody@a.example" },
 		{ "NOBODY@A.example", NULL, "nobody@a.example" },
 		{ "", NULL, "" },
-		{ "a b", NULL, "a b" },
+		{ "a b", NULL, "a b@a.example" },
 		{ "ann@", NULL, "ann@" },
 	};
 	static const char *const names[] = { "ann@a.example", "ann@b.example", "bob@b.example",
@@ -190,24 +191,31 @@ test_hash(void **state)
 		{ "*0", "*0", false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		assert_true(hash_valid(rows[i].hash));
+		assert_true(hash_complete(rows[i].hash));
 		if (hash_check(rows[i].password, rows[i].hash) != rows[i].fits)
 			fail_msg("row %zu", i);
 	}
 	static const char *const whole[] = { "rl0uE0wb7nHsU", "_J9..rasmBYk8r9AiWNc",
 		"$3$$8846f7eaee8fb117ad06bdd830b7586c" };
 	static const char *const none[] = { "", "password", "pass-wordpass", "$6$salt", "$6$salt$",
-		"_J9..rasmBYk8r9AiWN", "$nonsense$a$b", "a b" };
+		"_J9..rasmBYk8r9AiWN", "$nonsense$a$b", "a b", "$5$a$b:" };
+	static const char *const cut[] = { "$6$rounds=5000$salt$short", "$y$j9T$salt$short",
+		"$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc",
+		"$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOe" };
 	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
 		assert_true(hash_valid(whole[i]));
 	for (size_t i = 0; i < ARRAY_LEN(none); i++)
 		assert_false(hash_valid(none[i]));
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++)
+		assert_true(hash_complete(whole[i]));
+	for (size_t i = 0; i < ARRAY_LEN(cut); i++)
+		assert_false(hash_complete(cut[i]));
 	char a[HASH_MAX], b[HASH_MAX];
 	assert_true(hash_make("secret", a));
 	assert_true(hash_make("secret", b));
 	assert_true(str_starts(str_of(a), STR("$y$")));
 	assert_string_not_equal(a, b);
-	assert_true(hash_valid(a));
+	assert_true(hash_complete(a));
 	assert_true(hash_check("secret", a) && hash_check("secret", b));
 	assert_false(hash_check("Secret", a));
 }

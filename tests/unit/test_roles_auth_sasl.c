@@ -337,13 +337,14 @@ test_scram(void **state)
 {
 	struct kit k;
 	struct front f;
-	struct buf one = BUF_INIT(128), two = BUF_INIT(128);
+	struct buf one = BUF_INIT(128), two = BUF_INIT(128), other = BUF_INIT(128);
 	struct conf *c = conf_of(NULL);
 	crypt_init();
 	for (int round = 0; round < 2; round++) {
 		start(&k, c);
 		fill(&k);
-		SET(&k, "old@example.com", "$6$salt$hash", "hash");
+		SET(&k, "old@example.com",
+		    "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5", "hash");
 		front_begin(&f, &k);
 		assert_int_equal(scram(&f, "ann@example.com", "secret", &one), SASL_V_OK);
 		assert_true(f.last.text.len > 2 && str_starts(f.last.text, STR("v=")));
@@ -361,11 +362,23 @@ test_scram(void **state)
 		buf_puts(&two, buf_str(&one));
 		assert_int_equal(scram(&f, "nobody2@example.com", "x", &one), SASL_V_FAIL);
 		assert_false(str_eq(buf_str(&one), buf_str(&two)));
+		/* Nor does a name without its domain tell who is here: it is the same account. */
+		for (size_t i = 0; i < 2; i++) {
+			static const char *const names[] = { "old", "nobody" };
+			char whole[32];
+			snprintf(whole, sizeof(whole), "%s@example.com", names[i]);
+			assert_int_equal(scram(&f, names[i], "x", &one), SASL_V_FAIL);
+			buf_reset(&other);
+			buf_puts(&other, buf_str(&one));
+			assert_int_equal(scram(&f, whole, "x", &one), SASL_V_FAIL);
+			assert_true(str_eq(buf_str(&one), buf_str(&other)));
+		}
 		front_end(&f);
 		assert_int_equal(kit_stop(&k), 0);
 	}
 	buf_done(&one);
 	buf_done(&two);
+	buf_done(&other);
 	conf_free(c);
 }
 
@@ -434,6 +447,101 @@ test_delays(void **state)
 	assert_true(!kit_readable(h.fd, 0) || ms > 5000);
 	front_send(&h, IPC_SASL_DROP, STR_NULL);
 	front_end(&h);
+	front_end(&f);
+	front_end(&g);
+	assert_int_equal(kit_stop(&k), 0);
+	conf_free(c);
+}
+
+/* One password for many accounts is as much a guess as many for one; the same one again for the
+ * same account is none. */
+static void
+test_spray(void **state)
+{
+	const struct str bad = STR("\0\0\0\0\0\0\0\0\0\0\377\377\300\0\2\3");
+	char name[32];
+	int64_t ms;
+	struct kit k;
+	struct front f;
+	struct conf *c = conf_of(NULL);
+	start(&k, c);
+	fill(&k);
+	front_begin(&f, &k);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(plain(&f, bad, "ann@example.com", "Summer26", &ms), SASL_V_FAIL);
+	assert_int_equal(plain(&f, bad, "ann@example.com", "secret", &ms), SASL_V_OK);
+	assert_true(ms < 1000);
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "u%d@example.com", i);
+		assert_int_equal(plain(&f, bad, name, "Summer26", &ms), SASL_V_FAIL);
+	}
+	assert_true(ms >= 1000);
+	front_end(&f);
+	assert_int_equal(kit_stop(&k), 0);
+	conf_free(c);
+}
+
+/* Who leaves before the answer has guessed all the same. */
+static void
+test_leaving(void **state)
+{
+	enum { N = 6 };
+	const struct str bad = STR("\0\0\0\0\0\0\0\0\0\0\377\377\300\0\2\4");
+	char initial[64];
+	int64_t ms;
+	struct kit k;
+	struct front f;
+	struct conf *c = conf_of(NULL);
+	start(&k, c);
+	fill(&k);
+	front_begin(&f, &k);
+	for (int i = 0; i < N; i++) {
+		int n = snprintf(initial, sizeof(initial), "%cann@example.com%cguess%d", 0, 0, i);
+		front_start(&f,
+		    &(struct msg_sasl_start){ FROM(0), .mech = STR("PLAIN"), .prefix = bad,
+			.has_initial = true, .initial = str_n(initial, (size_t)n) });
+		front_send(&f, IPC_SASL_DROP, STR_NULL);
+	}
+	do /* behind the others; one of them may have had an answer before it was dropped */
+		(void)plain(&f, STR_NULL, "bob@example.com", "pencil", &ms);
+	while (f.last.verdict != SASL_V_OK);
+	assert_int_equal(plain(&f, bad, "bob@example.com", "pencil", &ms), SASL_V_OK);
+	assert_true(ms >= 1000);
+	front_end(&f);
+	assert_int_equal(kit_stop(&k), 0);
+	conf_free(c);
+}
+
+/* Who guesses cannot fill the queue that the others stand in. */
+static void
+test_guessers_wait_outside(void **state)
+{
+	enum { GUESSES = 4, N = 120 };
+	const struct str bad = STR("\0\0\0\0\0\0\0\0\0\0\377\377\300\0\2\5"),
+			 good = STR("\0\0\0\0\0\0\0\0\0\0\377\377\300\0\2\6");
+	char password[16], initial[64];
+	int64_t ms;
+	struct kit k;
+	struct front f, g;
+	struct conf *c = conf_of(NULL);
+	start(&k, c);
+	fill(&k);
+	front_begin(&f, &k);
+	front_begin(&g, &k);
+	for (int i = 0; i < GUESSES; i++) {
+		snprintf(password, sizeof(password), "guess%d", i);
+		(void)plain(&f, bad, "ann@example.com", password, &ms);
+	}
+	for (int i = 0; i < N; i++) {
+		int n = snprintf(initial, sizeof(initial), "%cann@example.com%cmore%d", 0, 0, i);
+		front_start(&f,
+		    &(struct msg_sasl_start){ FROM(0), .mech = STR("PLAIN"), .prefix = bad,
+			.has_initial = true, .initial = str_n(initial, (size_t)n) });
+	}
+	assert_int_equal(kit_recv(f.fd, &f.frame, &f.store), 0);
+	assert_true(msg_sasl_get(f.frame.body, &f.last));
+	assert_int_equal(f.last.verdict, SASL_V_TEMPFAIL);
+	assert_int_equal(plain(&g, good, "bob@example.com", "pencil", &ms), SASL_V_OK);
 	front_end(&f);
 	front_end(&g);
 	assert_int_equal(kit_stop(&k), 0);
@@ -613,6 +721,10 @@ test_introspection(void **state)
 		{ 200, "{\"active\":true,\"email\":\"a@b.example\",\"aud\":\"mail\"}",
 		    SASL_V_FAIL },
 		{ 200, "{\"active\":true,\"email\":7,\"aud\":\"mail\"}", SASL_V_FAIL },
+		{ 200,
+		    "{\"active\":true,\"email\":\"ann@example.com\",\"aud\":\"mail\","
+		    "\"email_verified\":false}",
+		    SASL_V_FAIL },
 		{ 200, "{\"active\":true,\"exp\":5,\"email\":\"ann@example.com\",\"aud\":\"mail\"}",
 		    SASL_V_FAIL },
 		{ 200, "[]", SASL_V_FAIL },
@@ -813,6 +925,9 @@ main(void)
 		ROW(test_cram),
 		ROW(test_scram),
 		ROW(test_delays),
+		ROW(test_spray),
+		ROW(test_leaving),
+		ROW(test_guessers_wait_outside),
 		ROW(test_overload),
 		ROW(test_jwt),
 		ROW(test_introspection),

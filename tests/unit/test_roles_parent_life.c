@@ -720,7 +720,7 @@ auth_gets_the_keys(void **state)
 	wait_ready();
 	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
 		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n"
-		       "6  \n");
+		       "7  \n");
 	put_file("alone.key");
 	int fd = open_door(ROLE_PARENT);
 	ask(fd, "tls.reload");
@@ -728,7 +728,7 @@ auth_gets_the_keys(void **state)
 	close(fd);
 	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
 		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 alone.crt <alone.crt>\n"
-		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n6  \n");
+		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n7  \n");
 	assert_int_equal(stop(), -EPIPE);
 	assert_int_equal(wait_end(pid), 0);
 }
@@ -753,6 +753,8 @@ a_fault_is_answered_once(void **state)
 	pid_t pid = serve(port, 1, false);
 	wait_ready();
 	ask_fault("no.such", CTL_INVALID, "no.such");
+	ask_fault("rcpt.ok", CTL_INVALID, "rcpt.ok");
+	ask_fault("data.ok", CTL_INVALID, "data.ok");
 	ask_fault("data.temperr", CTL_OK, "");
 	struct picture p = look();
 	for (unsigned i = 0; i < FRONTS; i++) {

@@ -480,7 +480,7 @@ static int
 open_all(void **state)
 {
 	struct buf err = BUF_INIT(1024);
-	int r = sasl_library_open(NULL, false, NULL, &err);
+	int r = sasl_library_open(NULL, false, &err);
 	if (r)
 		print_error("%s\n", buf_cstr(&err));
 	buf_done(&err);

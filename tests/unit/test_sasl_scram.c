@@ -389,7 +389,7 @@ static int
 open_library(void **state)
 {
 	struct buf err = BUF_INIT(1024);
-	int r = sasl_library_open(NULL, false, NULL, &err);
+	int r = sasl_library_open(NULL, false, &err);
 	buf_done(&err);
 	return r;
 }

@@ -48,6 +48,8 @@ on_peer(struct auth *au, struct ipc_frame *m)
 		fronts_take(au, p.index, role_take_fd(m));
 	else if (p.role == ROLE_FETCH)
 		return fetch_peer(au, role_take_fd(m));
+	else if (p.role == ROLE_GSSAPI)
+		return confirm_peer(au, role_take_fd(m));
 	return p.role == ROLE_FRONT;
 }
 
@@ -198,6 +200,7 @@ run(struct auth *au)
 	pool_free(au->pool);
 	fronts_done(au);
 	fetch_done(au);
+	confirm_done(au);
 	auth_changes_done(au);
 	auth_listings_done(au);
 	desk_flush(au->desk);
@@ -215,7 +218,7 @@ load_libraries(struct buf *err)
 {
 	crypt_init();
 	tls_init();
-	return random_works(err) && sasl_library_open(NULL, false, NULL, err) == 0;
+	return random_works(err) && sasl_library_open(NULL, false, err) == 0;
 }
 
 static void

@@ -4,3 +4,10 @@
  */
 #pragma once
 int auth_main(void);
+/*
+ * gssapi: an auth for Kerberos alone, started where gssapi.keytab is set. Its library opens files
+ * with each login, so it has a process and a directory of its own, and in it copies of what it
+ * reads. It has no network: tickets are read with the keytab, and no key distribution centre is
+ * asked. Whether there is such an account, auth tells.
+ */
+int gssapi_main(void);

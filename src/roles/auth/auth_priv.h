@@ -42,9 +42,12 @@ struct auth {
 	struct list fronts;            /* struct front_chan */
 	size_t n_exchanges, n_signs;
 	struct guard *guard;
-	struct chan *fetch;
+	struct chan *fetch;            /* in gssapi: to auth, in the same place */
 	struct map fetches;            /* number -> exchange that waits */
 	uint64_t last_fetch;
+	struct chan *gssapi;           /* that asks about accounts */
+	bool kerberos;                 /* this is gssapi: no accounts, keys, signatures or tickets of TLS */
+	bool has_keytab;
 	struct secrets *secrets;       /* that are coming in */
 	struct keyset *keys;
 	struct oauth *oauth;           /* NULL: no tokens */
@@ -107,7 +110,14 @@ struct exchange;
 bool fetch_peer(struct auth *au, int fd); /* takes fd over; false: it cannot be watched */
 /* Asks about a token; false: it cannot be asked now. */
 bool fetch_ask(struct auth *au, struct exchange *ex, struct str token, uint64_t *ret_number);
+/* In gssapi: the same about an account. */
+bool fetch_ask_account(struct auth *au, struct exchange *ex, uint64_t *ret_number);
 void fetch_forget(struct auth *au, uint64_t number);
 void fetch_done(struct auth *au);
-/* exchange.c: the answer, or an empty body: none came. */
+/* exchange.c: the answer; NULL, or told false: none came. */
 void exchange_fetched(struct exchange *ex, const struct msg_fetched *m);
+void exchange_confirmed(struct exchange *ex, bool told, bool known);
+
+/* confirm.c: gssapi asks which accounts there are */
+bool confirm_peer(struct auth *au, int fd); /* takes fd over; false: it cannot be watched */
+void confirm_done(struct auth *au);

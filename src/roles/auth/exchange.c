@@ -9,6 +9,8 @@
 
 /* Refusals leave at multiples of this, so that how a hash was made does not show. */
 #define REFUSE_GRID_MS 100
+/* Steps that wait for a thread, above which those of addresses that have failed are turned away. */
+#define GUESSERS_QUEUE_MAX 32
 
 struct str
 id_key(const uint64_t *id)
@@ -121,17 +123,24 @@ log_end(const struct exchange *ex, const char *event, int64_t delay_ms)
 	    LOGF("service", ex->start.service), LOGZ("why", ex->why), LOGN("delay-ms", delay_ms));
 }
 
+/* A guess, and how long its answer waits. */
+static int64_t
+count_failure(struct exchange *ex)
+{
+	int64_t now = sys_mono_ms(), worked = MAX(now - ex->began, 0);
+	int64_t delay =
+	    guard_failed(ex->auth->guard, ex->start.prefix, str_of(ex->who.name), ex->tag, now);
+	ex->auth->n_failed++;
+	return MAX(delay, REFUSE_GRID_MS - worked % REFUSE_GRID_MS);
+}
+
 static void
 refuse(struct exchange *ex)
 {
-	struct auth *au = ex->auth;
-	int64_t now = sys_mono_ms();
-	int64_t delay =
-	    guard_failed(au->guard, ex->start.prefix, str_of(ex->who.name), ex->tag, now);
-	int64_t worked = MAX(now - ex->began, 0);
-	delay = MAX(delay, REFUSE_GRID_MS - worked % REFUSE_GRID_MS);
-	au->n_failed++;
-	exchange_why(ex, "wrong name or password");
+	int64_t delay = count_failure(ex);
+	exchange_why(ex, ex->mech->need == SASL_NEED_EXTERNAL
+			     ? "no certificate of the client that names the account"
+			     : "wrong name or password");
 	log_end(ex, "login-refused", delay);
 	end(ex, SASL_V_FAIL, delay);
 }
@@ -161,7 +170,7 @@ challenge(struct exchange *ex)
 	buf_done(&b);
 }
 
-/* --- tokens that somebody else knows --- */
+/* --- tokens and accounts that somebody else knows --- */
 
 static void
 not_told(struct exchange *ex, const char *why)
@@ -176,14 +185,17 @@ token_late(void *arg)
 	struct exchange *ex = arg;
 	fetch_forget(ex->auth, ex->fetch);
 	ex->fetch = 0;
-	not_told(ex, "nobody told in time whether the token is good");
+	not_told(ex, "nobody told in time whether it is good");
 }
 
 static void
-ask_about_token(struct exchange *ex)
+ask_somebody(struct exchange *ex)
 {
-	if (!fetch_ask(ex->auth, ex, sasl_password(ex->sasl), &ex->fetch)) {
-		not_told(ex, "nobody can be asked about the token now");
+	bool asked = ex->auth->kerberos
+	                 ? fetch_ask_account(ex->auth, ex, &ex->fetch)
+	                 : fetch_ask(ex->auth, ex, sasl_password(ex->sasl), &ex->fetch);
+	if (!asked) {
+		not_told(ex, "nobody can be asked about it now");
 		return;
 	}
 	ex->timer = loop_timer_new(ex->auth->loop, token_late, ex);
@@ -212,6 +224,21 @@ exchange_fetched(struct exchange *ex, const struct msg_fetched *m)
 	settle(ex);
 }
 
+void
+exchange_confirmed(struct exchange *ex, bool told, bool known)
+{
+	ex->fetch = 0;
+	ex->timer = loop_timer_free(ex->timer);
+	if (!told) {
+		not_told(ex, "nobody tells whether there is such an account");
+	} else if (known) {
+		let_in(ex);
+	} else {
+		exchange_why(ex, "no such account, or it is locked");
+		refuse(ex);
+	}
+}
+
 /* --- steps --- */
 
 static void
@@ -222,10 +249,13 @@ settle(struct exchange *ex)
 		challenge(ex);
 		break;
 	case SASL_TOKEN:
-		ask_about_token(ex);
+		ask_somebody(ex);
 		break;
 	case SASL_DONE:
-		let_in(ex);
+		if (ex->auth->kerberos)
+			ask_somebody(ex);
+		else
+			let_in(ex);
 		break;
 	case SASL_FAILED:
 		refuse(ex);
@@ -237,7 +267,11 @@ settle(struct exchange *ex)
 	case SASL_UNAVAILABLE:
 	case SASL_PASSWORD: /* was answered on the thread */
 		exchange_why(ex, "the mechanism does not work now");
-		end(ex, ex->who.bare ? SASL_V_WEAK : SASL_V_TEMPFAIL, 0);
+		/* That somebody is here and keeps no password is told no faster than a guess is. */
+		if (ex->who.bare)
+			end(ex, SASL_V_WEAK, count_failure(ex));
+		else
+			end(ex, SASL_V_TEMPFAIL, 0);
 		break;
 	}
 }
@@ -248,6 +282,8 @@ stepped(struct pool_job *job)
 	struct exchange *ex = container_of(job, struct exchange, job);
 	ex->busy = false;
 	if (!ex->front || !job->ran) {
+		if (job->ran && ex->status == SASL_FAILED)
+			(void)count_failure(ex); /* who leaves before the answer has guessed, too */
 		exchange_free(ex);
 		return;
 	}
@@ -257,6 +293,15 @@ stepped(struct pool_job *job)
 	settle(ex);
 }
 
+/* Who guesses may fill a part of the queue only; so the others find their place in it. */
+static bool
+must_stay_outside(const struct exchange *ex)
+{
+	const struct auth *au = ex->auth;
+	return pool_waiting(au->pool) >= GUESSERS_QUEUE_MAX &&
+	       guard_passed(au->guard, ex->start.prefix, ex->began) > 0;
+}
+
 static void
 submit(struct exchange *ex, bool has_in, struct str in)
 {
@@ -264,7 +309,8 @@ submit(struct exchange *ex, bool has_in, struct str in)
 	buf_puts(&ex->in, in);
 	ex->has_in = has_in;
 	ex->began = sys_mono_ms();
-	if (ex->in.failed || !pool_submit(ex->auth->pool, &ex->job, false)) {
+	if (ex->in.failed || must_stay_outside(ex) ||
+	    !pool_submit(ex->auth->pool, &ex->job, false)) {
 		exchange_why(ex, "too many logins at once");
 		end(ex, SASL_V_TEMPFAIL, 0);
 		return;

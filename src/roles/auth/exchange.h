@@ -47,3 +47,14 @@ void exchange_work(struct pool_job *job);
 /* steps.c: the end of an exchange is good only for an account that may be what it asks to be. */
 void exchange_identify(struct exchange *ex);
 void exchange_why(struct exchange *ex, const char *why); /* the first reason stays */
+
+/*
+ * ticket.c: whose account is a Kerberos principal? alice@EXAMPLE.COM is alice@example.com: the
+ * realm must be in capitals and the name in small letters, so that two principals are never one
+ * account; a name of several parts (alice/admin, smtp/host) is no account. False: dst is the
+ * principal cut short, for counting.
+ */
+bool ticket_account(struct str principal, char dst[PASSWD_NAME_MAX]);
+/* In place of what accounts say; on a thread. */
+void ticket_lookup(void *arg, struct str name, struct sasl_account *ret);
+void ticket_identify(struct exchange *ex);

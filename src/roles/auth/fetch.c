@@ -1,4 +1,4 @@
-/* The channel to fetch: what is asked about tokens. */
+/* The channel to fetch: what is asked about tokens; or in gssapi to auth, about accounts. */
 #include "roles/auth/exchange.h"
 #include "roles/auth/oauth.h"
 
@@ -19,7 +19,10 @@ nobody_answers(struct auth *au)
 	while (map_next(&au->fetches, &pos, &key, &v)) {
 		struct exchange *ex = v;
 		fetch_forget(au, ex->fetch);
-		exchange_fetched(ex, NULL);
+		if (au->kerberos)
+			exchange_confirmed(ex, false, false);
+		else
+			exchange_fetched(ex, NULL);
 	}
 }
 
@@ -30,21 +33,39 @@ away(struct auth *au)
 	nobody_answers(au);
 }
 
+static bool
+on_fetched(struct auth *au, const struct ipc_frame *m)
+{
+	struct msg_fetched in;
+	if (m->type != IPC_FETCHED || !msg_fetched_get(m->body, &in))
+		return false;
+	struct exchange *ex = map_del(&au->fetches, id_key(&m->id));
+	if (ex)
+		exchange_fetched(ex, &in);
+	return true;
+}
+
+static bool
+on_account(struct auth *au, const struct ipc_frame *m)
+{
+	if (m->type != IPC_ACCOUNT || m->body.len != 1 || (unsigned char)m->body.p[0] > 1)
+		return false;
+	struct exchange *ex = map_del(&au->fetches, id_key(&m->id));
+	if (ex)
+		exchange_confirmed(ex, true, m->body.p[0] == 1);
+	return true;
+}
+
 static void
 on_frame(void *arg, struct chan *c, const struct ipc_frame *m)
 {
 	struct auth *au = arg;
-	struct msg_fetched in;
 	if (m->fd >= 0)
 		close(m->fd);
-	if (m->fd >= 0 || m->type != IPC_FETCHED || !msg_fetched_get(m->body, &in)) {
-		LOG(LOG_ERROR, 0, "fetch-breach", LOGN("type", m->type));
-		away(au);
+	else if (au->kerberos ? on_account(au, m) : on_fetched(au, m))
 		return;
-	}
-	struct exchange *ex = map_del(&au->fetches, id_key(&m->id));
-	if (ex)
-		exchange_fetched(ex, &in);
+	LOG(LOG_ERROR, 0, "fetch-breach", LOGN("type", m->type));
+	away(au);
 }
 
 static void
@@ -66,12 +87,29 @@ fetch_peer(struct auth *au, int fd)
 	return au->fetch != NULL;
 }
 
+static bool
+has_room(const struct auth *au)
+{
+	return au->fetch && au->fetches.used < FETCHES_MAX &&
+	       chan_pending(au->fetch) <= IPC_HIGH_WATER;
+}
+
+bool
+fetch_ask_account(struct auth *au, struct exchange *ex, uint64_t *ret_number)
+{
+	if (!has_room(au))
+		return false;
+	*ret_number = ++au->last_fetch;
+	map_put(&au->fetches, id_key(ret_number), ex);
+	chan_send(au->fetch, IPC_ACCOUNT_ASK, *ret_number, str_of(ex->who.name), -1);
+	return true;
+}
+
 bool
 fetch_ask(struct auth *au, struct exchange *ex, struct str token, uint64_t *ret_number)
 {
 	struct buf form = BUF_INIT(FORM_MAX), body = BUF_INIT(FORM_MAX + 64);
-	if (!au->fetch || au->fetches.used >= FETCHES_MAX ||
-	    chan_pending(au->fetch) > IPC_HIGH_WATER)
+	if (!has_room(au))
 		return false;
 	check(buf_reserve(&form, FORM_MAX) && buf_reserve(&body, FORM_MAX + 64));
 	oauth_question(token, &form);

@@ -33,12 +33,13 @@ front_free(struct front_chan *f)
 
 static const struct {
 	enum ipc_type type;
+	bool sasl;
 	bool (*handle)(struct front_chan *f, const struct ipc_frame *m); /* false: a breach */
 } from_front[] = {
-	{ IPC_SIGN, sign_take },
-	{ IPC_SASL_START, exchange_start },
-	{ IPC_SASL_STEP, exchange_step },
-	{ IPC_SASL_DROP, exchange_drop },
+	{ IPC_SIGN, false, sign_take },
+	{ IPC_SASL_START, true, exchange_start },
+	{ IPC_SASL_STEP, true, exchange_step },
+	{ IPC_SASL_DROP, true, exchange_drop },
 };
 
 /* A front that breaks the contract loses its channel, and with it logins and handshakes, until it
@@ -53,11 +54,12 @@ on_frame(void *arg, struct chan *c, const struct ipc_frame *m)
 		close(m->fd);
 	else
 		for (size_t i = 0; i < ARRAY_LEN(from_front); i++)
-			if (from_front[i].type == m->type)
+			if (from_front[i].type == m->type &&
+			    (from_front[i].sasl || !f->auth->kerberos))
 				ok = from_front[i].handle(f, m);
 	/* There may be a password in it. The octets are the channel's receive buffer, which lives
 	 * on until this returns and which nobody reads again. */
-	if (body.len)
+	if (body.p)
 		explicit_bzero((void *)(uintptr_t)body.p, body.len);
 	if (ok)
 		return;
@@ -125,6 +127,8 @@ fronts_take(struct auth *au, uint16_t index, int fd)
 		return;
 	}
 	list_add_tail(&au->fronts, &f->node);
+	if (au->kerberos)
+		return;
 	send_certs(f);
 	send_tickets(f);
 }

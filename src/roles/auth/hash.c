@@ -45,6 +45,32 @@ hash_valid(const char *hash)
 	return rc == CRYPT_SALT_OK || rc == CRYPT_SALT_METHOD_LEGACY || rc == CRYPT_SALT_TOO_CHEAP;
 }
 
+bool
+hash_complete(const char *text)
+{
+	/* Octets behind the last dollar. */
+	static const struct {
+		const char *id;
+		size_t len;
+	} rows[] = {
+		{ "$1$", 22 },
+		{ "$2", 53 },
+		{ "$5$", 43 },
+		{ "$6$", 86 },
+		{ "$7$", 43 },
+		{ "$gy$", 43 },
+		{ "$y$", 43 },
+	};
+	struct str hash = str_of(text);
+	if (!hash_valid(text))
+		return false;
+	size_t last = hash.len - str_rfind(hash, '$') - 1;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (str_starts(hash, str_of(rows[i].id)))
+			return last == rows[i].len;
+	return true;
+}
+
 static bool
 run(const char *password, const char *setting, char out[HASH_MAX])
 {

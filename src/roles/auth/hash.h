@@ -12,6 +12,8 @@
 /* A hash this crypt(3) can check, or a locked one ('!' or '*' in front); no blanks, colons or
  * control characters. */
 bool hash_valid(const char *hash);
+/* And it was not cut short, which would lock its user out. */
+bool hash_complete(const char *hash);
 /* False when crypt(3) refuses; never for a password that is within its length. */
 bool hash_make(const char *password, char out[HASH_MAX]);
 /* Takes as long for a wrong password as for the right one. */

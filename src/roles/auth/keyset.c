@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 #include "base/wire.h"
+#include "log/log.h"
+#include "sys/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,6 +87,9 @@ read_pair(struct str cert_name, struct str cert_pem, struct str key_name, struct
 		key = tls_key_free(key);
 	} else {
 		tls_key_name(key, name);
+		if (info.not_after < sys_wall_ms() / 1000)
+			LOG(LOG_WARN, 0, "certificate-expired", LOGF("file", cert_name),
+			    LOGZ("remedy", "renew it, then `pennypost tls reload`"));
 		if (memcmp(name, info.key, TLS_KEY_NAME) != 0) {
 			buf_putf(err,
 			    STR_FMT ": is not the key of the certificate in " STR_FMT "\n",

@@ -23,12 +23,12 @@ auth_bindings(const struct auth *au, struct msg_sasl_start *m)
 	m->exporter = m->endpoint = m->unique = STR_NULL;
 }
 
-/* Kerberos would need the network and its files, which this process has not got. */
+/* Kerberos has a process of its own. */
 static bool
 is_served(const struct auth *au, const struct sasl_mech *mech)
 {
 	bool token = mech->need == SASL_NEED_TOKEN;
-	return mech->need != SASL_NEED_TICKET && (!token || au->oauth);
+	return (mech->need == SASL_NEED_TICKET) == au->kerberos && (!token || au->oauth);
 }
 
 enum sasl_verdict
@@ -39,12 +39,17 @@ auth_may(const struct auth *au, const struct msg_sasl_start *m, const struct sas
 		*ret_why = "the listener is not known after a reload";
 		return SASL_V_TEMPFAIL;
 	}
+	if (au->kerberos && !au->has_keytab) {
+		*ret_why = "there is no keytab";
+		return SASL_V_TEMPFAIL;
+	}
 	const struct conf_listener *l = &au->conf->listeners[m->listener];
 	struct str mechs = str_trim(str_of(l->mechs));
+	bool asked_for = mech && (mech->weak || mech->need == SASL_NEED_TICKET);
 	*ret_why = NULL;
 	if (!mech || !is_served(au, mech))
 		*ret_why = "no such mechanism";
-	else if (mechs.len ? !listed(mechs, mech->name) : mech->weak)
+	else if (mechs.len ? !listed(mechs, mech->name) : asked_for)
 		*ret_why = "the mechanism is not on for this listener";
 	else if (!m->tls && !str_eq(str_of(l->auth_cleartext), STR("allow")))
 		*ret_why = "the mechanism needs TLS";

@@ -104,6 +104,14 @@ names_audience(const json_t *aud, const char *want)
 	return false;
 }
 
+/* OpenID Connect Core 5.1; some write it as a text. Who does not say so is believed. */
+static bool
+is_verified(const json_t *v)
+{
+	const char *text = json_string_value(v);
+	return !v || json_is_true(v) || (text && strcmp(text, "true") == 0);
+}
+
 /* What is wrong with an answer of RFC 7662 2.2; NULL: nothing. */
 static const char *
 fault_of(const struct oauth *o, const json_t *root, int64_t now_sec)
@@ -120,6 +128,8 @@ fault_of(const struct oauth *o, const json_t *root, int64_t now_sec)
 		return "the token is of another issuer";
 	if (o->audience[0] && !names_audience(json_object_get(root, "aud"), o->audience))
 		return "the token is for another audience";
+	if (strcmp(o->claim, "email") == 0 && !is_verified(json_object_get(root, "email_verified")))
+		return "the address of the token's owner is not verified";
 	return NULL;
 }
 

@@ -145,9 +145,9 @@ set_secret(struct hashing *h, struct str secret, unsigned words, bool *ret_now)
 	*ret_now = words & (SET_HASH | SET_SCRAM);
 	if (words & SET_HASH)
 		return str_copy(h->keys.hash, sizeof(h->keys.hash), secret) &&
-		               hash_valid(h->keys.hash)
+		               hash_complete(h->keys.hash)
 		           ? NULL
-		           : "not a hash that this system's crypt(3) knows";
+		           : "not a hash that this system's crypt(3) knows, or cut short";
 	if (words & SET_SCRAM)
 		return take_scram(&h->keys, secret)
 		           ? NULL

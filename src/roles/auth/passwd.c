@@ -171,6 +171,22 @@ without_domain(const struct passwd *p, struct str login, const char *hostname,
 	return l && l->only && str_copy(dst, PASSWD_NAME_MAX, str_of(l->only));
 }
 
+/* Nobody's name without a domain is completed as somebody's most often is: else two ways to write
+ * it, with failures counted apart and salts that differ, would tell that there is no account. */
+static void
+nobody_whole(const char *hostname, char dst[PASSWD_NAME_MAX])
+{
+	struct str host = str_of(hostname), domain = str_skip(host, str_find(host, '.') + 1);
+	char whole[PASSWD_NAME_MAX];
+	struct buf b = BUF_INIT(PASSWD_NAME_MAX);
+	buf_putz(&b, dst);
+	buf_putc(&b, '@');
+	buf_puts(&b, domain.len ? domain : host);
+	if (!b.failed && passwd_octets(buf_str(&b), whole))
+		memcpy(dst, whole, sizeof(whole));
+	buf_done(&b);
+}
+
 bool
 passwd_resolve(const struct passwd *p, struct str login, const char *hostname,
     char dst[PASSWD_NAME_MAX])
@@ -181,10 +197,14 @@ passwd_resolve(const struct passwd *p, struct str login, const char *hostname,
 		return false;
 	if (passwd_find(p, dst))
 		return true;
-	if (str_find(login, '@') < login.len || !without_domain(p, login, hostname, whole))
+	if (str_find(login, '@') < login.len)
 		return false;
-	memcpy(dst, whole, sizeof(whole));
-	return true;
+	if (without_domain(p, login, hostname, whole)) {
+		memcpy(dst, whole, sizeof(whole));
+		return true;
+	}
+	nobody_whole(hostname, dst);
+	return false;
 }
 
 /* --- the file --- */

@@ -64,7 +64,8 @@ const char *passwd_find(const struct passwd *p, const char *name); /* NULL: not 
 /*
  * Whose login is this? The name itself; or, without a domain, the account of that local part at
  * hostname, else at the domain that hostname is in, else the only one of that local part. True:
- * dst is an account. False: dst is the login, folded where it can be, for counting.
+ * dst is an account. False: dst is the login, folded where it can be and completed with the domain
+ * that hostname is in, for counting and for what is made up.
  */
 bool passwd_resolve(
     const struct passwd *p, struct str login, const char *hostname, char dst[PASSWD_NAME_MAX]);

@@ -105,6 +105,15 @@ pool_submit(struct pool *p, struct pool_job *j, bool urgent)
 	return room;
 }
 
+size_t
+pool_waiting(struct pool *p)
+{
+	mutex_lock(&p->mutex);
+	size_t n = p->n_queue;
+	mutex_unlock(&p->mutex);
+	return n;
+}
+
 struct pool *
 pool_free(struct pool *p)
 {

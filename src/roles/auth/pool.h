@@ -29,3 +29,4 @@ struct pool *pool_new(struct loop *l, const char *name, size_t threads, size_t q
 struct pool *pool_free(struct pool *p); /* waits for what threads are at */
 /* False: the queue is full (never when urgent, which also goes first); done() is not called. */
 bool pool_submit(struct pool *p, struct pool_job *j, bool urgent);
+size_t pool_waiting(struct pool *p); /* jobs that no thread has begun */

@@ -9,6 +9,7 @@
 
 #include "ipc/role.h"
 #include "log/log.h"
+#include "sasl/jwk.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -100,8 +101,14 @@ take_key(struct secrets *s, struct str name, int fd)
 static void
 take_jwt(struct secrets *s, struct str name, int fd)
 {
+	struct jwk_set set;
 	buf_reset(&s->jwt);
-	(void)read_file(s, name, fd, JWT_MAX, &s->jwt);
+	if (!read_file(s, name, fd, JWT_MAX, &s->jwt))
+		return;
+	const char *why = jwk_set_read(&set, buf_str(&s->jwt));
+	if (why)
+		buf_putf(&s->err, STR_FMT ": %s\n", STR_ARG(name), why);
+	jwk_set_done(&set);
 }
 
 static void

@@ -51,14 +51,20 @@ lookup(void *arg, struct str name, struct sasl_account *ret)
 	explicit_bzero(&who, sizeof(who));
 }
 
+/* Of a name and a password: one password for many names is not the same again. */
 static uint64_t
-tag_of(const struct accounts *a, struct str password)
+tag_of(const struct accounts *a, const char *name, struct str password)
 {
-	unsigned char mac[CRYPT_DIGEST_MAX];
+	struct str key = str_n(a->remember_key, sizeof(a->remember_key));
+	unsigned char mac[CRYPT_DIGEST_MAX], both[2 * CRYPT_DIGEST_MAX];
+	size_t n = crypt_hash_size(CRYPT_SHA256);
 	uint64_t tag;
-	crypt_hmac(CRYPT_SHA256, str_n(a->remember_key, sizeof(a->remember_key)), password, mac);
+	crypt_hmac(CRYPT_SHA256, key, str_of(name), both);
+	crypt_hmac(CRYPT_SHA256, key, password, both + n);
+	crypt_hmac(CRYPT_SHA256, key, str_n(both, 2 * n), mac);
 	memcpy(&tag, mac, sizeof(tag));
 	explicit_bzero(mac, sizeof(mac));
+	explicit_bzero(both, sizeof(both));
 	return tag ? tag : 1;
 }
 
@@ -73,7 +79,7 @@ check_password(struct exchange *ex)
 	bool good = accounts_check(a, &who, password);
 	if (!good) {
 		exchange_why(ex, "wrong password");
-		ex->tag = tag_of(a, password);
+		ex->tag = tag_of(a, who.name, password);
 	}
 	ex->status = sasl_answer(ex->sasl, good, str_of(who.name));
 	explicit_bzero(&who, sizeof(who));
@@ -115,6 +121,10 @@ exchange_identify(struct exchange *ex)
 	bool whole = ex->mech->need == SASL_NEED_EXTERNAL || ex->mech->need == SASL_NEED_TOKEN;
 	char folded[PASSWD_NAME_MAX];
 	struct account who;
+	if (ex->auth->kerberos) {
+		ticket_identify(ex);
+		return;
+	}
 	if (ex->status != SASL_DONE)
 		return;
 	accounts_find(&ex->auth->accounts, login, &who);
@@ -146,7 +156,7 @@ begin(struct exchange *ex)
 		.binding = { m->exporter, m->endpoint, m->unique },
 		.user_prompt = user_prompt[0] ? user_prompt : NULL,
 		.pass_prompt = pass_prompt[0] ? pass_prompt : NULL,
-		.lookup = lookup,
+		.lookup = ex->auth->kerberos ? ticket_lookup : lookup,
 		.arg = ex };
 	ex->sasl = sasl_new(ex->mech, &conf);
 }

@@ -61,6 +61,12 @@ wants_fetch(const struct conf *c)
 	return c->oauth_introspect_url[0] != '\0';
 }
 
+static bool
+wants_gssapi(const struct conf *c)
+{
+	return c->gssapi_keytab[0] != '\0';
+}
+
 /* In the order of their start. */
 static const struct kind {
 	enum ipc_role role;
@@ -72,6 +78,7 @@ static const struct kind {
 	{ ROLE_AUTH, false, NULL },
 	{ ROLE_DNS, false, wants_dns },
 	{ ROLE_FETCH, false, wants_fetch },
+	{ ROLE_GSSAPI, false, wants_gssapi },
 	{ ROLE_FRONT, true, NULL },
 };
 

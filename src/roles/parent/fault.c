@@ -31,6 +31,11 @@ fault_begin(struct parent *p, struct desk_ask *a, struct str key)
 		desk_done(a, CTL_INVALID,
 		    "there is no situation \"" STR_FMT "\"; write one such as data.temperr",
 		    STR_ARG(str_first(key, 64)));
+	} else if (smtp_situation_class(s) == '2' || smtp_situation_class(s) == '3') {
+		/* A front that says data.ok without a letter in the store would lie. */
+		desk_done(a, CTL_INVALID,
+		    "\"" STR_FMT "\" refuses nothing; write a situation such as data.temperr",
+		    STR_ARG(str_first(key, 64)));
 	} else {
 		tell(p, NULL, (uint16_t)s);
 		status_begin(p, a, false);

@@ -20,6 +20,7 @@ static const struct {
 	{ ROLE_FRONT, ROLE_DNS },
 	{ ROLE_FRONT, ROLE_GSSAPI },
 	{ ROLE_AUTH, ROLE_FETCH },
+	{ ROLE_AUTH, ROLE_GSSAPI },
 	{ ROLE_FETCH, ROLE_DNS },
 };
 

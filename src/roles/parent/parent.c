@@ -231,7 +231,8 @@ prepare(struct parent *p, struct buf *err)
 	int status = lock(p, err);
 	if (status != EXIT_CLEAN)
 		return status;
-	if (!uids_find(c, p->options->maintenance, &p->uids, err) || !place_own(c, &p->uids, err))
+	if (!uids_find(c, p->options->maintenance, &p->uids, err) || !place_own(c, &p->uids, err) ||
+	    (!p->options->maintenance && !place_gssapi(c, &p->uids, err)))
 		return EXIT_BROKEN;
 	counts(p);
 	if (p->options->maintenance) {

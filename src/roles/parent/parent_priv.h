@@ -58,6 +58,7 @@ bool uids_find(const struct conf *c, bool keep, struct uids *ret, struct buf *er
 /* place.c: the data directory, the lock, the log file. False with a line in err. */
 bool place_make(const struct conf *c, bool keep, struct buf *err); /* keep: as uids_facts */
 bool place_own(const struct conf *c, const struct uids *u, struct buf *err);
+bool place_gssapi(const struct conf *c, const struct uids *u, struct buf *err);
 bool place_log(const struct conf *c, struct buf *err); /* log_file becomes fd 2 */
 
 /* bind.c: listeners; one socket per front. */

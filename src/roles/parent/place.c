@@ -130,6 +130,17 @@ place_own(const struct conf *c, const struct uids *u, struct buf *err)
 	return own(c, "store", &u->store, err) && own(c, "auth", &u->auth, err);
 }
 
+/* Not of a server without Kerberos: a keytab is copied into it. */
+bool
+place_gssapi(const struct conf *c, const struct uids *u, struct buf *err)
+{
+	char path[4096];
+	if (c->gssapi_keytab[0] == '\0')
+		return true;
+	return sub_path(path, sizeof(path), c, "gssapi", err) && make(path, 0700, false, err) &&
+	       (u->gssapi.uid == 0 || own(c, "gssapi", &u->gssapi, err));
+}
+
 bool
 place_log(const struct conf *c, struct buf *err)
 {

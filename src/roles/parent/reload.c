@@ -102,6 +102,8 @@ static bool
 prepare(struct parent *p, const struct conf *c, struct listeners *ret, int *ret_fd, struct buf *err)
 {
 	struct listeners old = p->listeners, new = { 0 };
+	if (!p->options->maintenance && !place_gssapi(c, &p->uids, err))
+		return false;
 	int fd = handout_seal(c);
 
 	if (fd < 0) {

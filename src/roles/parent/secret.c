@@ -97,6 +97,11 @@ give_auth(struct child *c, const struct conf *conf)
 {
 	struct conf_certs certs;
 	conf_certs_find(conf, &certs);
+	if (certs.n == 0 && conf_needs_certificate(conf))
+		LOG(LOG_WARN, 0, "no-certificate",
+		    LOGZ("why", "TLS cannot begin, nobody can log in"),
+		    LOGZ("remedy", "`pennypost tls make NAME` or tls.certificates, then `pennypost "
+				   "tls reload`"));
 	for (size_t i = 0; i < certs.n; i++) {
 		give_pair(c, &certs.row[i]);
 		if (i % (IN_FLIGHT_MAX / 2) == 0 && c->chan)
@@ -116,7 +121,13 @@ give_fetch(struct child *c, const struct conf *conf)
 static void
 give_gssapi(struct child *c, const struct conf *conf)
 {
+	static const char usual[] = "/etc/krb5.conf";
+	const char *krb5_conf = conf->gssapi_krb5_conf;
 	give_file(c, SECRET_KEYTAB, conf->gssapi_keytab);
+	give_file(c, SECRET_KRB5_CONF,
+	    *krb5_conf                 ? krb5_conf
+	    : access(usual, F_OK) == 0 ? usual
+				       : "");
 }
 
 static const struct {
