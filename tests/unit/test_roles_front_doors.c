@@ -200,7 +200,7 @@ settle(void)
 }
 
 static void
-begin(const char *const *sets)
+begin_at(const char *const *sets, uint16_t stands_for)
 {
 	struct buf key = BUF_INIT(8192), err = BUF_INIT(4096);
 	const struct str names[] = { STR("mail.example.com") };
@@ -213,7 +213,7 @@ begin(const char *const *sets)
 	w.key = tls_key_read(buf_str(&key), &err);
 	assert_non_null(w.key);
 	w.conf = kit_conf(always);
-	conf_listener_add(w.conf, "127.0.0.1", 10587, "smtp")->stands_for = 587;
+	conf_listener_add(w.conf, "127.0.0.1", 10587, "smtp")->stands_for = stands_for;
 	for (; *sets; sets++)
 		assert_true(conf_set(w.conf, str_of(*sets), &err));
 	kit_start(&w.front, front_main, w.conf, ROLE_FRONT, 0);
@@ -226,6 +226,12 @@ begin(const char *const *sets)
 	settle();
 	buf_done(&key);
 	buf_done(&err);
+}
+
+static void
+begin(const char *const *sets)
+{
+	begin_at(sets, 587);
 }
 
 static void
@@ -483,6 +489,30 @@ hands_in(void **state)
 	end();
 }
 
+/* Readers at the other end must not find another author, or a secret recipient, than we did. */
+static void
+hides_nothing_in_a_header(void **state)
+{
+	struct buf wide = BUF_INIT(1000);
+	buf_putf(&wide, "From%80s: bob@example.com\r\nTo: x@y\r\n\r\nx\r\n", "");
+	begin(nothing);
+	await_starttls("220");
+	struct client c = dial();
+	secure(&c);
+	authenticate(&c, STR("right"), "235");
+	letter(&c, buf_cstr(&wide), "550 5.7.1");
+	letter(&c, "From: alice@example.com,\r\nbob@example.com\r\nTo: x@y\r\n\r\nx\r\n",
+	    "550 5.7.1");
+	letter(&c, "From: alice@example.com\r\nBcc: c@d,\r\ne@f\r\nTo: x@y\r\n\r\nx\r\n", "250");
+	assert_string_equal(buf_cstr(&w.body), "From: alice@example.com\r\nTo: x@y\r\n\r\nx\r\n");
+	letter(&c, "From: alice@example.com\r\nBcc: c@d\r\nDear friend\r\n\r\nx\r\n", "250");
+	assert_string_equal(buf_cstr(&w.body),
+	    "From: alice@example.com\r\nDear friend\r\n\r\nx\r\n");
+	hang_up(&c);
+	end();
+	buf_done(&wide);
+}
+
 static void
 checks_can_be_switched_off(void **state)
 {
@@ -534,6 +564,37 @@ counts_tls(void **state)
 	talk(&a, "NOOP", "250");
 	hang_up(&a);
 	await_starttls("220");
+	end();
+}
+
+/* Over limit.tls a handshake is made to say so, but not for everybody at once. */
+static void
+turns_few_away_in_tls(void **state)
+{
+	static const char *const sets[] = { "limit.tls=1", "limit.conns_per_ip=off", NULL };
+	static struct client c[110];
+	size_t open = 0;
+	begin_at(sets, 465);
+	for (;;) { /* the certificate is there when a connection is not closed at once */
+		char x;
+		c[0] = dial();
+		settle();
+		settle();
+		if (recv(c[0].fd, &x, 1, MSG_DONTWAIT) < 0)
+			break;
+		hang_up(&c[0]);
+	}
+	for (size_t i = 1; i < ARRAY_LEN(c); i++) {
+		c[i] = dial();
+		settle();
+	}
+	assert_string_equal(hear(&c[ARRAY_LEN(c) - 1]), "");
+	for (size_t i = 0; i < ARRAY_LEN(c); i++) {
+		char x;
+		open += recv(c[i].fd, &x, 1, MSG_DONTWAIT) < 0;
+		hang_up(&c[i]);
+	}
+	assert_in_range(open, 2, 101);
 	end();
 }
 
@@ -650,7 +711,8 @@ counts_an_account(void **state)
 static void
 minds_its_memory(void **state)
 {
-	static const char *const sets[] = { "limit.mem_high=20", "auth_required=no", NULL };
+	static const char *const sets[] = { "limit.mem_high=20", "auth_required=no", "ipmm=yes",
+		NULL };
 	begin(sets);
 	await_starttls("220");
 	struct client a = dial(), b = dial();
@@ -670,7 +732,22 @@ minds_its_memory(void **state)
 	}
 	talk(&a, ".", "250");
 	talk(&b, "MAIL FROM:<x@y>", "250");
+	talk(&b, "RSET", "250");
+	/* What a mail merge is told takes room, too. */
+	talk(&a, "XMRG FROM:<x@y>", "250");
+	talk(&a, "XDFN name=\"somebody with a name\"", "250");
+	talk(&b, "MAIL FROM:<x@y>", "452");
+	talk(&a, "RSET", "250");
+	talk(&b, "MAIL FROM:<x@y>", "250");
+	talk(&b, "RSET", "250");
+	talk(&a, "XMRG FROM:<x@y>", "250");
+	talk(&a, "XDFN name=\"somebody with a name\"", "250");
 	hang_up(&a);
+	for (;;) {
+		say_n(&b, STR("MAIL FROM:<x@y>\r\n"));
+		if (strncmp(hear(&b), "250", 3) == 0)
+			break;
+	}
 	hang_up(&b);
 	end();
 }
@@ -690,6 +767,62 @@ becomes_its_client(void **state)
 	assert_non_null(strstr(c.got, "[192.0.2.9]"));
 	talk(&c, "MAIL FROM:<bob@example.com>", "553");
 	hang_up(&c);
+	end();
+}
+
+/* Only a peer's letter gets what it lacks. */
+static void
+expect_relay(struct client *c, bool relay)
+{
+	struct msg_accept m;
+	talk(c, "EHLO me", "250");
+	talk(c, "MAIL FROM:<x@example.net>", "250");
+	talk(c, "RCPT TO:<bob@example.com>", "250");
+	talk(c, "DATA", "354");
+	talk(c, "Subject: x\r\n\r\nx\r\n.", "250");
+	assert_true(msg_accept_get(buf_str(&w.accept), &m));
+	bool added = str_find_str(m.trace, STR("Message-ID: ")) < m.trace.len;
+	assert_true(added == relay);
+	hang_up(c);
+}
+
+/* Behind a proxy that does not say whose connection it is, nobody has the proxy's rights. */
+static void
+keeps_its_rights(void **state)
+{
+	static const char *const xclient[] = { "xclient_peers=127.0.0.1", "auth_required=no",
+		"relay_ip=127.0.0.1", NULL };
+	static const char *const proxy[] = { "proxy_peers=127.0.0.1", "auth_required=no",
+		"relay_ip=127.0.0.1", "xclient_peers=127.0.0.1", NULL };
+	static const char *const gone[] = { "XCLIENT ADDR=[UNAVAILABLE]",
+		"XCLIENT NAME=x.example.net ADDR=[TEMPUNAVAIL]", "XCLIENT ADDR=192.0.2.1" };
+	begin(xclient);
+	await_starttls("220");
+	struct client c = dial();
+	expect(&c, "220");
+	expect_relay(&c, true);
+	c = dial();
+	expect(&c, "220");
+	talk(&c, "EHLO me", "250");
+	talk(&c, "XCLIENT NAME=x.example.net", "220");
+	expect_relay(&c, true);
+	for (size_t i = 0; i < ARRAY_LEN(gone); i++) {
+		c = dial();
+		expect(&c, "220");
+		talk(&c, "EHLO me", "250");
+		talk(&c, gone[i], "220");
+		expect_relay(&c, false);
+	}
+	end();
+	begin(proxy);
+	c = dial();
+	say_n(&c, STR("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"));
+	expect(&c, "220");
+	expect_relay(&c, true);
+	c = dial();
+	talk(&c, "PROXY UNKNOWN", "220");
+	talk(&c, "XCLIENT ADDR=192.0.2.1", "5");
+	expect_relay(&c, false);
 	end();
 }
 
@@ -714,15 +847,18 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hands_in),
+		cmocka_unit_test(hides_nothing_in_a_header),
 		cmocka_unit_test(checks_can_be_switched_off),
 		cmocka_unit_test(nothing_behind_starttls),
 		cmocka_unit_test(counts_tls),
+		cmocka_unit_test(turns_few_away_in_tls),
 		cmocka_unit_test(auth_goes_and_comes),
 		cmocka_unit_test(wants_its_proxy_header),
 		cmocka_unit_test(fails_as_told),
 		cmocka_unit_test(counts_an_account),
 		cmocka_unit_test(minds_its_memory),
 		cmocka_unit_test(becomes_its_client),
+		cmocka_unit_test(keeps_its_rights),
 	};
 	signal(SIGPIPE, SIG_IGN);
 	return cmocka_run_group_tests(tests, once, over);

@@ -62,6 +62,7 @@ conn_kill(struct conn *c, const char *why)
 	conn_leave(c);
 	login_drop(c);
 	names_drop(c);
+	merge_weigh(c);
 	secure_leave(c);
 	stream_close(&c->stream);
 	list_del(&c->parked);
@@ -125,11 +126,12 @@ take_body(struct conn *c, size_t eaten)
 	stream_eat(&c->stream, eaten);
 }
 
-/* What may be a password does not stay in memory that is given back. */
+/* A command may hold a password, also where AUTH was refused: it does not stay in memory that is
+ * given back. */
 static void
 eat(struct conn *c, struct str in, size_t n)
 {
-	if (c->session.ask == SMTP_ASK_AUTH && n)
+	if (n)
 		explicit_bzero(c->stream.in.p + (in.p - c->stream.in.p), n);
 	stream_eat(&c->stream, n);
 }
@@ -196,6 +198,7 @@ conn_drive(struct conn *c)
 	c->driving = false;
 	if (c->dead)
 		return;
+	merge_weigh(c);
 	if (c->login && !c->session.auth)
 		login_drop(c); /* cancelled, or a rule was broken */
 	report_refusals(c);

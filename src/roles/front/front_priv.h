@@ -138,6 +138,7 @@ struct conn {
 	const char *tls;       /* "version=TLSv1.3 cipher=... bits=256", or NULL: plain; front's */
 	uint64_t id;
 	uint64_t mailboxes;    /* of the letter under way */
+	uint64_t merge_octets; /* that a mail merge holds: counted in front->octets */
 	int64_t parked_at, end_by; /* end_by: when ending, or 0; in a handshake: its end */
 	char ip[INET6_ADDRSTRLEN]; /* or "unix:UID" */
 };
@@ -248,7 +249,8 @@ struct handin *handin_new(const struct conn *c);   /* or NULL */
 struct handin *handin_free(struct handin *h);
 struct str handin_feed(struct handin *h, struct str octets); /* what stays; good until the next */
 struct str handin_end(struct handin *h);
-enum smtp_situation handin_verdict(struct handin *h, struct conn *c); /* behind the end */
+/* Behind the end. ret_reason: of a refusal. */
+enum smtp_situation handin_verdict(struct handin *h, struct conn *c, struct str *ret_reason);
 const struct scan *handin_scan(const struct handin *h); /* of what stays */
 
 /* names.c: reverse names, which nobody waits for */
@@ -298,6 +300,7 @@ void report_refusals(struct conn *c);
 struct merge_job;
 bool merge_commit(struct conn *c, struct smtp_answer *a);
 struct merge_job *merge_job_free(struct merge_job *job);
+void merge_weigh(struct conn *c); /* counts what its merge holds now */
 
 /* letter.c */
 bool letter_begin(struct conn *c);                     /* false: store is away */
@@ -306,6 +309,8 @@ bool letter_must_wait(const struct conn *c);           /* the way to store is fu
 void letter_drop(struct conn *c);
 bool letter_commit(struct conn *c, struct smtp_answer *a); /* as answer_question */
 void letter_answered(struct front *f, uint64_t id, enum accept_status status);
+/* Octets under way: those of all fronts together have a limit. */
+void letter_hold(struct front *f, uint64_t more, uint64_t less);
 void letter_name(struct conn *c, struct letter *l);
 void letter_open(struct front *f, struct letter *l);
 void letter_put_missing(const struct conn *c, const struct scan *scan, struct str id,

@@ -121,6 +121,14 @@ become(struct conn *c, const struct sockaddr_storage *from)
 	return g.refuse;
 }
 
+/* Whoever it is, it is not the proxy: the proxy's rights are not his. */
+static void
+become_unknown(struct conn *c)
+{
+	c->relay = c->local = false;
+	(void)str_copy(c->ip, sizeof(c->ip), STR("unknown"));
+}
+
 bool
 answer_xclient(struct conn *c, struct smtp_answer *a)
 {
@@ -130,6 +138,8 @@ answer_xclient(struct conn *c, struct smtp_answer *a)
 	    LOGF("name", str_of(x->name)), LOGF("login", str_of(x->login)));
 	if (x->addr[0] && read_address(x->addr, &from))
 		a->situation = become(c, &from);
+	else if (x->said & 1u << XATTR_ADDR)
+		become_unknown(c);
 	if (x->login[0] && is_account(c->front, str_of(x->login)))
 		a->user = str_of(x->login);
 	return true;

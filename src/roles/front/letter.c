@@ -23,9 +23,8 @@ key_of(const uint64_t *id)
 	return str_n(id, sizeof(*id));
 }
 
-/* Octets of letters under way: all fronts' together have a limit. */
-static void
-hold(struct front *f, uint64_t more, uint64_t less)
+void
+letter_hold(struct front *f, uint64_t more, uint64_t less)
 {
 	f->octets += more - MIN(less, f->octets);
 	if (f->tally.own)
@@ -36,7 +35,7 @@ static struct letter *
 letter_free(struct front *f, struct letter *l)
 {
 	map_del(&f->letters, key_of(&l->id));
-	hold(f, 0, l->size);
+	letter_hold(f, 0, l->size);
 	handin_free(l->handin);
 	merge_job_free(l->merge);
 	if (l->conn)
@@ -103,7 +102,7 @@ static void
 pass_on(struct conn *c, struct letter *l, struct str octets)
 {
 	l->size += octets.len;
-	hold(c->front, octets.len, 0);
+	letter_hold(c->front, octets.len, 0);
 	if (l->state != LETTER_OPEN || octets.len == 0)
 		return;
 	letter_open(c->front, l);
@@ -273,10 +272,9 @@ end_handin(struct conn *c, struct letter *l, struct smtp_answer *a)
 	if (!l->handin)
 		return true;
 	pass_on(c, l, handin_end(l->handin));
-	a->situation = handin_verdict(l->handin, c);
+	a->situation = handin_verdict(l->handin, c, &a->reason);
 	if (a->situation == SMTP_NONE)
 		return true;
-	a->reason = STR("an address in the From field is not yours");
 	letter_drop(c);
 	return false;
 }

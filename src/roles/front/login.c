@@ -11,6 +11,9 @@
 
 #include <stdlib.h>
 
+#define START_REST                                                                                 \
+	2048u /* octets of a message that begins an exchange, but for its first response */
+
 static struct str
 key_of(const uint64_t *id)
 {
@@ -61,8 +64,11 @@ send_start(struct conn *c, const struct login *l, const struct smtp_auth *step)
 	struct tls_facts t = { 0 };
 	struct buf user = BUF_INIT(256), pass = BUF_INIT(256), body = BUF_INIT(64u << 10);
 	const struct tls *tls = stream_tls_of(&c->stream);
+	check(buf_reserve(&body, step->octets.len + START_REST)); /* so that it never moves */
 	if (tls)
 		tls_facts(tls, &t);
+	/* Behind XCLIENT the certificate is the proxy's, not its client's. */
+	bool certified = t.client_verified && !c->session.xclient;
 	struct msg_sasl_start m = {
 		.service = STR("smtp"),
 		.mech = str_of(l->mech),
@@ -72,7 +78,7 @@ send_start(struct conn *c, const struct login *l, const struct smtp_auth *step)
 		.listener = c->listener,
 		.peer = str_of(c->ip),
 		.prefix = c->local ? STR_NULL : str_n(c->key.b, sizeof(c->key.b)),
-		.external = t.client_verified ? str_of(t.client_name) : STR_NULL,
+		.external = certified ? str_of(t.client_name) : STR_NULL,
 		.exporter = str_n(t.exporter, t.exporter_len),
 		.endpoint = str_n(t.endpoint, t.endpoint_len),
 		.unique = str_n(t.unique, t.unique_len),

@@ -53,7 +53,8 @@ job_new(struct conn *c)
 	buf_init(&job->batch, BATCH + VIEW_MAX);
 	buf_init(&job->pieces, VIEW_MAX);
 	buf_init(&job->missing, MISSING_MAX);
-	buf_init(&job->header, (size_t)c->session.conf->header_bytes + MERGE_OWN_MAX + 4096);
+	uint64_t header = MIN(c->session.conf->header_bytes, (uint64_t)SMTP_MERGE_MAX);
+	buf_init(&job->header, (size_t)header + MERGE_OWN_MAX + 4096);
 	if (c->session.conf->submission || c->session.authenticated)
 		job->letter.header = &job->header;
 	return job;
@@ -71,6 +72,16 @@ merge_job_free(struct merge_job *job)
 	buf_done(&job->header);
 	free(job);
 	return NULL;
+}
+
+void
+merge_weigh(struct conn *c)
+{
+	const struct smtp_txn *txn = c->session.txn;
+	uint64_t now = !c->dead && txn && txn->merge ? smtp_merge_memory(txn->merge) : 0;
+	if (now != c->merge_octets)
+		letter_hold(c->front, now, c->merge_octets);
+	c->merge_octets = now;
 }
 
 /* The fields that this letter lacks go in front of it, as words of its own: each letter has a
@@ -146,7 +157,7 @@ static enum smtp_situation
 judge_handin(struct conn *c, struct merge_job *job)
 {
 	struct handin *h = job->letter.header ? handin_new(c) : NULL;
-	struct str left = buf_str(&job->header);
+	struct str left = buf_str(&job->header), reason;
 	size_t stays = 0;
 	if (!h)
 		return SMTP_NONE;
@@ -156,7 +167,7 @@ judge_handin(struct conn *c, struct merge_job *job)
 		left = str_skip(left, piece.len);
 	}
 	stays += handin_end(h).len;
-	enum smtp_situation no = handin_verdict(h, c);
+	enum smtp_situation no = handin_verdict(h, c, &reason);
 	handin_free(h);
 	if (no == SMTP_NONE && stays != job->header.len)
 		no = SMTP_DATA_REJECTED;

@@ -76,6 +76,8 @@ let_in(struct knock *k, const struct proxy_info *info)
 		set_from(&g, &info->from);
 	forget(k);
 	guest_introduce(f, &g);
+	if (info->unknown) /* somebody's, and nobody knows whose: not the proxy's own */
+		g.relay = g.xclient = g.xforward = false;
 	guest_judge(f, &g);
 	conn_new(f, &g);
 }
@@ -105,7 +107,8 @@ knock_ready(void *arg, unsigned events)
 	}
 	enum proxy_verdict v = proxy_parse(str_n(k->in, k->n + (size_t)more), &info, &used);
 	if (v == PROXY_BAD || (v == PROXY_OK && used < k->n)) {
-		send_away(k, "it does not begin with a PROXY header");
+		send_away(k,
+		    "no PROXY header that can be read; is it one of proxy_peers by mistake?");
 		return;
 	}
 	if (!take(k, v == PROXY_OK ? used - k->n : (size_t)more))

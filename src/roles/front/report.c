@@ -3,15 +3,20 @@
 
 #define LOOK_BACK 64 /* lines of a refused command's neighbourhood */
 
-/* What stands behind "+12ms c: " or "+12ms s: "; false when the line is another kind. */
+/* What stands behind "+12ms c: " or "+12ms s: ", perhaps with a remark in brackets before the
+ * colon; false when the line is another kind. */
 static bool
 said_by(struct str line, char who, struct str *ret)
 {
-	size_t at = str_find(line, ' ');
-	struct str rest = str_skip(line, at + 1);
-	if (rest.len < 3 || rest.p[0] != who || rest.p[1] != ':')
+	struct str rest = str_skip(line, str_find(line, ' ') + 1);
+	if (rest.len < 3 || rest.p[0] != who)
 		return false;
-	*ret = str_trim(str_skip(rest, 2));
+	rest = str_skip(rest, 1);
+	if (str_starts(rest, STR(" (")))
+		rest = str_skip(rest, str_find(rest, ')') + 1);
+	if (!rest.len || rest.p[0] != ':')
+		return false;
+	*ret = str_trim(str_skip(rest, 1));
 	return true;
 }
 

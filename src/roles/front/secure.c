@@ -223,19 +223,19 @@ answer_tls(struct conn *c, struct smtp_answer *a)
 bool
 secure_admit(struct conn *c)
 {
-	/* To say no costs a handshake: that is for a few. */
-	if (c->refuse != SMTP_NONE && c->front->n_turned_away > TURNED_AWAY_MAX)
-		return false;
 	if (!server_of(c) || !c->front->auth) {
 		LOG(LOG_WARN, c->id, "tls-unavailable", LOGZ("peer", c->ip),
-		    LOGZ("why", server_of(c) ? "auth is away" : "there is no certificate"));
+		    LOGZ("why", server_of(c)
+				    ? "auth is away"
+				    : "there is no certificate; run `pennypost tls make`"));
 		return false;
 	}
 	if (c->refuse == SMTP_NONE && !enter(c)) {
 		conn_leave(c);
 		c->refuse = SMTP_CONN_LIMIT_TLS;
 	}
-	return true;
+	/* To say no costs a handshake: that is for a few. */
+	return c->refuse == SMTP_NONE || c->front->n_turned_away < TURNED_AWAY_MAX;
 }
 
 void

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #define LMTP_RCPTS_MAX 1000
-#define MECHS_MAX 1024 /* octets of a list of mechanisms */
+#define MECHS_MAX 1024  /* octets of a list of mechanisms */
+#define BAD_COMMANDS 4u /* limit.bad_commands where nobody has set it */
 
 static bool
 find_dialect(void *arg, struct str name, struct str *ret_text)
@@ -47,11 +48,21 @@ helo_check_of(const char *name)
 	return HELO_LENIENT;
 }
 
+/* As tri(): the dialect is asked where the configuration says nothing. It may be stricter than
+ * ours; more patience is for a lab. */
+static uint64_t
+bad_commands(const struct conf_listener *l, const struct smtp_quirks *q)
+{
+	uint64_t quirk = (uint64_t)MAX(q->bad_cmd_limit, 0);
+	if (l->limit_bad_commands != BAD_COMMANDS || q->bad_cmd_limit < 0)
+		return l->limit_bad_commands;
+	return l->lab ? quirk : MIN(quirk, BAD_COMMANDS);
+}
+
 static void
 translate_limits(const struct conf_listener *l, struct smtp_conf *s)
 {
 	s->max_size = l->max_size;
-	s->bad_commands = l->limit_bad_commands;
 	s->command_line = l->limit_command_line;
 	s->msgs_per_session = l->limit_msgs_per_session;
 	s->rcpts_per_msg = l->limit_rcpts_per_msg;
@@ -178,6 +189,7 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 	};
 	translate_doors(l, q, s);
 	translate_limits(l, s);
+	s->bad_commands = bad_commands(l, q);
 }
 
 static struct smtp_wording *

@@ -218,17 +218,30 @@ handin_scan(const struct handin *h)
 	return &h->scan;
 }
 
-enum smtp_situation
-handin_verdict(struct handin *h, struct conn *c)
+static enum author_verdict
+judge_author(struct handin *h, struct conn *c)
 {
 	struct owner o;
-	if (!h->check_from)
-		return SMTP_NONE;
-	enum author_verdict v = h->from.failed ? AUTHOR_BAD : AUTHOR_NONE;
-	if (h->from.len)
-		v = owner_of(c, &o) ? author_each(buf_str(&h->from), owns, &o) : AUTHOR_REFUSED;
+	bool damaged = h->fields.damaged & 1u << HANDIN_FROM;
+	if (h->from.failed || damaged)
+		return AUTHOR_BAD;
+	if (h->from.len == 0) /* one that only the other reader sees is nobody's to trust */
+		return h->scan.count[SCAN_FROM] ? AUTHOR_BAD : AUTHOR_NONE;
+	return owner_of(c, &o) ? author_each(buf_str(&h->from), owns, &o) : AUTHOR_REFUSED;
+}
+
+enum smtp_situation
+handin_verdict(struct handin *h, struct conn *c, struct str *ret_reason)
+{
+	if (h->fields.unclear) {
+		*ret_reason = STR("its header cannot be told apart");
+		conn_note(c, STR_FMT, STR_ARG(*ret_reason));
+		return SMTP_DATA_REJECTED;
+	}
+	enum author_verdict v = h->check_from ? judge_author(h, c) : AUTHOR_NONE;
 	if (v == AUTHOR_OK || v == AUTHOR_NONE)
 		return SMTP_NONE;
+	*ret_reason = STR("an address in the From field is not yours");
 	conn_note(c, "the From field %s",
 	    v == AUTHOR_BAD ? "cannot be read" : "names an address that is not the account's");
 	LOG(LOG_INFO, c->id, "not-author", LOGZ("account", c->session.user),

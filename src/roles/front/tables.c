@@ -15,8 +15,10 @@ count_again(struct front *f)
 	list_each(n, &f->conns)
 	{
 		struct conn *c = list_entry(n, struct conn, node);
-		if (c->counted)
-			(void)tally_enter(&f->tally, &c->key, c->listener, &none);
+		if (c->counted) {
+			(void)tally_enter(&f->tally, &c->key, 0, &none);
+			tally_move(&f->tally, 0, c->seat);
+		}
 		if (c->tls_counted)
 			(void)tally_tls_enter(&f->tally, UINT64_MAX);
 	}
