@@ -1,6 +1,8 @@
-#include "ctl/ctl_priv.h"
+#include "ctl/tls_priv.h"
 
 #include "base/check.h"
+#include "sasl/jwk.h"
+#include "sys/file.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -19,11 +21,47 @@ json_of_lines(struct str lines)
 	return out_json_cell(OUT_LINES, lines);
 }
 
+/* A server starts with what it has; who has asked wants to know. */
+static void
+warn_of_certs(const struct conf *c, struct buf *warnings)
+{
+	struct conf_certs certs;
+	conf_certs_find(c, &certs);
+	size_t n_usable = tls_pairs_look(c, &certs, warnings);
+	if (n_usable == 0 && conf_needs_certificate(c) && !tls_files_hidden(c->data_dir))
+		buf_putf(warnings,
+		    "there is no certificate that can be used, so TLS cannot begin and nobody can "
+		    "log in; make one with `pennypost tls make %s`, or name one in "
+		    "tls.certificates\n",
+		    c->hostname);
+	conf_certs_done(&certs);
+}
+
+static void
+warn_of_oauth(const struct conf *c, struct buf *warnings)
+{
+	struct buf text = BUF_INIT(1u << 20);
+	struct jwk_set set = { 0 };
+	int rc = c->oauth_keys[0] ? file_read_all(c->oauth_keys, 1u << 20, &text) : 0;
+	const char *why = rc < 0             ? strerror(-rc)
+	                  : c->oauth_keys[0] ? jwk_set_read(&set, buf_str(&text))
+	                                     : NULL;
+	if (why)
+		buf_putf(warnings, "oauth.keys: %s: %s; no token is taken\n", c->oauth_keys, why);
+	jwk_set_done(&set);
+	buf_wipe(&text);
+	buf_done(&text);
+}
+
 static int
 check_file(struct ctl_call *call)
 {
 	struct buf err = BUF_INIT(64u << 20), warnings = BUF_INIT(64u << 20);
 	struct conf *c = target_load(path_of(call), &err, &warnings);
+	if (c) {
+		warn_of_certs(c, &warnings);
+		warn_of_oauth(c, &warnings);
+	}
 	if (call->json) {
 		out_json(json_pack("{s:o, s:b, s:o, s:o}", "file",
 		    out_json_text(str_of(path_of(call))), "ok", c != NULL, "errors",

@@ -247,6 +247,8 @@ check_file(struct ctl_call *call)
 		buf_puts(&s.text, builtin);
 	else if (c)
 		status = read_file(s.path, &s.text, DIALECT_FILE_MAX + 1);
+	if (c && status == EXIT_IO && access(s.path, F_OK) != 0)
+		complain("nor is it a built-in dialect; `pennypost dialect list` names them");
 	if (status == EXIT_DONE) {
 		struct smtp_wording *w = dialect_load(s.name, find, &s, &err);
 		if (w)
@@ -344,7 +346,8 @@ const struct ctl_cmd cmd_dialect = {
 	    "  --name NAME    what the new dialect is called\n"
 	    "  --session N    the conversation to learn from, counted from 1\n"
 	    "  --json         print JSON\n\n"
-	    "Exit status: 0 good, 2 it has mistakes or there is nothing to learn, 4 a file.\n",
+	    "Exit status: 0 good, 2 it has mistakes or there is nothing to learn, 4 a file.\n\n"
+	    "Example: pennypost dialect learn session.txt --name acme > acme.dialect\n",
 	.words = "list show check learn --all --set --name --session --json",
 	.run = run,
 };

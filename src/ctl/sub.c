@@ -107,12 +107,13 @@ ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char
 
 /* "what; write list, show or export". */
 static int
-name_one(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, const char *what)
+name_one(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, const char *what,
+    const char *word)
 {
 	struct buf names = BUF_INIT(1024);
 	for (size_t i = 0; i < n; i++)
 		buf_putf(&names, "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ", subs[i].name);
-	int status = usage_error(cmd, "%s; write " STR_FMT, what, STR_ARG(buf_str(&names)));
+	int status = usage_error(cmd, "%s%s; write " STR_FMT, what, word, STR_ARG(buf_str(&names)));
 	buf_done(&names);
 	return status;
 }
@@ -122,9 +123,9 @@ ctl_subs_run(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, in
 {
 	struct suggest s;
 	if (argc < 2)
-		return name_one(cmd, subs, n, "a sub-command is missing");
+		return name_one(cmd, subs, n, "a sub-command is missing", "");
 	if (argv[1][0] == '-')
-		return name_one(cmd, subs, n, "options stand behind the sub-command");
+		return name_one(cmd, subs, n, "options stand behind the sub-command", "");
 	suggest_init(&s, str_of(argv[1]));
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(subs[i].name, argv[1]) == 0)
@@ -134,5 +135,5 @@ ctl_subs_run(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, in
 	if (suggest_best(&s))
 		return usage_error(cmd, "there is no sub-command %s; did you mean %s?", argv[1],
 		    suggest_best(&s));
-	return name_one(cmd, subs, n, "there is no such sub-command");
+	return name_one(cmd, subs, n, "there is no sub-command ", argv[1]);
 }

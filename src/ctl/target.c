@@ -103,9 +103,7 @@ check_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 	while (ok && map_next(&l->replies, &pos, &key, &reply)) {
 		struct buf why = BUF_INIT(64u << 10);
 		if (!dialect_override(w, key, str_of(reply), &why)) {
-			buf_putf(err, "reply." STR_FMT ": ", STR_ARG(key));
-			buf_puts(err, str_trim(buf_str(&why)));
-			buf_putc(err, '\n');
+			buf_puts(err, buf_str(&why));
 			ok = false;
 		}
 		buf_done(&why);

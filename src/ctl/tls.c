@@ -61,7 +61,6 @@ struct look {
 	size_t n_usable;
 };
 
-/* Looks at all pairs; o NULL: says only what is wrong. */
 static void
 look_at_all(const struct conf *c, struct look *ret, struct out_list *o)
 {
@@ -73,19 +72,10 @@ look_at_all(const struct conf *c, struct look *ret, struct out_list *o)
 		struct tls_pair p;
 		const char *host = ret->n_usable == 0 ? c->hostname : "";
 		tls_pair_look(&ret->certs.row[i], host, now, &p);
-		if (o)
-			put_row(o, &ret->certs.row[i], &p, p.usable && ret->n_usable == 0);
-		else
-			complain_lines(buf_str(&p.wrong));
+		put_row(o, &ret->certs.row[i], &p, p.usable && ret->n_usable == 0);
 		ret->n_usable += p.usable;
 		tls_pair_done(&p);
 	}
-}
-
-static int
-verdict(const struct look *l)
-{
-	return l->n_usable == l->certs.n ? EXIT_DONE : EXIT_REFUSED;
 }
 
 static int
@@ -106,14 +96,15 @@ list(struct ctl_call *call)
 	int status = conf_of(call, &c);
 	if (status != EXIT_DONE)
 		return status;
+	bool hidden = tls_files_hidden(c->data_dir);
 	out_list_begin(&o, columns, N_COLUMNS, call->json);
 	look_at_all(c, &l, &o);
 	out_list_end(&o, true);
-	if (l.certs.n == 0 && !call->json)
+	if (l.certs.n == 0 && !hidden && !call->json)
 		complain("there is no certificate in %s/tls; make one with `pennypost tls make "
 			 "NAME`, or put NAME.crt and NAME.key there",
 		    c->data_dir);
-	status = verdict(&l);
+	status = l.n_usable == l.certs.n && !hidden ? EXIT_DONE : EXIT_REFUSED;
 	conf_certs_done(&l.certs);
 	conf_free(c);
 	return status;
@@ -192,10 +183,14 @@ make(struct ctl_call *call)
 static int
 reload(struct ctl_call *call)
 {
-	struct look l;
-	look_at_all(call->server.conf, &l, NULL);
-	int fine = verdict(&l);
-	conf_certs_done(&l.certs);
+	struct conf_certs certs;
+	struct buf wrong = BUF_INIT(1u << 20);
+	conf_certs_find(call->server.conf, &certs);
+	size_t n_usable = tls_pairs_look(call->server.conf, &certs, &wrong);
+	complain_lines(buf_str(&wrong));
+	int fine = n_usable == certs.n ? EXIT_DONE : EXIT_REFUSED;
+	conf_certs_done(&certs);
+	buf_done(&wrong);
 	int status = server_ask(&call->server, "tls.reload", NULL, 0, NULL, NULL);
 	return status == EXIT_DONE ? fine : status;
 }

@@ -1,12 +1,14 @@
 #include "ctl/tls_priv.h"
 
 #include "base/check.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define KEY_MAX (1u << 20) /* octets of a file */
 #define SOON_S (14 * 86400)
@@ -114,12 +116,39 @@ tls_pair_done(struct tls_pair *p)
 	buf_done(&p->wrong);
 }
 
+size_t
+tls_pairs_look(const struct conf *c, const struct conf_certs *certs, struct buf *wrong)
+{
+	int64_t now = sys_wall_ms() / 1000;
+	size_t n_usable = 0;
+	tls_init();
+	for (size_t i = 0; i < certs->n; i++) {
+		struct tls_pair p;
+		tls_pair_look(&certs->row[i], n_usable == 0 ? c->hostname : "", now, &p);
+		buf_puts(wrong, buf_str(&p.wrong));
+		n_usable += p.usable;
+		tls_pair_done(&p);
+	}
+	return n_usable;
+}
+
 char *
 tls_files_path(const char *dir, const char *file, const char *end)
 {
 	char *path = NULL;
 	check(asprintf(&path, "%s/tls%s%s%s", dir, *file ? "/" : "", file, end) >= 0);
 	return path;
+}
+
+bool
+tls_files_hidden(const char *dir)
+{
+	char *path = tls_files_path(dir, "", "");
+	bool hidden = access(path, R_OK | X_OK) < 0 && errno == EACCES;
+	if (hidden)
+		complain("%s: Permission denied; run this as root", path);
+	free(path);
+	return hidden;
 }
 
 /* The key first: a certificate without its key is worth nothing. */

@@ -17,6 +17,11 @@ struct tls_pair {
 void tls_pair_look(const struct conf_cert *files, const char *hostname, int64_t now_s,
     struct tls_pair *ret);
 void tls_pair_done(struct tls_pair *p);
+/* What is wrong with all that c has, one a line; the number of those that can be used. */
+size_t tls_pairs_look(const struct conf *c, const struct conf_certs *certs, struct buf *wrong);
+
+/* May we not even see what is in DIR/tls? Says so. */
+bool tls_files_hidden(const char *dir);
 
 /* DIR/tls/NAME.crt and .key, anew: a key and a certificate for the names that signs itself. False
  * with a line in err. */

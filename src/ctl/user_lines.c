@@ -50,8 +50,9 @@ static void
 hash(struct user_line *u, struct str s)
 {
 	if (!str_copy(u->secret, sizeof(u->secret), s) || s.len >= HASH_MAX ||
-	    !hash_valid(u->secret))
-		bad(u, "not a hash that this system's crypt(3) knows; set a password with "
+	    !hash_complete(u->secret))
+		bad(u, "not a hash that this system's crypt(3) knows, or cut short; set a password "
+		       "with "
 		       "`pennypost user passwd`");
 	else
 		u->kind = u->secret[0] == '!' ? USER_LOCKED : USER_HASH;

@@ -34,6 +34,8 @@ static const struct {
 	{ "ann@example.org:{SHA256-CRYPT}" SHA5 ":1000:1000::/home/ann::x=y", NULL, USER_HASH,
 	    "ann@example.org", SHA5 },
 	{ "ann@example.org:{crypt}" SHA5, NULL, USER_HASH, "ann@example.org", SHA5 },
+	{ "ann@example.org:$6$salt$short", NULL, USER_BAD, "",
+	    "not a hash that this system's crypt(3) knows, or cut short" },
 	{ "ann@example.org:{PLAIN}pass word:1:1", NULL, USER_PASSWORD, "ann@example.org",
 	    "pass word" },
 	{ "ann@example.org:{cleartext}x", NULL, USER_PASSWORD, "ann@example.org", "x" },
