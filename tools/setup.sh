@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev liblmdb-dev
 	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev libsasl2-dev libsasl2-modules
 	libunbound-dev libcurl4-openssl-dev ca-certificates dns-root-data'
-test='libcmocka-dev clang clang-format python3-pytest swaks curl mandoc telnet strace openssl msmtp
-	libsasl2-modules-gssapi-mit bsdextrautils procps'
+test='libcmocka-dev clang clang-format python3-pytest swaks libnet-ssleay-perl curl mandoc telnet strace
+	openssl msmtp libsasl2-modules-gssapi-mit bsdextrautils procps'
 apt='apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300'
 export DEBIAN_FRONTEND=noninteractive
 

@@ -1,4 +1,6 @@
-"""A Pennypost server for each test that asks for one: fixtures `lab` and `make_lab`."""
+"""A Pennypost server for each test that asks for one: fixtures `lab` and `make_lab`; `shared` is one for a file."""
+import contextlib
+
 import pytest
 
 from server import Lab
@@ -11,13 +13,12 @@ def pytest_runtest_makereport(item, call):
         item.failed = report.failed
 
 
-@pytest.fixture
-def make_lab(request, tmp_path):
-    """make_lab(**options of server.Lab) -> a started server; all are stopped at the end."""
+@contextlib.contextmanager
+def making(request, directory):
     labs = []
 
     def make(start=True, **options):
-        options.setdefault('dir', tmp_path / ('lab%d' % len(labs)))
+        options.setdefault('dir', directory / ('lab%d' % len(labs)))
         one = Lab(**options)
         labs.append(one)
         if start:
@@ -42,6 +43,20 @@ def make_lab(request, tmp_path):
 
 
 @pytest.fixture
+def make_lab(request, tmp_path):
+    """make_lab(**options of server.Lab) -> a started server; all are stopped at the end."""
+    with making(request, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
 def lab(make_lab):
     """A server with alice@example.com and bob@example.com."""
     return make_lab()
+
+
+@pytest.fixture(scope='module')
+def shared(request, tmp_path_factory):
+    """One such server for all tests of a file that do not mind what the others left in it."""
+    with making(request, tmp_path_factory.mktemp('shared')) as make:
+        yield make()

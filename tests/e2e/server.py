@@ -208,13 +208,13 @@ class Lab:
     def port(self, logical=25):
         return self.base + logical
 
-    def connect(self, logical=25, host='127.0.0.1'):
-        s = socket.create_connection((host, self.port(logical)), timeout=20 * SLOW)
+    def connect(self, logical=25, host='127.0.0.1', source=None):
+        s = socket.create_connection((host, self.port(logical)), timeout=20 * SLOW, source_address=source and (source, 0))
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
 
-    def talk(self, logical=25, host='127.0.0.1'):
-        return Talk(self.connect(logical, host))
+    def talk(self, logical=25, host='127.0.0.1', source=None):
+        return Talk(self.connect(logical, host, source))
 
     def smtp(self, logical=25, host='127.0.0.1', timeout=60):
         return smtplib.SMTP(host, self.port(logical), local_hostname='client.example.net', timeout=timeout * SLOW)

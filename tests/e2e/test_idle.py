@@ -11,11 +11,14 @@ import time
 
 import pytest
 
+from secure import context
 from server import SLOW, Talk
 
 IDLE = int(os.environ.get('PENNYPOST_IDLE', 1000 if SLOW > 1 else 10000))
 SPARE = 300
 KIB_EACH = 4
+KIB_TLS = 20
+IDLE_TLS = 300
 ADDRESSES = 20  # the client's: so many ports are nobody else's loss
 PATIENCE = 60 * SLOW
 
@@ -31,14 +34,18 @@ def many_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def connect(lab, i):
+def connect(lab, i, logical=25):
     s = socket.socket()
     s.settimeout(PATIENCE)
     # Whoever closes first is left with nothing: no port waits for its time to pass.
     s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     s.bind(('127.77.0.%d' % (1 + i % ADDRESSES), 0))
-    s.connect(('127.0.0.1', lab.port()))
+    s.connect(('127.0.0.1', lab.port(logical)))
     return s
+
+
+def sealed(lab, i, context):
+    return context.wrap_socket(connect(lab, i, 465), server_hostname='localhost')
 
 
 def ends(reply):
@@ -124,6 +131,31 @@ def test_idle_sessions(make_lab, many_files):
         assert lab.count('alice@example.com') == len(chosen)
         with Talk(connect(lab, 0)) as newcomer:
             newcomer.begin()
+    finally:
+        for s in socks:
+            s.close()
+
+
+def test_idle_tls(make_lab):
+    """The same under TLS, where the library would like to keep much more."""
+    limits = ['limit.conns_%s=off' % of for of in ('per_ip', 'listener', 'total')]
+    lab = make_lab(sets=['log.level=warn'] + limits)
+    c, socks = context(), []
+
+    def more(n):
+        new = [sealed(lab, i, c) for i in range(n)]
+        socks.extend(new)
+        replies(new, b'220')
+        ask_all(new, b'EHLO client.example.net\r\n', b'250')
+    try:
+        more(100)
+        before = private_kib(lab)
+        more(IDLE_TLS)
+        each = (private_kib(lab) - before) / IDLE_TLS
+        print('%d idle sessions under TLS, %.2f KiB each' % (IDLE_TLS, each))
+        if SLOW == 1:
+            assert each <= KIB_TLS
+        ask_all(socks, b'NOOP\r\n', b'250')
     finally:
         for s in socks:
             s.close()
