@@ -62,6 +62,7 @@ plan_op(const struct plan *p, uint32_t i)
 	op.size = size_of(r2 >> 16);
 	op.spill = (r2 >> 60) == 0;
 	op.blank = r2 >> 59 & 1;
+	op.merge = (r2 >> 56 & 7) == 0;
 	return op;
 }
 

@@ -35,6 +35,7 @@ struct plan_op {
 	uint32_t first, count; /* accounts */
 	size_t size;
 	bool spill, blank;
+	bool merge; /* each account gets pieces of its own */
 	uint64_t r; /* chance left over */
 };
 struct plan plan_of(uint64_t seed, uint32_t n);

@@ -1,5 +1,7 @@
 #include "work.h"
 
+#include "letter.h"
+
 #include "base/check.h"
 #include "base/wire.h"
 #include "store/emb.h"
@@ -17,8 +19,6 @@
 
 #define MAP_BYTES (64u << 20)
 #define WINDOW 24 /* under way at most */
-#define PREFIX "Return-Path: <a@b>\r\n"
-#define RCPT "c@d"
 
 static bool say(struct work *w, const char *fmt, ...) PRINTF(2, 3);
 
@@ -131,45 +131,12 @@ answered(void *arg, const struct store_res *res)
 	free(k);
 }
 
-/* The letter of one operation, for the first `count` of its mailboxes. */
-static void
-accept_letter(struct work *w, const struct plan_op *op, store_fn *fn, void *arg)
-{
-	struct store_rcpt rcpt[FACTS_ACCOUNTS];
-	char trace[64], *p = xalloc(op->size + 1);
-	for (uint32_t i = 0; i < op->count; i++)
-		rcpt[i] =
-		    (struct store_rcpt){ op->first + i, MAILBOX_INBOX, STR(PREFIX), STR(RCPT) };
-	snprintf(trace, sizeof(trace), "X-Letter: %llu\r\n", (unsigned long long)op->letter);
-	struct store_letter l = { .letter = op->letter,
-		.session = 7,
-		.time_ms = op->letter >> 22,
-		.qid = STR("Q"),
-		.from = STR("a@b"),
-		.trace = str_of(trace),
-		.header_len = MIN(op->size, (size_t)10),
-		.insert_blank = op->blank,
-		.history = STR("C: MAIL\nS: 250\n"),
-		.rcpt = rcpt,
-		.n_rcpt = op->count };
-	struct store_body *b = store_body_new(w->s, op->letter);
-	plan_fill(p, op->size, op->letter);
-	size_t half = op->size / 2;
-	/* A failure is kept and told by the completion. */
-	(void)store_body_write(b, str_n(p, half));
-	if (op->spill)
-		(void)store_body_spill(b);
-	(void)store_body_write(b, str_n(p + half, op->size - half));
-	store_accept(w->s, b, &l, fn, arg);
-	free(p);
-}
-
 static void
 do_letter(struct work *w, const struct plan_op *op)
 {
 	uint32_t i = plan_index(op->letter);
 	tell(w, NOTE_ASKED, i, 0);
-	accept_letter(w, op, answered, ask_new(w, PLAN_LETTER, i, 0));
+	letter_hand_in(w->s, op, answered, ask_new(w, PLAN_LETTER, i, 0));
 }
 
 /* A letter that is gone again comes not back either, so such a one is looked for first. */
@@ -183,7 +150,7 @@ do_repeat(struct work *w, const struct plan_op *op)
 		bool gone = w->facts.deleted[i][old.first] == 2;
 		if (w->facts.letter[i] != FACT_ACCEPTED || (!gone && tries < SETTLE))
 			continue;
-		accept_letter(w, &old, answered, ask_new(w, PLAN_REPEAT, i, 0));
+		letter_hand_in(w->s, &old, answered, ask_new(w, PLAN_REPEAT, i, 0));
 		return;
 	}
 }
@@ -207,7 +174,8 @@ static void
 delete_letter(struct work *w, uint32_t i, uint32_t account)
 {
 	struct store_dom d = store_dom_mailbox(account, MAILBOX_INBOX);
-	struct find f = { .letter = plan_op(&w->plan, i).letter };
+	struct plan_op op = plan_op(&w->plan, i);
+	struct find f = { .letter = op.letter };
 	struct store_snap *sn = NULL;
 	int r = store_snap_open(w->s, &d, &sn, NULL);
 	if (r < 0) {
@@ -224,7 +192,7 @@ delete_letter(struct work *w, uint32_t i, uint32_t account)
 	mailbox_expunge(b, f.uid);
 	if (i % 2) {
 		char mark[DEDUP_KEY_MAX];
-		store_del(b, str_n(mark, dedup_key(mark, f.letter, STR(RCPT))));
+		store_del(b, letter_mark(mark, &op, account));
 	}
 	tell(w, NOTE_DELETING, i, account);
 	store_commit(b, STORE_DURABLE, answered, ask_new(w, PLAN_DELETE, i, account));
@@ -294,6 +262,7 @@ do_keep(struct work *w, const struct plan_op *op)
 		store_sync(w->s, answered, ask_new(w, PLAN_KEEP, 0, 0));
 	else
 		emb_tidy(w->s);
+	store_retry(w->s);
 }
 
 static void
@@ -357,6 +326,8 @@ ask_again(struct work *w)
 		if (w->facts.letter[i] != FACT_ASKED)
 			continue;
 		int r = store_accepted(w->s, plan_op(&w->plan, i).letter);
+		if (r == -EAGAIN && w->may_fail)
+			continue; /* a merge waits for room: it is asked for in the next life */
 		if (r < 0)
 			w->dead = w->may_fail || !say(w, "letter %u: %s", i, strerror(-r));
 		else
@@ -394,6 +365,8 @@ work_live(struct work *w, uint32_t until)
 			store_wait(w->s);
 	}
 	store_wait(w->s);
+	store_retry(w->s);
+	store_wait(w->s);
 	close_store(w);
 	return !w->says[0];
 }
@@ -407,30 +380,6 @@ struct box {
 	uint64_t letters, bytes;
 	uint32_t uid;
 };
-
-static bool
-is_whole(struct work *w, const struct mailbox_letter *l, const struct plan_op *op)
-{
-	struct buf want = BUF_INIT(SIZE_MAX / 2);
-	char *p = xalloc(op->size + 1);
-	plan_fill(p, op->size, op->letter);
-	size_t head = MIN(op->size, (size_t)10);
-	buf_putz(&want, PREFIX);
-	buf_putf(&want, "X-Letter: %llu\r\n", (unsigned long long)op->letter);
-	buf_put(&want, p, head);
-	if (op->blank)
-		buf_putz(&want, "\r\n");
-	buf_put(&want, p + head, op->size - head);
-	free(p);
-	char *got = xalloc(want.len + 1);
-	ssize_t n = mailbox_letter_read(w->s, l, 0, got, want.len + 1);
-	bool same = n >= 0 && l->size == want.len &&
-	            str_eq(str_n(got, (size_t)n), buf_str(&want)) &&
-	            store_ref_check(w->s, &l->ref) == 0;
-	free(got);
-	buf_done(&want);
-	return same;
-}
 
 static bool
 box_letter(void *arg, const struct mailbox_letter *l)
@@ -449,7 +398,7 @@ box_letter(void *arg, const struct mailbox_letter *l)
 		return say(w, "account %u: the uids do not rise", a);
 	if (b->seen[i]++)
 		return say(w, "account %u has letter %u twice", a, i);
-	if (!is_whole(w, l, &op))
+	if (!letter_is_whole(w->s, &op, a, l))
 		return say(w, "account %u: letter %u is damaged", a, i);
 	b->uid = l->uid;
 	b->letters++;
@@ -484,7 +433,8 @@ judge_letter(struct work *w, uint32_t i, uint8_t *const *seen)
 	struct plan_op op = plan_op(&w->plan, i);
 	enum fact fact = w->facts.letter[i];
 	uint32_t there = 0;
-	bool deleting = false; /* perhaps it was accepted, seen and deleted, and no answer was noted */
+	bool deleting =
+	    false; /* perhaps it was accepted, seen and deleted, and no answer was noted */
 	for (uint32_t a = op.first; a < op.first + op.count; a++) {
 		uint8_t deleted = w->facts.deleted[i][a];
 		bool here = seen[a][i];
