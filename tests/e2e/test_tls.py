@@ -344,12 +344,12 @@ def test_hangs_up_in_the_handshake(lab):
             s = lab.connect(465)
             s.sendall(hello)
             s.close()
-    run(300)
+    run(1500 if SLOW == 1 else 100)  # until it has what it needs for as many at a time
     time.sleep(0.5)
     before = rss()
-    run(1000)
+    run(1000 if SLOW == 1 else 300)
     time.sleep(0.5)
     grown = rss() - before
     assert lab.roles('front') == pids
     if SLOW == 1:  # a sanitizer keeps what was freed
-        assert grown < 8192, '%d KiB more' % grown
+        assert grown < 8192, '%d KiB more' % grown  # 34 a time when what a pause holds is lost
