@@ -56,7 +56,7 @@ slot_release(struct slot *s)
 	slots[0].next = (uint16_t)(s - slots);
 }
 
-size_t
+TLS_ON_JOB size_t
 tls_open_sign(const unsigned char key[TLS_KEY_NAME], enum tls_sign_alg alg, struct str tbs,
     unsigned char out[TLS_SIGNATURE_MAX])
 {

@@ -301,7 +301,7 @@ algorithm(const struct sign *s)
 	return (s->key->rsa ? s->pss ? pss : pkcs1 : ec)[s->md];
 }
 
-static int
+TLS_ON_JOB static int
 sign_all(void *ctx, unsigned char *sig, size_t *len, size_t cap, const unsigned char *tbs, size_t n)
 {
 	const struct sign *s = ctx;
@@ -334,7 +334,7 @@ sign_update(void *ctx, const unsigned char *p, size_t n)
 	return 1;
 }
 
-static int
+TLS_ON_JOB static int
 sign_final(void *ctx, unsigned char *sig, size_t *len, size_t cap)
 {
 	struct sign *s = ctx;

@@ -90,6 +90,10 @@ extern struct tls *tls_current; /* whose handshake runs */
 bool tls_conn_init(void);
 struct tls *tls_conn_new(SSL_CTX *ctx, int fd);
 
+/* Of functions whose frames lie on a job's stack while it is paused. AddressSanitizer keeps locals on
+ * a stack of its own (detect_stack_use_after_return), which a longjmp clears and which knows no jobs. */
+#define TLS_ON_JOB __attribute__((no_sanitize("address")))
+
 /* open.c: signatures that were asked for */
 /* For the provider, in the job of tls_current: octets of the signature, or 0. */
 size_t tls_open_sign(const unsigned char key[TLS_KEY_NAME], enum tls_sign_alg alg, struct str tbs,
