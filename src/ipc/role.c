@@ -141,6 +141,8 @@ role_run(struct role *r, int channel)
 	if (r->parent) {
 		role_say_ready(r->parent, r->layers);
 		loop_run(r->loop);
+		if (r->end)
+			r->end(r->arg);
 	} else {
 		LOG(LOG_ERROR, 0, "no-channel", LOGZ("error", strerror(errno)));
 		r->exit_status = 1;

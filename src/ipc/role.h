@@ -36,6 +36,7 @@ struct role {
 	size_t n;
 	void *arg;
 	bool (*idle)(void *arg); /* nothing is open: told to drain, the role may end */
+	void (*end)(void *arg);  /* or NULL: last words, before the channel to parent closes */
 	uint32_t layers;
 	struct chan *parent; /* while it runs */
 	struct loop_timer *drain;

@@ -91,7 +91,7 @@ reader_job_new(struct reader *r, struct desk_ask *a, const struct msg_ask *m,
 	check(m->n <= JOB_ARGS_MAX);
 	for (j->n_args = 0; j->n_args < m->n; j->n_args++)
 		j->arg[j->n_args] = str_dup(m->arg[j->n_args]);
-	j->timer = loop_timer_new(r->loop, on_timer, j);
+	j->timer = loop_timer_new(r->role.loop, on_timer, j);
 	j->waits = true;
 	list_add_tail(&r->jobs, &j->node);
 	if (r->writer)

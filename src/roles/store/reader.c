@@ -72,8 +72,9 @@ static const struct chan_handler writer_handler = { writer_frame, writer_gone, N
 /* --- parent --- */
 
 static bool
-on_setup(struct reader *r, struct ipc_frame *m)
+on_setup(void *arg, struct ipc_frame *m)
 {
+	struct reader *r = arg;
 	struct buf err = BUF_INIT(ERR_MAX);
 	struct msg_setup setup;
 	struct conf *c = setup_take(m, ROLE_READER, &setup, &err);
@@ -89,14 +90,15 @@ on_setup(struct reader *r, struct ipc_frame *m)
 }
 
 static bool
-on_peer(struct reader *r, struct ipc_frame *m)
+on_peer(void *arg, struct ipc_frame *m)
 {
+	struct reader *r = arg;
 	struct msg_peer p;
 	if (m->fd < 0 || !msg_peer_get(m->body, &p) || p.role != ROLE_STORE)
 		return false;
 	writer_close(r, "replaced");
 	r->stale = true;
-	r->writer = chan_new(r->loop, role_take_fd(m), &writer_handler, r);
+	r->writer = chan_new(r->role.loop, role_take_fd(m), &writer_handler, r);
 	if (r->writer)
 		reader_jobs_ask_writer(r);
 	else
@@ -105,8 +107,9 @@ on_peer(struct reader *r, struct ipc_frame *m)
 }
 
 static bool
-on_ctl(struct reader *r, struct ipc_frame *m)
+on_ctl(void *arg, struct ipc_frame *m)
 {
+	struct reader *r = arg;
 	if (m->fd < 0)
 		return false;
 	desk_take(r->desk, role_take_fd(m));
@@ -114,106 +117,51 @@ on_ctl(struct reader *r, struct ipc_frame *m)
 }
 
 static bool
-on_status(struct reader *r, struct ipc_frame *m)
+on_status(void *arg, struct ipc_frame *m)
 {
-	role_say_status(r->parent, m->id, r->layers, NULL, 0);
+	struct reader *r = arg;
+	role_say_status(r->role.parent, m->id, r->role.layers, NULL, 0);
 	return true;
 }
 
-static bool
-on_log(struct reader *r, struct ipc_frame *m)
-{
-	return role_take_log(m);
-}
-
-static bool
-on_drain(struct reader *r, struct ipc_frame *m)
-{
-	uint32_t ms;
-	if (!msg_u32_get(m->body, &ms))
-		return false;
-	r->draining = true;
-	loop_timer_set(r->drain, ms, 0);
-	return true;
-}
-
-static const struct {
-	enum ipc_type type;
-	bool (*handle)(struct reader *r, struct ipc_frame *m); /* false: a breach */
-} from_parent[] = {
+static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
 	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
-	{ IPC_DRAIN, on_drain },
-	{ IPC_LOG, on_log },
 };
 
-static void
-parent_frame(void *arg, struct chan *c, const struct ipc_frame *frame)
+static bool
+idle(void *arg)
 {
-	struct reader *r = arg;
-	struct ipc_frame m = *frame;
-	bool ok = false;
-	for (size_t i = 0; i < ARRAY_LEN(from_parent); i++)
-		if (from_parent[i].type == m.type)
-			ok = from_parent[i].handle(r, &m);
-	if (m.fd >= 0)
-		close(m.fd);
-	if (ok)
-		return;
-	LOG(LOG_ERROR, 0, "parent-breach", LOGN("type", m.type));
-	r->exit_status = 1;
-	loop_stop(r->loop);
+	const struct reader *r = arg;
+	return desk_open(r->desk) == 0;
 }
 
+/* Who still waits is told. */
 static void
-parent_gone(void *arg, struct chan *c, const char *why)
+last_words(void *arg)
 {
 	struct reader *r = arg;
-	if (why)
-		LOG(LOG_ERROR, 0, "parent-breach", LOGZ("why", why));
-	r->exit_status = why ? 1 : 0;
-	loop_stop(r->loop);
-}
-
-static const struct chan_handler parent_handler = { parent_frame, parent_gone, NULL };
-
-static void
-drain_over(void *arg)
-{
-	struct reader *r = arg;
-	if (r->draining)
-		loop_stop(r->loop);
-	r->draining = false;
-}
-
-static void
-on_turn(void *arg)
-{
-	struct reader *r = arg;
-	if (r->draining && desk_open(r->desk) == 0)
-		drain_over(r);
+	reader_jobs_done(r);
+	desk_flush(r->desk);
 }
 
 /* --- start and end --- */
 
-static void
-run(struct reader *r)
+static int
+live(struct reader *r)
 {
-	r->desk = desk_new(r->loop, ROLE_READER, reader_ops, r);
-	r->parent = chan_new(r->loop, SPAWN_FD, &parent_handler, r);
-	check(r->parent != NULL);
-	r->drain = loop_timer_new(r->loop, drain_over, r);
-	loop_on_turn(r->loop, on_turn, r);
-	role_say_ready(r->parent, r->layers);
-	loop_run(r->loop);
-	reader_jobs_done(r);
-	desk_flush(r->desk);
+	r->role.rows = from_parent;
+	r->role.n = ARRAY_LEN(from_parent);
+	r->role.arg = r;
+	r->role.idle = idle;
+	r->role.end = last_words;
+	r->desk = desk_new(r->role.loop, ROLE_READER, reader_ops, r);
+	int status = role_run(&r->role, SPAWN_FD);
 	desk_free(r->desk);
-	loop_timer_free(r->drain);
 	chan_free(r->writer);
-	chan_free(r->parent);
+	return status;
 }
 
 int
@@ -226,7 +174,7 @@ reader_main(void)
 	list_init(&r.jobs);
 	log_init("reader", STDERR_FILENO, LOG_INFO);
 	r.conf = setup_receive(SPAWN_FD, ROLE_READER, &setup, &err);
-	r.exit_status = 1;
+	int status = 1;
 	if (r.conf) {
 		char dir[CONF_TEXT_MAX + 16];
 		snprintf(who, sizeof(who), "reader.%u", setup.index);
@@ -240,12 +188,11 @@ reader_main(void)
 			.uid = setup.uid,
 			.gid = setup.gid,
 		};
-		r.exit_status = 0;
-		r.loop = loop_new();
-		r.layers = sandbox_apply(&box);
-		r.dir = sandbox_dir(&box, r.layers);
-		run(&r);
-		loop_free(r.loop);
+		r.role.loop = loop_new();
+		r.role.layers = sandbox_apply(&box);
+		r.dir = sandbox_dir(&box, r.role.layers);
+		status = live(&r);
+		loop_free(r.role.loop);
 		if (r.store)
 			store_close(r.store);
 		conf_free(r.conf);
@@ -253,5 +200,5 @@ reader_main(void)
 	if (err.len)
 		LOG(LOG_ERROR, 0, "reader-failed", LOGF("error", str_trim(buf_str(&err))));
 	buf_done(&err);
-	return r.exit_status;
+	return status;
 }

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "ipc/chan.h"
 #include "ipc/desk.h"
+#include "ipc/role.h"
 #include "loop/loop.h"
 #include "store/mailbox.h"
 #include "store/store.h"
@@ -20,20 +21,15 @@
 #define JOB_ARGS_MAX 3
 
 struct reader {
-	struct loop *loop;
+	struct role role;
 	struct conf *conf;
 	struct store *store; /* NULL: not open yet, or it cannot be opened */
 	bool stale;          /* there was another writer since it was opened: open it again */
-	struct chan *parent;
 	struct chan *writer; /* NULL: away */
 	struct desk *desk;
 	struct list jobs;
 	uint64_t last_sync;
-	uint32_t layers;
 	const char *dir; /* as we may name it inside the sandbox */
-	bool draining;
-	struct loop_timer *drain;
-	int exit_status;
 };
 
 enum job_step {
