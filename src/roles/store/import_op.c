@@ -514,7 +514,7 @@ writer_op_import_letters(void *arg, struct desk_ask *a, const struct msg_ask *m)
 		    "the same command again");
 		return;
 	}
-	if (i->role->draining) {
+	if (i->role->life.draining) {
 		REFUSE(i, CTL_FAILED,
 		    "the server stops; run the same command again when it is back");
 		return;

@@ -14,6 +14,7 @@
 #include "conf/conf.h"
 #include "ipc/chan.h"
 #include "ipc/desk.h"
+#include "ipc/role.h"
 #include "ipc/msg.h"
 #include "loop/loop.h"
 #include "store/store.h"
@@ -60,19 +61,17 @@ struct body {
 };
 
 struct store_role {
+	struct role life;   /* with parent */
 	struct loop *loop;
 	struct conf *conf;
 	struct store *store;
 	struct loop_io *watch;   /* of store_fd() */
 	struct loop_defer go;    /* letters wait for store_go() */
 	struct loop_timer *tick; /* once a second */
-	struct chan *parent;
 	struct desk *desk;
 	struct front_peer front[FRONT_MAX];
 	struct reader_peer reader[STORE_READERS_MAX];
-	uint32_t layers;
 	const char *dir; /* as we may name it inside the sandbox */
-	int exit_status;
 
 	struct list by_size[SIZE_CLASSES];
 	uint64_t body_memory; /* octets of bodies that arrive or wait for the disk */
@@ -97,8 +96,7 @@ struct store_role {
 	struct msg_store_state state;
 	uint64_t space_free;
 	uint64_t space_taken; /* octets that came since then */
-	bool draining, settling; /* settling: nothing new is asked of the engine */
-	struct loop_timer *drain;
+	bool settling; /* nothing new is asked of the engine */
 };
 
 static inline struct str

@@ -40,8 +40,9 @@ writer_check(int rc)
 /* --- parent --- */
 
 static bool
-on_setup(struct store_role *r, struct ipc_frame *m)
+on_setup(void *arg, struct ipc_frame *m)
 {
+	struct store_role *r = arg;
 	struct buf err = BUF_INIT(ERR_MAX);
 	struct msg_setup setup;
 	struct conf *c = setup_take(m, ROLE_STORE, &setup, &err);
@@ -59,8 +60,9 @@ on_setup(struct store_role *r, struct ipc_frame *m)
 }
 
 static bool
-on_peer(struct store_role *r, struct ipc_frame *m)
+on_peer(void *arg, struct ipc_frame *m)
 {
+	struct store_role *r = arg;
 	struct msg_peer p;
 	if (m->fd < 0 || !msg_peer_get(m->body, &p))
 		return false;
@@ -75,8 +77,9 @@ on_peer(struct store_role *r, struct ipc_frame *m)
 }
 
 static bool
-on_ctl(struct store_role *r, struct ipc_frame *m)
+on_ctl(void *arg, struct ipc_frame *m)
 {
+	struct store_role *r = arg;
 	if (m->fd < 0)
 		return false;
 	desk_take(r->desk, role_take_fd(m));
@@ -84,8 +87,9 @@ on_ctl(struct store_role *r, struct ipc_frame *m)
 }
 
 static bool
-on_status(struct store_role *r, struct ipc_frame *m)
+on_status(void *arg, struct ipc_frame *m)
 {
+	struct store_role *r = arg;
 	struct store_stats st;
 	store_stats(r->store, &st);
 	const struct role_count rows[] = {
@@ -106,88 +110,25 @@ on_status(struct store_role *r, struct ipc_frame *m)
 		{ STATUS_CHECKPOINTS, st.checkpoints },
 		{ STATUS_RESERVE, st.reserve },
 	};
-	role_say_status(r->parent, m->id, r->layers, rows, ARRAY_LEN(rows));
+	role_say_status(r->life.parent, m->id, r->life.layers, rows, ARRAY_LEN(rows));
 	return true;
 }
 
-static bool
-on_log(struct store_role *r, struct ipc_frame *m)
-{
-	return role_take_log(m);
-}
-
-static bool
-on_drain(struct store_role *r, struct ipc_frame *m)
-{
-	uint32_t ms;
-	if (!msg_u32_get(m->body, &ms))
-		return false;
-	r->draining = true;
-	loop_timer_set(r->drain, ms, 0);
-	return true;
-}
-
-static const struct {
-	enum ipc_type type;
-	bool (*handle)(struct store_role *r, struct ipc_frame *m); /* false: a breach */
-} from_parent[] = {
+static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
 	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
-	{ IPC_DRAIN, on_drain },
-	{ IPC_LOG, on_log },
 };
-
-static void
-parent_frame(void *arg, struct chan *c, const struct ipc_frame *frame)
-{
-	struct store_role *r = arg;
-	struct ipc_frame m = *frame;
-	bool ok = false;
-	for (size_t i = 0; i < ARRAY_LEN(from_parent); i++)
-		if (from_parent[i].type == m.type)
-			ok = from_parent[i].handle(r, &m);
-	if (m.fd >= 0)
-		close(m.fd);
-	if (ok)
-		return;
-	LOG(LOG_ERROR, 0, "parent-breach", LOGN("type", m.type));
-	r->exit_status = 1;
-	loop_stop(r->loop);
-}
-
-static void
-parent_gone(void *arg, struct chan *c, const char *why)
-{
-	struct store_role *r = arg;
-	if (why)
-		LOG(LOG_ERROR, 0, "parent-breach", LOGZ("why", why));
-	r->exit_status = why ? 1 : 0;
-	loop_stop(r->loop);
-}
-
-static const struct chan_handler parent_handler = { parent_frame, parent_gone, NULL };
 
 /* --- the loop --- */
 
-static void
-drain_over(void *arg)
-{
-	struct store_role *r = arg;
-	if (r->draining)
-		loop_stop(r->loop);
-	r->draining = false;
-}
-
 /* Fronts may have letters on the way to us as long as they are there. */
-static void
-on_turn(void *arg)
+static bool
+idle(void *arg)
 {
 	struct store_role *r = arg;
-	if (r->draining && !writer_fronts_connected(r) && r->n_accepts == 0 &&
-	    desk_open(r->desk) == 0)
-		drain_over(r);
+	return !writer_fronts_connected(r) && r->n_accepts == 0 && desk_open(r->desk) == 0;
 }
 
 static void
@@ -299,26 +240,11 @@ on_swept(void *arg, const struct store_res *res)
 		    LOGZ("then", "mail of removed users takes room until the next start"));
 }
 
-static void
-run(struct store_role *r)
-{
-	r->desk = desk_new(r->loop, ROLE_STORE, writer_ops, r);
-	r->parent = chan_new(r->loop, SPAWN_FD, &parent_handler, r);
-	check(r->parent != NULL);
-	r->drain = loop_timer_new(r->loop, drain_over, r);
-	r->tick = loop_timer_new(r->loop, on_tick, r);
-	loop_timer_set(r->tick, TICK_MS, TICK_MS);
-	loop_on_turn(r->loop, on_turn, r);
-	look_at_space(r);
-	account_sweep(r->store, on_swept, r);
-	role_say_ready(r->parent, r->layers);
-	loop_run(r->loop);
-}
-
 /* What was asked of the engine becomes durable, and who is still there is told. */
 static void
-settle(struct store_role *r)
+settle(void *arg)
 {
+	struct store_role *r = arg;
 	r->settling = true;
 	if (store_wait(r->store) < 0)
 		writer_die("what was under way did not become durable");
@@ -332,6 +258,23 @@ settle(struct store_role *r)
 	desk_flush(r->desk);
 }
 
+static int
+live(struct store_role *r)
+{
+	r->life.loop = r->loop;
+	r->life.rows = from_parent;
+	r->life.n = ARRAY_LEN(from_parent);
+	r->life.arg = r;
+	r->life.idle = idle;
+	r->life.end = settle;
+	r->desk = desk_new(r->loop, ROLE_STORE, writer_ops, r);
+	r->tick = loop_timer_new(r->loop, on_tick, r);
+	loop_timer_set(r->tick, TICK_MS, TICK_MS);
+	look_at_space(r);
+	account_sweep(r->store, on_swept, r);
+	return role_run(&r->life, SPAWN_FD);
+}
+
 static void
 finish(struct store_role *r)
 {
@@ -339,12 +282,10 @@ finish(struct store_role *r)
 	desk_free(r->desk);
 	writer_accepts_done(r);
 	writer_directory_done(r);
-	loop_timer_free(r->drain);
 	loop_timer_free(r->tick);
 	loop_io_free(r->watch);
 	if (r->store)
 		store_close(r->store);
-	chan_free(r->parent);
 	loop_free(r->loop);
 	conf_free(r->conf);
 }
@@ -356,6 +297,7 @@ store_main(void)
 	struct store_role *r = &role;
 	struct msg_setup setup;
 	struct buf err = BUF_INIT(ERR_MAX);
+	int status = 1;
 	init(r);
 	log_init("store", STDERR_FILENO, LOG_INFO);
 	r->conf = setup_receive(SPAWN_FD, ROLE_STORE, &setup, &err);
@@ -372,20 +314,14 @@ store_main(void)
 		};
 		log_set_level(setup_log_level(r->conf));
 		r->loop = loop_new();
-		r->layers = sandbox_apply(&box);
-		r->dir = sandbox_dir(&box, r->layers);
-		if (open_store(r, &err)) {
-			run(r);
-			settle(r);
-		} else {
-			r->exit_status = 1;
-		}
+		r->life.layers = sandbox_apply(&box);
+		r->dir = sandbox_dir(&box, r->life.layers);
+		if (open_store(r, &err))
+			status = live(r);
 		finish(r);
-	} else {
-		r->exit_status = 1;
 	}
 	if (err.len)
 		LOG(LOG_ERROR, 0, "store-failed", LOGF("error", str_trim(buf_str(&err))));
 	buf_done(&err);
-	return r->exit_status;
+	return status;
 }
