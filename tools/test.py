@@ -62,6 +62,7 @@ def run(name, args, env=None, show=True, tell=True, blame=True):
         status = p.wait()
     if status != 0 and not show and blame:
         sys.stdout.write(''.join(lines[-60:]))
+        troubles.append((name, ''.join(lines[-30:])))
     return status, ''.join(lines)
 
 

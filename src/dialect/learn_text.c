@@ -70,14 +70,21 @@ word_at(struct str s, bool fresh, const struct word *words)
 	return best;
 }
 
+/* What a dialect shows for an octet. */
+static char
+shown(char c)
+{
+	unsigned char u = (unsigned char)c;
+	return (u < ' ' && u != '\t') || u == 0x7f ? '?' : c;
+}
+
 static void
 put_octet(struct buf *out, struct str s, size_t i)
 {
-	unsigned char c = (unsigned char)s.p[i];
-	if (c == '$' && i + 1 < s.len && s.p[i + 1] == '{')
+	if (s.p[i] == '$' && i + 1 < s.len && s.p[i + 1] == '{')
 		buf_putz(out, "$${empty}");
 	else
-		buf_putc(out, (c < ' ' && c != '\t') || c == 0x7f ? '?' : (char)c);
+		buf_putc(out, shown(s.p[i]));
 }
 
 static void
@@ -234,7 +241,7 @@ learn_cap(struct buf *out, struct lesson *l, struct str text)
 	const struct word none[] = { { STR_NULL, NULL } };
 	size_t from = out->len;
 	bool first = l->n_cap == 0 && !l->first.len;
-	if (str_starts(text, STR("?")))
+	if (text.len && shown(text.p[0]) == '?')
 		buf_putz(out, "${empty}"); /* it would be a condition */
 	struct str rest = text, keyword = str_word(&rest), size = str_word(&rest);
 	if (!is_text(text)) {
