@@ -26,13 +26,12 @@ buf_reset(struct buf *b)
 	b->failed = false;
 }
 
-bool
-buf_reserve(struct buf *b, size_t n)
+/* Memory for n octets more, which are not there yet. */
+static bool
+grow(struct buf *b, size_t n)
 {
 	if (b->failed)
 		return false;
-	if (n <= b->cap - b->len)
-		return true;
 	if (n > b->max - b->len) {
 		b->failed = true;
 		return false;
@@ -49,31 +48,50 @@ buf_reserve(struct buf *b, size_t n)
 	return true;
 }
 
-void
-buf_put(struct buf *b, const void *p, size_t n)
+static inline bool
+has_room(struct buf *b, size_t n)
 {
-	if (n == 0 || !buf_reserve(b, n))
+	return (n <= b->cap - b->len && !b->failed) || grow(b, n);
+}
+
+static inline void
+put(struct buf *b, const void *p, size_t n)
+{
+	if (n == 0 || !has_room(b, n))
 		return;
 	memcpy(b->p + b->len, p, n);
 	b->len += n;
 }
 
+bool
+buf_reserve(struct buf *b, size_t n)
+{
+	return has_room(b, n);
+}
+
+void
+buf_put(struct buf *b, const void *p, size_t n)
+{
+	put(b, p, n);
+}
+
 void
 buf_puts(struct buf *b, struct str s)
 {
-	buf_put(b, s.p, s.len);
+	put(b, s.p, s.len);
 }
 
 void
 buf_putz(struct buf *b, const char *z)
 {
-	buf_put(b, z, strlen(z));
+	put(b, z, strlen(z));
 }
 
 void
 buf_putc(struct buf *b, char c)
 {
-	buf_put(b, &c, 1);
+	if (has_room(b, 1))
+		b->p[b->len++] = c;
 }
 
 void

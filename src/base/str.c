@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+#include <stdint.h>
+
 static unsigned char
 lower(char c)
 {
@@ -78,10 +80,13 @@ str_find(struct str s, char c)
 size_t
 str_find_any(struct str s, const char *set)
 {
-	for (size_t i = 0; i < s.len; i++)
-		if (s.p[i] != '\0' && strchr(set, s.p[i]))
-			return i;
-	return s.len;
+	uint64_t in[4] = { 0 };
+	size_t i = 0;
+	for (; *set; set++)
+		in[(unsigned char)*set >> 6] |= UINT64_C(1) << (*set & 63);
+	while (i < s.len && !(in[(unsigned char)s.p[i] >> 6] >> (s.p[i] & 63) & 1))
+		i++;
+	return i;
 }
 
 size_t
@@ -98,19 +103,6 @@ str_find_str(struct str s, struct str what)
 		return 0;
 	const char *hit = s.len ? memmem(s.p, s.len, what.p, what.len) : NULL;
 	return hit ? (size_t)(hit - s.p) : s.len;
-}
-
-struct str
-str_skip(struct str s, size_t n)
-{
-	n = MIN(n, s.len);
-	return (struct str){ s.p ? s.p + n : NULL, s.len - n };
-}
-
-struct str
-str_first(struct str s, size_t n)
-{
-	return (struct str){ s.p, MIN(n, s.len) };
 }
 
 static bool

@@ -45,8 +45,21 @@ size_t str_find_any(struct str s, const char *set);
 size_t str_rfind(struct str s, char c);            /* the last c, or s.len */
 size_t str_find_str(struct str s, struct str what); /* or s.len */
 
-struct str str_skip(struct str s, size_t n);   /* without its first n octets (or all) */
-struct str str_first(struct str s, size_t n);  /* its first n octets (or all) */
+/* Without its first n octets (or all). */
+static inline struct str
+str_skip(struct str s, size_t n)
+{
+	n = n < s.len ? n : s.len;
+	return (struct str){ s.p ? s.p + n : NULL, s.len - n };
+}
+
+/* Its first n octets (or all). */
+static inline struct str
+str_first(struct str s, size_t n)
+{
+	return (struct str){ s.p, n < s.len ? n : s.len };
+}
+
 struct str str_trim(struct str s);             /* without blanks, tabs, CR, LF at both ends */
 struct str str_ltrim(struct str s);
 struct str str_rtrim(struct str s);
