@@ -24,3 +24,10 @@ int memfd_sealed(const char *name, struct str content);
 /* Maps a sealed memfd read-only after checking its seals and size; unmap with memfd_unmap. */
 int memfd_map(int fd, size_t max, struct str *ret);
 void memfd_unmap(struct str map);
+/* A memfd of that size, mapped here for writing and sealed so that nobody else ever can (and that
+ * it keeps its size). Its fd, or -errno; memfd_window_unmap() ends the mapping. */
+int memfd_window_new(const char *name, size_t size, unsigned char **ret);
+/* The same, as it came from whoever made it: for reading, after its seals and size are checked.
+ * It changes under us: what is looked at twice is copied first. */
+int memfd_window_map(int fd, size_t size, const unsigned char **ret);
+void memfd_window_unmap(const unsigned char *map, size_t size);

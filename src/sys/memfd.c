@@ -71,3 +71,58 @@ memfd_unmap(struct str map)
 		return;
 	check(munmap((void *)(uintptr_t)map.p, map.len) == 0);
 }
+
+/* --- windows --- */
+
+#define WINDOW_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE)
+
+int
+memfd_window_new(const char *name, size_t size, unsigned char **ret)
+{
+	int fd = memfd_new(name);
+	if (fd < 0)
+		return fd;
+	/* A role that may not truncate files can write an octet at the end. */
+	void *map = MAP_FAILED;
+	int r = lseek(fd, (off_t)size - 1, SEEK_SET) < 0 || write(fd, "", 1) != 1 ? -errno : 0;
+	if (r == 0)
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (r == 0 && map == MAP_FAILED)
+		r = -errno;
+	if (r == 0 && fcntl(fd, F_ADD_SEALS, WINDOW_SEALS | F_SEAL_SEAL) < 0)
+		r = -errno;
+	if (r < 0) {
+		if (map != MAP_FAILED)
+			check(munmap(map, size) == 0);
+		close(fd);
+		return r;
+	}
+	*ret = map;
+	return fd;
+}
+
+int
+memfd_window_map(int fd, size_t size, const unsigned char **ret)
+{
+	int seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0)
+		return -errno;
+	if ((seals & WINDOW_SEALS) != WINDOW_SEALS)
+		return -EPERM;
+	off_t there = lseek(fd, 0, SEEK_END);
+	if (there < 0)
+		return -errno;
+	if ((uint64_t)there != size)
+		return -EFBIG;
+	void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret = map;
+	return 0;
+}
+
+void
+memfd_window_unmap(const unsigned char *map, size_t size)
+{
+	check(munmap((void *)(uintptr_t)map, size) == 0);
+}
