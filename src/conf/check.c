@@ -33,12 +33,11 @@ static void PRINTF(2, 3) odd(struct checker *ck, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* "listener 127.0.0.1:25" or "all listeners". */
-static const char *
-who(const struct checker *ck, const struct conf_listener *l, char name[96])
+const char *
+conf_who(const struct conf *c, const struct conf_listener *l, char name[96])
 {
 	bool v6 = strchr(l->address, ':') != NULL;
-	if (l == &ck->c->defaults)
+	if (l == &c->defaults)
 		return "all listeners";
 	if (conf_unix_path(l)) {
 		snprintf(name, 96, "listener %s", l->address);
@@ -58,7 +57,7 @@ check_lab_keys(struct checker *ck, const struct conf_listener *l)
 			wrong(ck,
 			    "%s: %s makes the server pretend and works only in a lab; remove it, "
 			    "or set lab = yes if no real mail comes here",
-			    who(ck, l, name), k->name);
+			    conf_who(ck->c, l, name), k->name);
 }
 
 bool
@@ -193,7 +192,7 @@ check_tls(struct checker *ck, const struct conf_listener *l, const char *w)
 		    "%s: tls.required asks for TLS, which starttls = %s does not let begin; write "
 		    "starttls = \"yes\", or tls.implicit",
 		    w, l->starttls);
-	if (l->tls_required_senders[0] && never && !conf_is_lmtp(l))
+	if (l->tls_required_senders[0] && never && conf_protocol(l) == CONF_IS_SMTP)
 		wrong(ck,
 		    "%s: tls.required_senders asks for TLS, which starttls = %s does not let "
 		    "begin; write starttls = \"yes\", or tls.implicit",
@@ -275,7 +274,7 @@ check_peers(struct checker *ck, const struct conf_listener *l, const char *w)
 			    "%s: %s covers the whole internet, so that everybody could say who he "
 			    "is; name your own proxies",
 			    w, rows[i].key);
-	if (l->relay_sender[0])
+	if (l->relay_sender[0] && !conf_reads_mail(l))
 		odd(ck, "%s: anybody can claim to be a sender of relay_sender; let them log in", w);
 }
 
@@ -283,7 +282,7 @@ static void
 check_listener(struct checker *ck, const struct conf_listener *l)
 {
 	char name[96];
-	const char *w = who(ck, l, name);
+	const char *w = conf_who(ck->c, l, name);
 	if (conf_unix_path(l))
 		check_unix(ck, l, w);
 	if (conf_is_lmtp(l))
@@ -291,11 +290,11 @@ check_listener(struct checker *ck, const struct conf_listener *l)
 	check_tls(ck, l, w);
 	check_auth(ck, l, w);
 	check_peers(ck, l, w);
-	if (is_everyone(str_of(l->relay_ip)))
+	if (is_everyone(str_of(l->relay_ip)) && !conf_reads_mail(l))
 		odd(ck, "%s: relay_ip covers the whole internet; name your own networks", w);
-	if (strcmp(l->helo_check, "dns") == 0)
+	if (strcmp(l->helo_check, "dns") == 0 && !conf_reads_mail(l))
 		odd(ck, "%s: helo_check = dns works as fqdn: what HELO says is not looked up", w);
-	if (!l->lab && l->limit_idle_seconds < 300)
+	if (!l->lab && l->limit_idle_seconds < 300 && !conf_reads_mail(l))
 		odd(ck, "%s: limit.idle_seconds is below the 300 that RFC 5321 4.5.3.2 asks for",
 		    w);
 }
@@ -307,6 +306,7 @@ conf_check(struct conf *c, struct buf *err, struct buf *warnings)
 	conf_settle(c);
 	check_whole(&ck);
 	ck.ok = conf_check_lab(c, err) && ck.ok;
+	ck.ok = conf_check_protocols(c, err, warnings) && ck.ok;
 	ck.ok = conf_texts_read(c, err) && ck.ok;
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		check_listener(&ck, &c->listeners[i]);

@@ -145,12 +145,6 @@ conf_settle(struct conf *c)
 		c->listeners[i].lab = c->lab;
 }
 
-bool
-conf_is_lmtp(const struct conf_listener *l)
-{
-	return strcmp(l->protocol, "lmtp") == 0;
-}
-
 const char *
 conf_unix_path(const struct conf_listener *l)
 {
@@ -196,7 +190,7 @@ static bool
 is_submission_port(const struct conf_listener *l)
 {
 	static const uint64_t ports[] = { 465, 587 };
-	return !conf_is_lmtp(l) && one_of(port_meant(l), ports, ARRAY_LEN(ports));
+	return conf_protocol(l) == CONF_IS_SMTP && one_of(port_meant(l), ports, ARRAY_LEN(ports));
 }
 
 /* What another system did in a conversation must not fail on our own rules. */
@@ -233,6 +227,8 @@ conf_auth(const struct conf_listener *l)
 	bool asked_for = l->mechs[0] || strcmp(l->auth_cleartext, "allow") == 0 ||
 	                 strcmp(l->auth_unadvertised, "accept") == 0 ||
 	                 strcmp(l->auth_required, "yes") == 0;
+	if (conf_reads_mail(l))
+		return true; /* whoever comes there comes to log in */
 	return !conf_is_lmtp(l) && choose(l->auth, is_submission_port(l) || asked_for);
 }
 
@@ -240,13 +236,13 @@ bool
 conf_auth_required(const struct conf_listener *l)
 {
 	bool on = is_submission_port(l) && conf_auth(l) && !imitates(l);
-	return !conf_is_lmtp(l) && choose(l->auth_required, on);
+	return conf_protocol(l) == CONF_IS_SMTP && choose(l->auth_required, on);
 }
 
 bool
 conf_submission(const struct conf_listener *l)
 {
-	return !conf_is_lmtp(l) && choose(l->submission, is_submission_port(l));
+	return conf_protocol(l) == CONF_IS_SMTP && choose(l->submission, is_submission_port(l));
 }
 
 bool
@@ -267,5 +263,6 @@ conf_bare_lf_session(const struct conf_listener *l)
 	static const uint64_t trusted[] = { 465, 587, 143, 110, 993, 995 };
 	if (strcmp(l->bare_lf, "auto") != 0)
 		return strcmp(l->bare_lf, "session") == 0;
-	return one_of(port_meant(l), trusted, ARRAY_LEN(trusted)) || imitates(l);
+	return conf_reads_mail(l) || one_of(port_meant(l), trusted, ARRAY_LEN(trusted)) ||
+	       imitates(l);
 }

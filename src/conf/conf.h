@@ -32,7 +32,7 @@ struct conf_listener {
 	uint64_t port;
 	uint64_t
 	    stands_for; /* the well-known port this one stands for (lab: N+25 for 25); 0: its own */
-	char *protocol; /* "smtp", "lmtp" */
+	char *protocol; /* "smtp", "lmtp", "imap", "pop3" */
 	char *socket_mode, *socket_user, *socket_group; /* of a unix socket */
 	char *dialect;  /* "rfc" */
 	char *host, *ehlo_host, *hub_host;
@@ -69,13 +69,19 @@ struct conf_listener {
 	char *add_missing_headers; /* never auto */
 	bool two_from;             /* accept more than one From */
 	uint64_t counter, err_no;  /* lab only: counter, errno */
+	char *imap_separator;                           /* / . */
+	char *imap_capability_pre, *imap_capability_tls; /* lists, or "": what works */
+	bool pop3_apop;
+	uint64_t pop3_login_delay; /* seconds */
+	uint64_t pop3_expire;      /* days that are promised; CONF_OFF: never */
 	char *service_disabled;
 	uint64_t limit_conns_listener, limit_msgs_per_session, limit_rcpts_per_msg,
 	    limit_rcpts_per_hour, limit_rcpts_per_hour_account;
 	uint64_t limit_header_lines, limit_header_bytes, limit_inject_seconds, limit_conn_seconds;
-	uint64_t limit_idle_seconds, limit_data_seconds, limit_data_rate;
-	uint64_t limit_bad_commands, limit_command_line, limit_hops, limit_tls, limit_ipmm_parts,
-	    limit_ipmm_rcpts;
+	uint64_t limit_idle_seconds; /* ask conf_idle_seconds() */
+	uint64_t limit_data_seconds, limit_data_rate;
+	uint64_t limit_command_line; /* ask conf_command_line() */
+	uint64_t limit_bad_commands, limit_hops, limit_tls, limit_ipmm_parts, limit_ipmm_rcpts;
 	bool lab;           /* conf's, copied */
 	struct map replies; /* reply.SITUATION -> char * text (owned) */
 };
@@ -114,6 +120,7 @@ struct conf {
 	size_t n_certs;
 	uint64_t limit_conns_total, limit_conns_per_ip;
 	uint64_t limit_queue_messages, limit_queue_bytes, limit_disk_low, limit_mem_high;
+	uint64_t quota; /* octets of an account that has no quota of its own; 0: no quota */
 	uint64_t store_segment_bytes, store_group_letters, store_group_bytes, store_body_memory;
 	char **domains;
 	size_t n_domains;
@@ -147,7 +154,14 @@ struct conf_listener *conf_listener_add(
 /* Whether a session here may end its lines in a bare LF (R-EOL): bare_lf, or by port when auto. */
 bool conf_bare_lf_session(const struct conf_listener *l);
 
+enum conf_protocol { CONF_IS_SMTP, CONF_IS_LMTP, CONF_IS_IMAP, CONF_IS_POP3 };
+enum conf_protocol conf_protocol(const struct conf_listener *l);
 bool conf_is_lmtp(const struct conf_listener *l);
+bool conf_reads_mail(const struct conf_listener *l); /* IMAP or POP3 */
+/* limit.idle_seconds; with IMAP and POP3 not below what their RFCs demand, but in a lab. */
+uint64_t conf_idle_seconds(const struct conf_listener *l);
+/* limit.command_line; with IMAP, where nothing is written, as much as there can be. */
+uint64_t conf_command_line(const struct conf_listener *l);
 /* What "auto" comes to. The port is the one that the listener stands for. */
 bool conf_tls_implicit(const struct conf_listener *l);
 bool conf_starttls(const struct conf_listener *l); /* if there is a certificate */

@@ -21,6 +21,8 @@
 #define CONF_DEPTH_MAX 8              /* groups in groups */
 #define CONF_ADDRESS_MAX 320
 #define CONF_LMTP_PORT 24
+#define CONF_IMAP_IDLE 1800 /* RFC 9051 5.4 */
+#define CONF_POP3_IDLE 600  /* RFC 1939 3 */
 
 enum conf_type {
 	CONF_TEXT,
@@ -36,6 +38,11 @@ enum {
 	CONF_LAB = 1u << 1,      /* only with lab = yes */
 	CONF_CAN_OFF = 1u << 2,  /* "off": no limit */
 	CONF_PLACE = 1u << 3,    /* names the socket: only inside a listener's group */
+	/* What it is a key of; none of these: of all protocols. */
+	CONF_OF_SMTP = 1u << 4, /* and of LMTP, which looks at few of them */
+	CONF_OF_IMAP = 1u << 5,
+	CONF_OF_POP3 = 1u << 6,
+	CONF_OF_ANY = CONF_OF_SMTP | CONF_OF_IMAP | CONF_OF_POP3,
 };
 
 struct conf_key {
@@ -61,6 +68,7 @@ const char *conf_key_nearest(struct str name, bool listener);
 bool conf_value_set(const struct conf_key *k, void *base, struct str text, struct buf *err);
 void conf_value_put(const struct conf_key *k, const void *base, struct buf *out);
 bool conf_value_is_default(const struct conf_key *k, const void *base);
+bool conf_value_same(const struct conf_key *k, const void *a, const void *b);
 /* "a number from 1 to 65535, or off" */
 void conf_value_want(const struct conf_key *k, struct buf *out);
 
@@ -83,6 +91,7 @@ bool conf_good_path_or_empty(struct str v, const char **ret_want);
 bool conf_good_url_or_empty(struct str v, const char **ret_want);
 bool conf_url_is_literal(const char *url); /* its host is an IP address */
 bool conf_good_mode(struct str v, const char **ret_want); /* "0660" */
+bool conf_good_capabilities(struct str v, const char **ret_want);
 bool conf_good_alias(struct str v);  /* local@domain or @domain */
 bool conf_good_member(struct str v); /* local@domain */
 
@@ -106,6 +115,13 @@ struct conf_reply {
 };
 struct conf_reply *conf_replies_sorted(const struct conf_listener *l, size_t *ret_n);
 bool conf_check_lab(const struct conf *c, struct buf *err);
+/* Keys of one protocol written for a listener of another; IMAP's and POP3's own rules. False with
+ * lines in err when something is wrong; warnings may be NULL. */
+bool conf_check_protocols(const struct conf *c, struct buf *err, struct buf *warnings);
+/* "listener 127.0.0.1:25" or "all listeners". */
+const char *conf_who(const struct conf *c, const struct conf_listener *l, char name[96]);
+/* The port of a listener for which none is written, by its protocol. */
+uint64_t conf_default_port(const struct conf_listener *l);
 void conf_settle(struct conf *c); /* copies what listeners keep of the whole (lab) */
 
 void conf_quote(struct buf *out, struct str v); /* "v", cut and escaped for a terminal */

@@ -73,16 +73,21 @@ const struct conf_key conf_keys[] = {
 		   "must come from. Empty: those of the system." },
 	{ "gssapi.keytab", CONF_TEXT, 0, G(gssapi_keytab), .def = "",
 	    .good = conf_good_path_or_empty,
-	    .doc =
-		"The keytab of this server for Kerberos, with the key of smtp/HOSTNAME. Empty: no "
-		"GSSAPI. The principal alice@EXAMPLE.COM is the account alice@example.com." },
+	    .doc = "The keytab of this server for Kerberos, with the keys of smtp/HOSTNAME, for "
+		   "reading mail of imap/HOSTNAME and pop/HOSTNAME, where HOSTNAME is the key "
+		   "hostname. Empty: no GSSAPI. The principal alice@EXAMPLE.COM is the account "
+		   "alice@example.com." },
 	{ "gssapi.krb5_conf", CONF_TEXT, 0, G(gssapi_krb5_conf), .def = "",
 	    .good = conf_good_path_or_empty,
 	    .doc =
 		"The configuration of Kerberos, in one file: what it includes is not read. Empty: "
 		"/etc/krb5.conf, if it is there." },
 	{ "limit.conns_total", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_total), 0, MAX_COUNT,
-	    .def = "20000", .doc = "Connections at the same time, over all listeners." },
+	    .def = "20000",
+	    .doc =
+		"Connections at the same time, over all listeners. From 80 % of them on those that "
+		"say nothing are given up ten times earlier (limit.idle_seconds), but for those "
+		"that have logged in with imap." },
 	{ "limit.conns_per_ip", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_per_ip), 0, MAX_COUNT,
 	    .def = "200",
 	    .doc = "Connections at the same time from one address (IPv6: from one /64)." },
@@ -97,6 +102,12 @@ const struct conf_key conf_keys[] = {
 	{ "limit.mem_high", CONF_SIZE, CONF_CAN_OFF, G(limit_mem_high), 0, MAX_OCTETS, .def = "off",
 	    .doc = "Octets of letters under way, in all connections together, at which MAIL is "
 		   "answered 452." },
+	{ "quota", CONF_SIZE, 0, G(quota), 0, MAX_OCTETS, .def = "0",
+	    .doc = "Octets that the mail of an account may take, where the account has no quota of "
+		   "its own (user quota). 0: no quota. A recipient that is one mailbox is answered "
+		   "452 when its quota is used up; what goes to several mailboxes, through an "
+		   "alias, is kept in each of them, as a list must not fail for one of its "
+		   "members." },
 	{ "store.segment_bytes", CONF_SIZE, 0, G(store_segment_bytes), 1u << 20, 1u << 30,
 	    .def = "64M", .doc = "Size of a segment of the log. Changes apply to new segments." },
 	{ "store.group_letters", CONF_NUMBER, 0, G(store_group_letters), 1, 4096, .def = "256",
@@ -115,38 +126,40 @@ const struct conf_key conf_keys[] = {
 		"behind it: a unix socket there, for lmtp; a relative path starts from data_dir. "
 		"An lmtp listener for which nothing is written here listens at 127.0.0.1." },
 	{ "port", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(port), 1, 65535, .def = "25",
-	    .doc = "The TCP port to listen at; 24 for lmtp when nothing is written here. A unix "
-		   "socket has none." },
+	    .doc = "The TCP port to listen at. When nothing is written here: 24 for lmtp, 143 for "
+		   "imap, 110 for pop3, and with tls.implicit = yes 993 and 995. A unix socket has "
+		   "none." },
 	{ "stands_for", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(stands_for), 0, 65535,
 	    .def = "0",
 	    .doc = "The well-known port this listener stands for when it listens at another, as "
 		   "behind a redirect. 0: its own port." },
-	{ "protocol", CONF_CHOICE, CONF_LISTENER | CONF_PLACE, L(protocol), .choices = "smtp lmtp",
-	    .def = "smtp",
+	{ "protocol", CONF_CHOICE, CONF_LISTENER | CONF_PLACE, L(protocol),
+	    .choices = "smtp lmtp imap pop3", .def = "smtp",
 	    .doc =
 		"What is spoken there. lmtp is how another mail server on this machine or nearby "
 		"hands over mail for the mailboxes here: at a unix socket, or by TCP from this "
 		"machine and the networks of relay_ip. It has a reply for each recipient, and its "
-		"wording is that of the rfc dialect." },
-	{ "socket.mode", CONF_TEXT, CONF_LISTENER, L(socket_mode), .def = "0660",
+		"wording is that of the rfc dialect. imap and pop3 are how users read their "
+		"mail." },
+	{ "socket.mode", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(socket_mode), .def = "0660",
 	    .good = conf_good_mode,
 	    .doc = "The rights of a unix socket, in octal. Who may write to it may deliver." },
-	{ "socket.user", CONF_TEXT, CONF_LISTENER, L(socket_user), .def = "",
+	{ "socket.user", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(socket_user), .def = "",
 	    .good = conf_good_account_or_empty,
 	    .doc = "The account that owns a unix socket. Empty: the one that starts the server." },
-	{ "socket.group", CONF_TEXT, CONF_LISTENER, L(socket_group), .def = "",
+	{ "socket.group", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(socket_group), .def = "",
 	    .good = conf_good_account_or_empty,
 	    .doc = "The group of a unix socket, such as postfix. Empty: that of the one who starts "
 		   "the server." },
 	{ "dialect", CONF_TEXT, CONF_LISTENER, L(dialect), .def = "rfc", .good = conf_good_dialect,
-	    .doc = "The wording of the replies and the EHLO list: a built-in dialect or one from "
-		   "dialect_dir." },
+	    .doc = "The wording of the replies, the EHLO list and IMAP's capabilities: a built-in "
+		   "dialect or one from dialect_dir." },
 	{ "host", CONF_TEXT, CONF_LISTENER, L(host), .def = "", .good = conf_good_host_or_empty,
 	    .doc = "The host name in greeting and replies. Empty: hostname." },
-	{ "ehlo_host", CONF_TEXT, CONF_LISTENER, L(ehlo_host), .def = "",
+	{ "ehlo_host", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(ehlo_host), .def = "",
 	    .good = conf_good_host_or_empty,
 	    .doc = "The host name in the answer to EHLO. Empty: host." },
-	{ "hub_host", CONF_TEXT, CONF_LISTENER, L(hub_host), .def = "",
+	{ "hub_host", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(hub_host), .def = "",
 	    .good = conf_good_host_or_empty,
 	    .doc =
 		"The inner host that some dialects name when a letter is accepted. Empty: host." },
@@ -156,24 +169,26 @@ const struct conf_key conf_keys[] = {
 	{ "client_name", CONF_TEXT, CONF_LISTENER | CONF_LAB, L(client_name), .def = "",
 	    .good = conf_good_host_or_empty,
 	    .doc = "The name the server shall believe its client has. Empty: unknown." },
-	{ "max_size", CONF_SIZE, CONF_LISTENER, L(max_size), 1, MAX_OCTETS, .def = "50M",
-	    .doc = "Octets of the largest letter that is taken." },
+	{ "max_size", CONF_SIZE, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_IMAP, L(max_size), 1,
+	    MAX_OCTETS, .def = "50M",
+	    .doc = "Octets of the largest letter that is taken, by APPEND of IMAP too." },
 	{ "starttls", CONF_CHOICE, CONF_LISTENER, L(starttls),
 	    .choices = "yes no auto advertise-refuse", .def = "auto",
-	    .doc = "Whether STARTTLS is offered. auto: when the server has a certificate, but not "
-		   "with lmtp. "
-		   "advertise-refuse: offered and answered 454." },
+	    .doc = "Whether STARTTLS (STLS in POP3) is offered. auto: when the server has a "
+		   "certificate, but not with lmtp. "
+		   "advertise-refuse: offered and refused, in SMTP with 454." },
 	{ "tls.implicit", CONF_CHOICE, CONF_LISTENER, L(tls_implicit), .choices = "yes no auto",
 	    .def = "auto",
 	    .doc = "Whether TLS begins at once, before the greeting. auto: at ports 465, 993 and "
 		   "995." },
 	{ "tls.broken", CONF_BOOL, CONF_LISTENER | CONF_LAB, L(tls_broken), .def = "no",
-	    .doc = "STARTTLS fails with 454 as if the key could not be read." },
+	    .doc = "STARTTLS fails, in SMTP with 454, as if the key could not be read." },
 	{ "tls.required", CONF_BOOL, CONF_LISTENER, L(tls_required), .def = "no",
-	    .doc = "MAIL and AUTH need TLS first. No effect at a unix socket, and with lmtp only "
+	    .doc = "MAIL, AUTH and every login need TLS first. No effect at a unix socket, and "
+		   "with lmtp only "
 		   "where starttls = yes or tls.implicit = yes." },
-	{ "tls.required_senders", CONF_TEXT, CONF_LISTENER, L(tls_required_senders), .def = "",
-	    .good = conf_good_senders,
+	{ "tls.required_senders", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(tls_required_senders),
+	    .def = "", .good = conf_good_senders,
 	    .doc =
 		"Senders who need TLS first: addresses or @domains, parted by blanks or commas." },
 	{ "tls.legacy", CONF_BOOL, CONF_LISTENER, L(tls_legacy), .def = "no",
@@ -184,17 +199,19 @@ const struct conf_key conf_keys[] = {
 	    .doc = "A file with the certificates of the authorities whose client certificates "
 		   "are asked for; whoever shows one may log in with EXTERNAL. Empty: none is "
 		   "asked for." },
-	{ "auth", CONF_CHOICE, CONF_LISTENER, L(auth), .choices = "yes no auto", .def = "auto",
-	    .doc = "Whether AUTH is available. auto: at ports 465 and 587, and where mechs, "
-		   "auth_required = yes, auth_cleartext = allow or auth_unadvertised = accept is "
-		   "written." },
-	{ "auth_required", CONF_CHOICE, CONF_LISTENER, L(auth_required), .choices = "yes no auto",
+	{ "auth", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth), .choices = "yes no auto",
 	    .def = "auto",
+	    .doc =
+		"Whether AUTH of SMTP is available. auto: at ports 465 and 587, and where mechs, "
+		"auth_required = yes, auth_cleartext = allow or auth_unadvertised = accept is "
+		"written." },
+	{ "auth_required", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth_required),
+	    .choices = "yes no auto", .def = "auto",
 	    .doc = "Whether MAIL needs AUTH first. auto: at ports 465 and 587, but not in a lab "
 		   "that imitates another system." },
 	{ "auth_cleartext", CONF_CHOICE, CONF_LISTENER, L(auth_cleartext), .choices = "allow deny",
 	    .def = "deny", .doc = "Whether passwords may come without TLS." },
-	{ "auth_unadvertised", CONF_CHOICE, CONF_LISTENER, L(auth_unadvertised),
+	{ "auth_unadvertised", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth_unadvertised),
 	    .choices = "accept refuse dialect", .def = "dialect",
 	    .doc = "Whether AUTH works where it was not advertised." },
 	{ "mechs", CONF_TEXT, CONF_LISTENER, L(mechs), .def = "", .good = conf_good_mechs,
@@ -206,134 +223,175 @@ const struct conf_key conf_keys[] = {
 		"CRAM-MD5, DIGEST-MD5, NTLM and GSSAPI work only where they are written here. The "
 		"first three need passwords that are kept recoverably (user add --recoverable) "
 		"and are weak; GSSAPI needs gssapi.keytab." },
-	{ "submission", CONF_CHOICE, CONF_LISTENER, L(submission), .choices = "yes no auto",
-	    .def = "auto",
+	{ "submission", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(submission),
+	    .choices = "yes no auto", .def = "auto",
 	    .doc = "Whether our own users hand in their mail here: own_sender and own_from are "
 		   "looked at, and Bcc fields are taken out. auto: at ports 465 and 587." },
-	{ "own_sender", CONF_BOOL, CONF_LISTENER, L(own_sender), .def = "yes",
+	{ "own_sender", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(own_sender), .def = "yes",
 	    .doc = "With submission: the sender in MAIL must be an address of the account that "
 		   "has logged in, or one whose mail it gets." },
-	{ "own_from", CONF_BOOL, CONF_LISTENER, L(own_from), .def = "yes",
+	{ "own_from", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(own_from), .def = "yes",
 	    .doc = "With submission: so must every address in the From field." },
 	{ "proxy_peers", CONF_TEXT, CONF_LISTENER, L(proxy_peers), .def = "",
 	    .good = conf_good_cidrs,
 	    .doc = "Networks whose connections begin with a PROXY header (version 1 or 2) that "
 		   "names the real client; from there it must come." },
-	{ "xclient_peers", CONF_TEXT, CONF_LISTENER, L(xclient_peers), .def = "",
+	{ "xclient_peers", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(xclient_peers), .def = "",
 	    .good = conf_good_cidrs,
 	    .doc = "Networks that may say with XCLIENT who their client is." },
-	{ "xforward_peers", CONF_TEXT, CONF_LISTENER, L(xforward_peers), .def = "",
+	{ "xforward_peers", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(xforward_peers), .def = "",
 	    .good = conf_good_cidrs,
 	    .doc = "Networks that may say with XFORWARD, for the trace, who their client is." },
-	{ "ehlo", CONF_BOOL, CONF_LISTENER, L(ehlo), .def = "yes",
+	{ "ehlo", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(ehlo), .def = "yes",
 	    .doc = "Whether EHLO is known; without it only HELO is." },
-	{ "require_helo", CONF_CHOICE, CONF_LISTENER, L(require_helo), .choices = YES_NO_DIALECT,
-	    .def = "dialect",
+	{ "require_helo", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(require_helo),
+	    .choices = YES_NO_DIALECT, .def = "dialect",
 	    .doc = "Whether MAIL needs HELO or EHLO first. The rfc dialect says yes." },
-	{ "helo_arg", CONF_CHOICE, CONF_LISTENER, L(helo_arg),
+	{ "helo_arg", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(helo_arg),
 	    .choices = "required optional dialect", .def = "dialect",
 	    .doc = "Whether HELO needs a name behind it." },
-	{ "helo_check", CONF_CHOICE, CONF_LISTENER, L(helo_check),
+	{ "helo_check", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(helo_check),
 	    .choices = "lenient syntax fqdn dns", .def = "lenient",
 	    .doc = "How strictly that name is read. lenient: any text; syntax: a domain or address "
 		   "literal; fqdn: a domain with a dot; dns: it must resolve." },
-	{ "angle_brackets", CONF_CHOICE, CONF_LISTENER, L(angle_brackets),
+	{ "angle_brackets", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(angle_brackets),
 	    .choices = "required optional dialect", .def = "dialect",
 	    .doc = "Whether addresses in MAIL and RCPT must stand in angle brackets." },
-	{ "dot_space", CONF_CHOICE, CONF_LISTENER, L(dot_space), .choices = "strict end",
-	    .def = "strict",
+	{ "dot_space", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(dot_space),
+	    .choices = "strict end", .def = "strict",
 	    .doc =
 		"Whether a line of a dot and blanks is text (strict) or ends the letter (end)." },
-	{ "line_editing", CONF_BOOL, CONF_LISTENER, L(line_editing), .def = "yes",
+	{ "line_editing", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(line_editing), .def = "yes",
 	    .doc = "Whether backspaces and telnet commands in command lines are understood." },
 	{ "bare_lf", CONF_CHOICE, CONF_LISTENER, L(bare_lf), .choices = "session reject auto",
 	    .def = "auto",
-	    .doc = "Whether a session may end its lines in a bare LF. auto: session at ports 465, "
-		   "587, 143, 110, 993 and 995 and in a lab that imitates another system, else "
+	    .doc = "Whether a session may end its lines in a bare LF. auto: session at ports 465 "
+		   "and 587, with imap and pop3, and in a lab that imitates another system, else "
 		   "reject." },
-	{ "relay_ip", CONF_TEXT, CONF_LISTENER, L(relay_ip), .def = "", .good = conf_good_cidrs,
+	{ "relay_ip", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(relay_ip), .def = "",
+	    .good = conf_good_cidrs,
 	    .doc =
 		"Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
 		"Letters from them are completed (see add_missing_headers), and an lmtp listener "
 		"answers them. This version "
 		"delivers only here, so they cannot send elsewhere yet." },
-	{ "relay_sender", CONF_TEXT, CONF_LISTENER, L(relay_sender), .def = "",
+	{ "relay_sender", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(relay_sender), .def = "",
 	    .good = conf_good_senders,
 	    .doc = "Senders who may send to anywhere: addresses or @domains, parted by blanks or "
 		   "commas. Anybody can claim to be one of them. This version delivers only "
 		   "here, so they cannot send elsewhere yet." },
-	{ "ipmm", CONF_CHOICE, CONF_LISTENER, L(ipmm), .choices = YES_NO_DIALECT, .def = "dialect",
+	{ "ipmm", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(ipmm), .choices = YES_NO_DIALECT,
+	    .def = "dialect",
 	    .doc = "Whether the mail merge commands XMRG, XDFN and XPRT are known." },
-	{ "ipmm_subst", CONF_CHOICE, CONF_LISTENER, L(ipmm_subst),
+	{ "ipmm_subst", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(ipmm_subst),
 	    .choices = "entities brackets dialect", .def = "dialect",
 	    .doc = "How a variable is written in a part: &name; (entities) or [name] "
 		   "(brackets)." },
-	{ "quit_silent", CONF_CHOICE, CONF_LISTENER, L(quit_silent), .choices = YES_NO_DIALECT,
-	    .def = "dialect", .doc = "Whether QUIT closes without an answer." },
-	{ "vrfy", CONF_BOOL, CONF_LISTENER, L(vrfy), .def = "no",
+	{ "quit_silent", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(quit_silent),
+	    .choices = YES_NO_DIALECT, .def = "dialect",
+	    .doc = "Whether QUIT closes without an answer." },
+	{ "vrfy", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(vrfy), .def = "no",
 	    .doc = "Whether VRFY tells who has a mailbox here; else it says 252 to everything." },
-	{ "expn", CONF_BOOL, CONF_LISTENER, L(expn), .def = "no",
+	{ "expn", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(expn), .def = "no",
 	    .doc = "Whether EXPN lists the members of an alias." },
-	{ "add_missing_headers", CONF_CHOICE, CONF_LISTENER, L(add_missing_headers),
+	{ "add_missing_headers", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(add_missing_headers),
 	    .choices = "never auto", .def = "auto",
 	    .doc = "Whether Date, Message-ID and From are added to a letter from our own clients "
 		   "or without any header." },
-	{ "two_from", CONF_BOOL, CONF_LISTENER, L(two_from), .def = "no",
+	{ "two_from", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(two_from), .def = "no",
 	    .doc = "Whether a letter with more than one From field is taken." },
-	{ "counter", CONF_NUMBER, CONF_LISTENER | CONF_LAB, L(counter), 0, MAX_COUNT, .def = "0",
-	    .doc = "Dialects that number their letters begin behind this number." },
-	{ "errno", CONF_NUMBER, CONF_LISTENER | CONF_LAB, L(err_no), 0, 4095, .def = "0",
-	    .doc = "The number that the reply to a failed system call shows." },
-	{ "service.disabled", CONF_TEXT, CONF_LISTENER, L(service_disabled), .def = "",
+	{ "counter", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP | CONF_LAB, L(counter), 0, MAX_COUNT,
+	    .def = "0", .doc = "Dialects that number their letters begin behind this number." },
+	{ "errno", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP | CONF_LAB, L(err_no), 0, 4095,
+	    .def = "0", .doc = "The number that the reply to a failed system call shows." },
+	{ "imap_separator", CONF_CHOICE, CONF_LISTENER | CONF_OF_IMAP, L(imap_separator),
+	    .choices = "/ .", .def = "/",
 	    .doc =
-		"A reason: the listener answers every connection 421 with it. Empty: in service." },
+		"What parts the names of mailboxes in one another, as in Lists/Sailing. Where it "
+		"is a dot, a dot in a name is shown as a slash." },
+	{ "imap_capability_pre", CONF_TEXT, CONF_LISTENER | CONF_OF_IMAP, L(imap_capability_pre),
+	    .def = "", .good = conf_good_capabilities,
+	    .doc = "What CAPABILITY shows before TLS, such as IMAP4rev1 STARTTLS LOGINDISABLED. It "
+		   "changes what is shown, not what works. Empty: what the dialect says, else what "
+		   "works." },
+	{ "imap_capability_tls", CONF_TEXT, CONF_LISTENER | CONF_OF_IMAP, L(imap_capability_tls),
+	    .def = "", .good = conf_good_capabilities,
+	    .doc = "The same inside TLS before the login." },
+	{ "pop3_apop", CONF_BOOL, CONF_LISTENER | CONF_OF_POP3, L(pop3_apop), .def = "no",
+	    .doc =
+		"Whether APOP works. It is weak, and works only for users whose password is kept "
+		"recoverably (user add --recoverable). As CRAM-MD5 it sends no password, and yet "
+		"works without TLS only where auth_cleartext allows passwords there." },
+	{ "pop3_login_delay", CONF_SECONDS, CONF_LISTENER | CONF_OF_POP3, L(pop3_login_delay), 0,
+	    86400, .def = "0",
+	    .doc =
+		"How long after a login over POP3 the same user may log in again (RFC 2449 6.5); "
+		"sooner gets -ERR [LOGIN-DELAY]. 0: at once." },
+	{ "pop3_expire", CONF_NUMBER, CONF_LISTENER | CONF_OF_POP3 | CONF_CAN_OFF, L(pop3_expire),
+	    0, 36500, .def = "off",
+	    .doc =
+		"The days that CAPA says mail is kept at least (RFC 2449 6.7), for servers whose "
+		"mail is cleared away from outside: this key deletes nothing. off: it says "
+		"NEVER." },
+	{ "service.disabled", CONF_TEXT, CONF_LISTENER, L(service_disabled), .def = "",
+	    .doc = "A reason: the listener refuses every connection with it, in SMTP with 421. "
+		   "Empty: in "
+		   "service." },
 	{ "limit.conns_listener", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
 	    L(limit_conns_listener), 0, MAX_COUNT, .def = "off",
 	    .doc = "Connections at the same time to one listener." },
-	{ "limit.msgs_per_session", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	{ "limit.msgs_per_session", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
 	    L(limit_msgs_per_session), 0, MAX_COUNT, .def = "off",
 	    .doc = "Letters in one session." },
-	{ "limit.rcpts_per_msg", CONF_NUMBER, CONF_LISTENER, L(limit_rcpts_per_msg), 0, RCPT_MAX,
-	    .def = "1000", .doc = "Recipients of one letter; with lmtp at most 1000." },
-	{ "limit.rcpts_per_hour", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	{ "limit.rcpts_per_msg", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP, L(limit_rcpts_per_msg),
+	    0, RCPT_MAX, .def = "1000",
+	    .doc = "Recipients of one letter; with lmtp at most 1000." },
+	{ "limit.rcpts_per_hour", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
 	    L(limit_rcpts_per_hour), 0, MAX_COUNT, .def = "off",
 	    .doc = "Recipients that one address may name in an hour." },
-	{ "limit.rcpts_per_hour_account", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF,
+	{ "limit.rcpts_per_hour_account", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
 	    L(limit_rcpts_per_hour_account), 0, MAX_COUNT, .def = "off",
 	    .doc = "Recipients that one account may name in an hour." },
-	{ "limit.header_lines", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_header_lines), 0,
-	    MAX_COUNT, .def = "10000", .doc = "Lines of a letter's header." },
-	{ "limit.header_bytes", CONF_SIZE, CONF_LISTENER, L(limit_header_bytes), 0, 64u << 20,
-	    .def = "1M", .doc = "Octets of a letter's header." },
-	{ "limit.inject_seconds", CONF_SECONDS, CONF_LISTENER | CONF_CAN_OFF,
+	{ "limit.header_lines", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
+	    L(limit_header_lines), 0, MAX_COUNT, .def = "10000",
+	    .doc = "Lines of a letter's header." },
+	{ "limit.header_bytes", CONF_SIZE, CONF_LISTENER | CONF_OF_SMTP, L(limit_header_bytes), 0,
+	    64u << 20, .def = "1M", .doc = "Octets of a letter's header." },
+	{ "limit.inject_seconds", CONF_SECONDS, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
 	    L(limit_inject_seconds), 0, MAX_SECONDS, .def = "off",
 	    .doc = "Time within which a session has to deliver a letter." },
 	{ "limit.conn_seconds", CONF_SECONDS, CONF_LISTENER | CONF_CAN_OFF, L(limit_conn_seconds),
 	    0, MAX_SECONDS, .def = "off", .doc = "Time that a connection may last." },
 	{ "limit.idle_seconds", CONF_SECONDS, CONF_LISTENER, L(limit_idle_seconds), 1, MAX_SECONDS,
 	    .def = "5m",
-	    .doc = "Time to wait for the next command. RFC 5321 4.5.3.2 asks for five minutes." },
-	{ "limit.data_seconds", CONF_SECONDS, CONF_LISTENER, L(limit_data_seconds), 1, MAX_SECONDS,
-	    .def = "10m", .doc = "Time to wait for the next octets of a letter." },
-	{ "limit.data_rate", CONF_SIZE, CONF_LISTENER, L(limit_data_rate), 0, 1u << 30,
-	    .def = "500",
+	    .doc =
+		"Time to wait for the next command. RFC 5321 4.5.3.2 asks for five minutes. Once "
+		"somebody has logged in it is half an hour at least with imap (RFC 9051 5.4) and "
+		"ten minutes with pop3 (RFC 1939 3), except in a lab." },
+	{ "limit.data_seconds", CONF_SECONDS, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_IMAP,
+	    L(limit_data_seconds), 1, MAX_SECONDS, .def = "10m",
+	    .doc = "Time to wait for the next octets of a letter." },
+	{ "limit.data_rate", CONF_SIZE, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_IMAP,
+	    L(limit_data_rate), 0, 1u << 30, .def = "500",
 	    .doc = "Octets a second that a letter must bring at least once the time of "
 		   "limit.data_seconds is over." },
 	{ "limit.bad_commands", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_bad_commands), 0,
 	    MAX_COUNT, .def = "4",
-	    .doc = "Unknown commands that are tolerated; the next one ends the session." },
+	    .doc = "Unknown commands that are tolerated; the next one ends the session. With imap "
+		   "and pop3 before the login only." },
 	{ "limit.command_line", CONF_SIZE, CONF_LISTENER, L(limit_command_line), 512, 64u << 10,
-	    .def = "4096", .doc = "Octets of a command line." },
-	{ "limit.hops", CONF_NUMBER, CONF_LISTENER, L(limit_hops), 0, 10000, .def = "100",
-	    .doc = "Received fields above which a letter counts as looping." },
+	    .def = "4096",
+	    .doc = "Octets of a command line. With imap it is 64K where nothing else is written." },
+	{ "limit.hops", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP, L(limit_hops), 0, 10000,
+	    .def = "100", .doc = "Received fields above which a letter counts as looping." },
 	{ "limit.tls", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_tls), 0, MAX_COUNT,
 	    .def = "off",
 	    .doc = "TLS sessions at the same time, over all listeners, above which this one "
 		   "begins no further." },
-	{ "limit.ipmm_parts", CONF_NUMBER, CONF_LISTENER, L(limit_ipmm_parts), 1, 1000,
-	    .def = "100", .doc = "The highest number that a part of a mail merge may have." },
-	{ "limit.ipmm_rcpts", CONF_NUMBER, CONF_LISTENER, L(limit_ipmm_rcpts), 1, MERGE_RCPT_MAX,
-	    .def = "100000", .doc = "Recipients of one mail merge." },
+	{ "limit.ipmm_parts", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP, L(limit_ipmm_parts), 1,
+	    1000, .def = "100", .doc = "The highest number that a part of a mail merge may have." },
+	{ "limit.ipmm_rcpts", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP, L(limit_ipmm_rcpts), 1,
+	    MERGE_RCPT_MAX, .def = "100000", .doc = "Recipients of one mail merge." },
 	{ NULL },
 };
 

@@ -35,18 +35,16 @@ load_domains(struct loader *ld, const config_setting_t *s)
 	}
 }
 
-/* What is left out in an lmtp listener's group is not what SMTP would have. */
+/* What is left out in a listener's group depends on what is spoken there. */
 static void
 settle_listener(struct loader *ld, const config_setting_t *s, struct conf_listener *l)
 {
 	const config_setting_t *port = config_setting_get_member(s, "port");
 	if (conf_unix_path(l) && port)
 		loader_mistake(ld, port, "a unix socket has no port; remove it");
-	if (!conf_is_lmtp(l))
-		return;
 	if (!port)
-		l->port = CONF_LMTP_PORT;
-	if (!config_setting_get_member(s, "address")) {
+		l->port = conf_default_port(l);
+	if (conf_is_lmtp(l) && !config_setting_get_member(s, "address")) {
 		free(l->address);
 		l->address = xstrdup("127.0.0.1");
 	}

@@ -105,26 +105,35 @@ good_situation(struct str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
 		char c = s.p[i];
-		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-			c == '-'))
+		bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+		if (!letter && !(c >= '0' && c <= '9') && c != '.' && c != '_' && c != '-')
 			return false;
 	}
 	return s.len > 0 && s.len <= 64;
 }
 
+/* "250 text"; those of IMAP and POP3 have no code. */
+static bool
+good_reply(struct str situation, struct str text)
+{
+	bool coded = !str_starts(situation, STR("imap.")) && !str_starts(situation, STR("pop3."));
+	bool good =
+	    !coded || (text.len > 4 && text.p[3] == ' ' && text.p[0] >= '2' && text.p[0] <= '5');
+	for (size_t i = 1; coded && good && i < 3; i++)
+		good = text.p[i] >= '0' && text.p[i] <= '9';
+	return good && text.len <= CONF_TEXT_MAX && str_find(text, '\r') == text.len &&
+	       (text.len == 0 || !memchr(text.p, '\0', text.len));
+}
+
 bool
 conf_reply_set(struct conf_listener *l, struct str situation, struct str text, struct buf *err)
 {
-	bool digits = text.len > 4 && text.p[3] == ' ' && text.p[0] >= '2' && text.p[0] <= '5';
-	for (size_t i = 1; digits && i < 3; i++)
-		digits = text.p[i] >= '0' && text.p[i] <= '9';
 	if (!good_situation(situation)) {
 		buf_putz(err,
 		    "reply needs the name of a situation; write reply.greeting, for example");
 		return false;
 	}
-	if (!digits || text.len > CONF_TEXT_MAX || str_find(text, '\r') < text.len ||
-	    memchr(text.p, '\0', text.len)) {
+	if (!good_reply(situation, text)) {
 		buf_putz(err, "reply.");
 		utf8_escape(err, situation);
 		buf_putz(err, " cannot be ");

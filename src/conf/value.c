@@ -256,6 +256,16 @@ conf_value_is_default(const struct conf_key *k, const void *base)
 	return false;
 }
 
+bool
+conf_value_same(const struct conf_key *k, const void *a, const void *b)
+{
+	if (k->type == CONF_BOOL)
+		return *bool_at(k, a) == *bool_at(k, b);
+	if (k->type == CONF_TEXT || k->type == CONF_CHOICE)
+		return strcmp(*text_at(k, a), *text_at(k, b)) == 0;
+	return *number_at(k, a) == *number_at(k, b);
+}
+
 /* Letters, digits and what machines' names hold in practice: "my_esa.local", "[192.0.2.1]". */
 bool
 conf_good_host(struct str v, const char **ret_want)
