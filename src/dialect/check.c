@@ -2,6 +2,7 @@
 #include "dialect/dialect.h"
 
 #include "base/num.h"
+#include "dialect/access_words.h"
 
 struct checker {
 	const struct smtp_wording *w;
@@ -204,6 +205,44 @@ check_hidden(struct checker *c)
 		warn(c, "AUTH is on, but needs TLS, which is off");
 }
 
+/* --- IMAP --- */
+
+static void
+check_imap_word(struct checker *c, struct str word, bool tls)
+{
+	const struct dialect_works *k = c->works;
+	struct str name = word;
+	if (str_istarts(word, STR("APPENDLIMIT="))) /* RFC 7889 3: with or without a number */
+		name = STR("APPENDLIMIT");
+	if (str_istarts(word, STR("AUTH="))) {
+		check_mechs(c, str_skip(word, 5));
+		return;
+	}
+	if (tls && str_ieq(word, STR("STARTTLS")))
+		warn(c, "[imap] STARTTLS is shown inside TLS, where it is refused");
+	else if (!tls && str_ieq(word, STR("STARTTLS")) && !k->starttls)
+		warn(c, "[imap] STARTTLS is shown and does not work; set starttls = yes");
+	else if (!listed(k->imap, name) && !str_ieq(word, STR("STARTTLS")))
+		warn(c, "[imap] " STR_FMT " is shown and does not work in this version",
+		    STR_ARG(word));
+}
+
+static void
+check_imap_list(struct checker *c, enum imap_shown which)
+{
+	const struct dialect_works *k = c->works;
+	struct str list = c->w->access->imap.shown[which], rest = list;
+	bool clear = which == IMAP_SHOWN_PRE;
+	for (struct str word; (word = str_word(&rest)).len;)
+		check_imap_word(c, word, !clear);
+	if (list.len && clear && k->starttls && !listed(list, STR("STARTTLS")))
+		warn(c,
+		    "[imap] STARTTLS works and is not shown: clients that would encrypt will not");
+	if (list.len && clear && !k->auth_cleartext && !listed(list, STR("LOGINDISABLED")))
+		warn(c, "[imap] LOGINDISABLED is not shown, and LOGIN does not work before TLS: "
+			"passwords will come in clear");
+}
+
 unsigned
 dialect_check(const struct smtp_wording *w, const struct dialect_works *works, struct buf *warnings)
 {
@@ -216,5 +255,7 @@ dialect_check(const struct smtp_wording *w, const struct dialect_works *works, s
 		    (works->starttls && smtp_cap_shown(&w->cap[i], tls)))
 			check_cap(&c, w->cap[i].text);
 	check_hidden(&c);
+	for (int i = 0; works->imap.len && w->access && i < IMAP_SHOWN_COUNT; i++)
+		check_imap_list(&c, (enum imap_shown)i);
 	return c.n;
 }

@@ -33,13 +33,21 @@ struct smtp_wording *dialect_free(struct smtp_wording *w);
 /* Whether a listener may have it: a quirk marked with ! (it weakens security) needs a lab. False
  * with a line in err. */
 bool dialect_fits(const struct smtp_wording *w, bool lab, struct buf *err);
-/* Replace one text (reply.SITUATION in the configuration); same checks. */
+/* Replace one text (reply.SITUATION in the configuration; imap.KEY and pop3.KEY are those of the
+ * sections [imap] and [pop3]); same checks. */
 bool dialect_override(struct smtp_wording *w, struct str key, struct str text, struct buf *err);
+
+enum dialect_access { DIALECT_IMAP, DIALECT_POP3 };
+/* Appends the section as a file has it. */
+void dialect_words_show(const struct smtp_wording *w, enum dialect_access which, struct buf *out);
+/* A list of IMAP capabilities: NULL, or what is wrong. Empty is good. */
+const char *dialect_capability_check(struct str list);
 
 /* What a listener does, whatever its dialect says. */
 struct dialect_works {
 	bool starttls, tls_required, auth, auth_cleartext, auth_unadvertised;
 	struct str mechs;          /* that work, parted by blanks */
+	struct str imap;           /* capabilities that IMAP has; empty: do not look at [imap] */
 	bool vrfy, expn, ipmm, xclient, xforward;
 	uint64_t max_size;         /* UINT64_MAX: no limit */
 };

@@ -1,6 +1,7 @@
 #include "dialect/text_priv.h"
 
 #include "base/arena.h"
+#include "base/check.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -8,7 +9,7 @@
 #define WORDING_MAX (1u << 20)
 #define LIMIT_MAX 1000000u
 
-enum section { HEADER, EHLO, REPLIES, QUIRKS, OTHER_PROTOCOL, SECTIONS };
+enum section { HEADER, EHLO, REPLIES, QUIRKS, IMAP, POP3, SECTIONS };
 
 /* One file being read. The wording is shared with the files it is based on. */
 struct source {
@@ -265,11 +266,11 @@ take_quirk(struct source *src, struct str key, struct str value)
 		refuse_quirk(src, q, key, value, known);
 }
 
-/* [imap] and [pop3] are for those protocols; here only their form counts. */
 static void
-take_other(struct source *src, struct str key, struct str value)
+take_access(struct source *src, struct str key, struct str value)
 {
-	const char *why = dialect_template_check(value);
+	enum dialect_access which = src->section == IMAP ? DIALECT_IMAP : DIALECT_POP3;
+	const char *why = dialect_words_take(src->w, which, key, value);
 	if (why)
 		wrong(src, STR_FMT ": %s", STR_ARG(key), why);
 }
@@ -281,7 +282,7 @@ enter_section(struct source *src, struct str line)
 		const char *name;
 		enum section section;
 	} names[] = { { "[ehlo]", EHLO }, { "[replies]", REPLIES }, { "[quirks]", QUIRKS },
-		{ "[imap]", OTHER_PROTOCOL }, { "[pop3]", OTHER_PROTOCOL } };
+		{ "[imap]", IMAP }, { "[pop3]", POP3 } };
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		if (!str_eq(line, str_of(names[i].name)))
 			continue;
@@ -290,7 +291,8 @@ enter_section(struct source *src, struct str line)
 			src->w->n_cap = 0; /* a list replaces the base's whole list */
 		return;
 	}
-	wrong(src, "unknown section " STR_FMT "; write [ehlo], [replies] or [quirks]",
+	wrong(src,
+	    "unknown section " STR_FMT "; write [ehlo], [replies], [quirks], [imap] or [pop3]",
 	    STR_ARG(line));
 }
 
@@ -302,7 +304,8 @@ take_line(struct source *src, struct str line)
 		[EHLO] = take_ehlo,
 		[REPLIES] = take_reply,
 		[QUIRKS] = take_quirk,
-		[OTHER_PROTOCOL] = take_other,
+		[IMAP] = take_access,
+		[POP3] = take_access,
 	};
 	struct str bare = str_trim(line);
 	if (bare.len == 0 || bare.p[0] == '#')
@@ -350,6 +353,15 @@ source_load(const struct source *from, struct str name)
 	return src.errors;
 }
 
+static void
+missing_words(struct source *src, enum dialect_access which, const char *section)
+{
+	const char *key = dialect_words_missing(src->w, which);
+	if (key)
+		wrong(src, "no text for %s in %s, neither here nor in a base; say base = rfc", key,
+		    section);
+}
+
 static unsigned
 missing(struct source *src)
 {
@@ -361,6 +373,8 @@ missing(struct source *src)
 			    smtp_situation_key[i]);
 	if (!src->w->ehlo_first.p)
 		wrong(src, "no first line for [ehlo], neither here nor in a base");
+	missing_words(src, DIALECT_IMAP, "[imap]");
+	missing_words(src, DIALECT_POP3, "[pop3]");
 	return src->errors;
 }
 
@@ -382,6 +396,7 @@ dialect_load(struct str name, dialect_find_fn *find, void *arg, struct buf *err)
 		.echo_case = -1,
 		.bare_lf = -1 };
 	struct source src = { .w = w, .find = find, .arg = arg, .err = err, .name = name };
+	check(dialect_words_new(w));
 	w->name = keep(&src, name, false);
 	unsigned errors = src.errors + source_load(&src, name);
 	if (errors == 0)
@@ -412,21 +427,32 @@ dialect_fits(const struct smtp_wording *w, bool lab, struct buf *err)
 	return lab || !w->quirks.lab_only;
 }
 
+static const char *
+override_reply(struct smtp_wording *w, struct str key, struct str text)
+{
+	enum smtp_situation s;
+	if (!smtp_situation_find(key, &s))
+		return "there is no such situation; `pennypost dialect show rfc` lists them";
+	struct str own = dialect_text_keep(w, text, true);
+	if (!own.p)
+		return "the texts are too long altogether";
+	const char *why = dialect_reply_check(s, own);
+	if (!why)
+		w->reply[s] = own;
+	return why;
+}
+
 bool
 dialect_override(struct smtp_wording *w, struct str key, struct str text, struct buf *err)
 {
-	enum smtp_situation s;
-	const char *why = NULL;
-	struct str own = STR_NULL;
-	if (!smtp_situation_find(key, &s))
-		why = "there is no such situation; `pennypost dialect show rfc` lists them";
-	else if (own = dialect_text_keep(w, text, true), !own.p)
-		why = "the texts are too long altogether";
+	const char *why;
+	if (str_starts(key, STR("imap.")))
+		why = dialect_words_take(w, DIALECT_IMAP, str_skip(key, 5), text);
+	else if (str_starts(key, STR("pop3.")))
+		why = dialect_words_take(w, DIALECT_POP3, str_skip(key, 5), text);
 	else
-		why = dialect_reply_check(s, own);
+		why = override_reply(w, key, text);
 	if (why)
 		buf_putf(err, "reply." STR_FMT ": %s\n", STR_ARG(key), why);
-	else
-		w->reply[s] = own;
 	return why == NULL;
 }

@@ -179,6 +179,15 @@ line_put_template(struct line *l, struct str t, const struct smtp_vars *vars)
 	line_put(l, t);
 }
 
+void
+smtp_text_put(struct buf *out, struct str text, const struct smtp_vars *vars)
+{
+	struct line l;
+	l.len = 0;
+	line_put_template(&l, text, vars);
+	buf_put(out, l.text, l.len);
+}
+
 static void
 reply_line(struct buf *out, struct str code, bool more, struct str t, const struct smtp_vars *vars)
 {

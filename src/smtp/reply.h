@@ -178,6 +178,8 @@ struct smtp_cap {
 #define SMTP_CAP_MAX 64
 #define SMTP_REPLY_LINE_MAX 510 /* octets of a line without CRLF (RFC 5321 4.5.3.1.5) */
 
+struct access_words;
+
 /* A complete wording: every situation has a text ("250 2.1.0 Ok", further lines after \n).
  * All views point into `text`, which the wording owns. */
 struct smtp_wording {
@@ -187,9 +189,12 @@ struct smtp_wording {
 	size_t n_cap;
 	struct str reply[SMTP_SITUATION_COUNT]; /* "NNN text"; lines parted by LF */
 	struct smtp_quirks quirks;
+	struct access_words *access;      /* for IMAP and POP3: dialect/access_words.h; NULL: none */
 	void *text;                       /* owned storage */
 };
 
+/* Appends a template with its variables put in: at most SMTP_REPLY_LINE_MAX octets, no CRLF. */
+void smtp_text_put(struct buf *out, struct str text, const struct smtp_vars *vars);
 /* Appends one reply with its CRLFs, multi-line form where the text has several lines. */
 void smtp_reply_put(struct buf *out, const struct smtp_wording *w, enum smtp_situation s,
     const struct smtp_vars *vars);

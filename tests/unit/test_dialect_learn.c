@@ -96,9 +96,10 @@ static const struct row {
 		SAY("qid_style = iis") },
 	{ "ids: ironport", "220 a ESMTP\nDATA\n354 x\nx\n.\n250 ok: Message 214 accepted\n",
 	    SAY("data.ok = 250 ok: Message ${counter} accepted") SAY("qid_style = ironport") },
-	{ "traps", "220 a.b ESMTP\nEHLO x\n250-?auth yes\n250-\1help yes\n250- two\n250\nQUIT\n221 \xff\n",
-	    SAY("first = ${empty}?auth yes") SAY("cap = ${empty}?help yes") SAY("cap =  two") SAY("cap = ${empty}")
-		SAY("quit.ok = 221 ${empty}") },
+	{ "traps",
+	    "220 a.b ESMTP\nEHLO x\n250-?auth yes\n250-\1help yes\n250- two\n250\nQUIT\n221 \xff\n",
+	    SAY("first = ${empty}?auth yes") SAY("cap = ${empty}?help yes") SAY("cap =  two")
+		SAY("cap = ${empty}") SAY("quit.ok = 221 ${empty}") },
 	{ "refusals",
 	    "220 a.b ESMTP\nAUTH PLAIN AAAA\n535 no\nMAIL FROM:<a@b>\n"
 	    "250 ok\nQUIT\n250 bye\n",
