@@ -9,9 +9,10 @@ cd "$(dirname "$0")/.."
 
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev liblmdb-dev
 	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev libsasl2-dev libsasl2-modules
-	libunbound-dev libcurl4-openssl-dev ca-certificates dns-root-data'
+	libunbound-dev libcurl4-openssl-dev libunistring-dev zlib1g-dev ca-certificates dns-root-data'
 test='libcmocka-dev clang clang-format python3-pytest swaks libnet-ssleay-perl curl mandoc telnet strace
-	openssl msmtp libsasl2-modules-gssapi-mit bsdextrautils procps'
+	openssl msmtp libsasl2-modules-gssapi-mit bsdextrautils procps isync mutt fetchmail mpop getmail6
+	offlineimap3 libmail-imapclient-perl libio-socket-ssl-perl'
 apt='apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300'
 export DEBIAN_FRONTEND=noninteractive
 
@@ -95,7 +96,22 @@ unpack_libs() {
 	unpack "$to" "$@" $libs
 }
 
-# Clients that log in: smtptest, testssl, a key distribution centre for GSSAPI, nodemailer.
+# Dovecot, whose answers ours are compared with.
+unpack_dovecot() {
+	unpack_libs dovecot 'libexttextcat|liblua|libwrap' dovecot-core dovecot-imapd dovecot-pop3d \
+		dovecot-lmtpd
+}
+
+# imapflow and what it needs, beside nodemailer.
+unpack_imapflow() {
+	[ ! -d build/peers/imapflow/node_modules/imapflow ] || return 0
+	command -v npm >/dev/null || need npm
+	mkdir -p build/peers/imapflow
+	npm install --silent --no-audit --no-fund --prefix build/peers/imapflow imapflow@1 >/dev/null ||
+		die "npm could not install imapflow"
+}
+
+# Clients that log in: smtptest, testssl, a key distribution centre for GSSAPI, nodemailer, imapflow.
 unpack_clients() {
 	unpack testssl testssl.sh
 	unpack_libs cyrus 'libpq|libpcre|libsqlite|libicu' cyrus-clients cyrus-common
@@ -103,6 +119,7 @@ unpack_clients() {
 	command -v node >/dev/null || need nodejs
 	unpack node node-nodemailer
 	ln -sfn usr/share/nodejs build/peers/node/node_modules
+	unpack_imapflow
 }
 
 [ -f /etc/debian_version ] || die "this script knows Debian and Ubuntu; elsewhere install what it names: $build (and for tests $test)"
@@ -117,11 +134,13 @@ test)
 	need_clang_rt
 	unpack_postfix
 	unpack_clients
+	unpack_dovecot
 	;;
 bench)
 	# shellcheck disable=SC2086
 	need $build python3 strace
 	unpack_postfix
+	unpack_dovecot
 	;;
 *)
 	die "usage: tools/setup.sh build|run|test|bench"

@@ -111,10 +111,48 @@ year_of(struct str s, int *ret)
 	return *ret >= 1900;
 }
 
+/* Blanks and comments off the front (RFC 5322 3.2.2). */
+static struct str
+skip_cfws(struct str s)
+{
+	for (s = str_ltrim(s); s.len && s.p[0] == '('; s = str_ltrim(s)) {
+		size_t i = 0, depth = 0;
+		do {
+			depth += s.p[i] == '(';
+			depth -= s.p[i] == ')';
+			i += s.p[i] == '\\' ? 2 : 1;
+		} while (depth && i < s.len);
+		s = str_skip(s, MIN(i, s.len));
+	}
+	return s;
+}
+
+/* A clock, perhaps with blanks and comments around its colons (RFC 5322 4.3). */
+static bool
+clock_at(struct str *s, int *ret_sec)
+{
+	char text[sizeof("23:59:60")];
+	size_t n = 0;
+	struct str rest = skip_cfws(*s);
+	for (;;) {
+		size_t digits = str_find_any(rest, " \t\r\n(:");
+		if (digits + 1 > sizeof(text) - n)
+			return false;
+		memcpy(text + n, rest.p, digits);
+		n += digits;
+		*s = str_skip(rest, digits);
+		rest = skip_cfws(*s);
+		if (!rest.len || rest.p[0] != ':')
+			return clock_of(str_n(text, n), ret_sec);
+		text[n++] = ':';
+		rest = skip_cfws(str_skip(rest, 1));
+	}
+}
+
 static struct str
 next_word(struct str *s)
 {
-	*s = str_ltrim(*s);
+	*s = skip_cfws(*s);
 	size_t n = str_find_any(*s, " \t\r\n(");
 	struct str word = str_first(*s, n);
 	*s = str_skip(*s, n);
@@ -131,7 +169,7 @@ when_header(struct str s, int64_t *ret)
 	if (!number(next_word(&s), 1, 2, 31, &day) || day == 0)
 		return false;
 	int month = month_of(next_word(&s));
-	if (month == 0 || !year_of(next_word(&s), &year) || !clock_of(next_word(&s), &sec))
+	if (month == 0 || !year_of(next_word(&s), &year) || !clock_at(&s, &sec))
 		return false;
 	(void)zone_of(next_word(&s), &zone);
 	*ret = unix_time(year, month, day, sec, zone);
