@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define READ_MAX (64u << 10)
+#define OUT_SENT_MAX (256u << 10)
 
 /* A large local array that need not be cleared on every call. */
 #if defined(__has_attribute) && __has_attribute(uninitialized)
@@ -16,8 +17,8 @@
 #define UNINITIALIZED
 #endif
 
-static size_t
-in_room(const struct stream *s)
+size_t
+stream_room(const struct stream *s)
 {
 	return STREAM_IN_MAX - (s->in.len - s->in_off);
 }
@@ -25,7 +26,7 @@ in_room(const struct stream *s)
 bool
 stream_reads(const struct stream *s)
 {
-	return !s->failed && !s->eof && !s->paused && in_room(s) > 0;
+	return !s->failed && !s->eof && !s->paused && stream_room(s) > 0;
 }
 
 void
@@ -41,9 +42,20 @@ stream_watch(struct stream *s)
 		want |= s->tls && s->tls->read_blocked ? LOOP_WRITE : LOOP_READ;
 	if (!s->failed && s->blocked)
 		want |= LOOP_WRITE;
+	/* There is more at hand: as a rule writable comes at once, in the next turn, when others
+	 * have had theirs. */
+	if (reads && s->z && stream_deflate_waits(s))
+		want |= LOOP_WRITE;
 	loop_io_want(s->io, want);
 	if (reads && s->tls && stream_tls_waits(s))
 		loop_defer_add(s->loop, &s->tls->again);
+}
+
+static void
+drop_out(struct stream *s)
+{
+	buf_done(&s->out);
+	s->out_off = 0;
 }
 
 void
@@ -51,7 +63,7 @@ stream_fail(struct stream *s)
 {
 	s->failed = true;
 	s->blocked = false;
-	buf_done(&s->out);
+	drop_out(s);
 	stream_watch(s);
 }
 
@@ -63,15 +75,15 @@ on_broke(void *arg)
 }
 
 static int
-send_some(struct stream *s)
+send_some(struct stream *s, struct str octets, size_t *ret_sent)
 {
 	ssize_t n;
 	do
-		n = send(s->fd, s->out.p, s->out.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		n = send(s->fd, octets.p, octets.len, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
-	buf_drop(&s->out, (size_t)n);
+	*ret_sent = (size_t)n;
 	return 0;
 }
 
@@ -83,47 +95,94 @@ shut(struct stream *s)
 	shutdown(s->fd, SHUT_WR); /* ENOTCONN: the next read tells */
 }
 
-/* One attempt to send all; after it s->out is empty, or blocked or failed is set. */
+/* What is sent stays in front of the rest until it is much: to move the rest each time would cost
+ * more than sending it. */
+static void
+out_sent(struct stream *s, size_t n)
+{
+	s->out_off += n;
+	if (s->out_off == s->out.len) {
+		drop_out(s);
+	} else if (s->out_off >= OUT_SENT_MAX && s->out_off >= s->out.len / 2) {
+		buf_drop(&s->out, s->out_off);
+		s->out_off = 0;
+	}
+}
+
+/* One attempt; false: no more goes now, or it failed. */
+static bool
+send_once(struct stream *s)
+{
+	size_t n = 0;
+	struct str octets = s->z ? stream_deflate_pack(s) : str_skip(buf_str(&s->out), s->out_off);
+	if (s->out.failed) {
+		stream_fail(s);
+		return false;
+	}
+	if (octets.len == 0)
+		return false;
+	if ((s->tls ? stream_tls_send(s, octets, &n) : send_some(s, octets, &n)) < 0) {
+		stream_fail(s);
+		return false;
+	}
+	s->sent += n;
+	if (s->z)
+		stream_deflate_sent(s, n);
+	else
+		out_sent(s, n);
+	return n == octets.len && s->z;
+}
+
+/* One attempt to send all; after it nothing is unsent, or blocked or failed is set. */
 static void
 flush(struct stream *s)
 {
 	s->blocked = false;
-	if (s->out.failed || (s->out.len > 0 && (s->tls ? stream_tls_send(s) : send_some(s)) < 0)) {
-		stream_fail(s);
+	while (send_once(s))
+		;
+	if (s->failed)
 		return;
-	}
-	if (s->out.len > 0)
-		s->blocked = true;
-	else
-		buf_done(&s->out);
-	if (s->shut && s->out.len == 0)
+	s->blocked = stream_unsent(s) > 0;
+	if (s->shut && !s->blocked)
 		shut(s);
 	stream_watch(s);
 }
 
-static ssize_t
-recv_some(const struct stream *s, char *p, size_t room)
+ssize_t
+stream_recv(struct stream *s, char *p, size_t room)
 {
 	ssize_t n;
-	do
-		n = recv(s->fd, p, room, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
+	if (s->tls) {
+		n = stream_tls_fill(s, p, room);
+	} else {
+		do
+			n = recv(s->fd, p, room, MSG_DONTWAIT);
+		while (n < 0 && errno == EINTR);
+		n = n < 0 ? -errno : n;
+	}
+	s->received += n > 0 ? (uint64_t)n : 0;
+	return n;
 }
 
 /* One recv into the stack, so that an idle or slow stream holds no more than it said. */
 static ssize_t
-fill(struct stream *s)
+fill_plain(struct stream *s)
 {
 	UNINITIALIZED char chunk[READ_MAX];
-	buf_drop(&s->in, s->in_off);
-	s->in_off = 0;
-	size_t room = MIN(in_room(s), sizeof(chunk));
-	ssize_t n = s->tls ? stream_tls_fill(s, chunk, room) : recv_some(s, chunk, room);
+	ssize_t n = stream_recv(s, chunk, MIN(stream_room(s), sizeof(chunk)));
 	if (n > 0) {
 		buf_put(&s->in, chunk, (size_t)n);
 		explicit_bzero(chunk, (size_t)n); /* there may be a password in it */
 	}
+	return n;
+}
+
+static ssize_t
+fill(struct stream *s)
+{
+	buf_drop(&s->in, s->in_off);
+	s->in_off = 0;
+	ssize_t n = s->z ? stream_deflate_fill(s) : fill_plain(s);
 	return s->in.failed ? -ENOMEM : n;
 }
 
@@ -133,7 +192,7 @@ stream_readable(struct stream *s)
 {
 	ssize_t n = fill(s);
 	if (n == -EAGAIN) {
-		if (s->tls)
+		if (s->tls || s->z)
 			stream_watch(s);
 		return;
 	}
@@ -194,13 +253,15 @@ stream_close(struct stream *s)
 	loop_defer_del(&s->broke);
 	if (s->tls)
 		stream_tls_close(s);
+	if (s->z)
+		stream_deflate_close(s);
 	s->io = loop_io_close(s->io);
 	s->fd = -1;
 	s->failed = true;
 	s->blocked = false;
 	s->in_off = 0;
 	buf_done(&s->in);
-	buf_done(&s->out);
+	drop_out(s);
 }
 
 struct str
@@ -226,7 +287,7 @@ void
 stream_send(struct stream *s)
 {
 	if (!s->io || s->failed) {
-		buf_done(&s->out);
+		drop_out(s);
 		return;
 	}
 	if (!s->out.failed && (s->blocked || (s->tls && s->tls->handshake)))
@@ -239,7 +300,7 @@ stream_send(struct stream *s)
 size_t
 stream_unsent(const struct stream *s)
 {
-	return s->out.len;
+	return s->out.len - s->out_off + (s->z ? stream_deflate_unsent(s) : 0);
 }
 
 void

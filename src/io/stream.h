@@ -13,6 +13,10 @@
  * Inside TLS a peer that closes its socket without a close_notify has closed its writing half like
  * any other; one that breaks the protocol is an ERROR, and tls_error() of stream_tls_of() has the
  * reason until stream_close(). During the handshake a pause holds nothing up.
+ *
+ * Deflated (RFC 4978) in and out are what the peer means, before and after compression. A few
+ * octets that inflate to many come in as fast as they are eaten, and never more at once than the
+ * input buffer holds.
  */
 #pragma once
 
@@ -22,6 +26,7 @@
 #include "tls/tls.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #define STREAM_IN_MAX (64u << 10)
 #define STREAM_OUT_MAX (1u << 20) /* a peer that does not read its replies is cut off here */
@@ -38,10 +43,13 @@ struct stream {
 	int fd;
 	struct buf in, out;
 	size_t in_off;     /* octets of in already eaten */
+	size_t out_off;    /* octets of out already sent */
+	uint64_t received, sent; /* octets that crossed the socket, TLS taken off */
 	bool paused, eof, failed;
 	bool blocked;      /* waiting for writability */
 	bool shut;         /* close the writing half once out is empty */
 	struct stream_tls *tls; /* NULL: plain */
+	struct stream_deflate *z; /* NULL: not compressed */
 	struct loop *loop;
 	struct loop_defer broke; /* tells about a failed send */
 	stream_fn *fn;
@@ -64,6 +72,10 @@ struct tls *stream_tls_of(const struct stream *s); /* NULL: plain */
 /* The signature that the handshake waited for has come (tls_signed() named this stream), or its
  * signer is gone. */
 void stream_tls_resume(struct stream *s);
+/* Both directions are deflated from here on; input and output must be empty. False: no memory. */
+bool stream_deflate(struct stream *s);
+/* Now and then, of an idle stream: what compression does not need meanwhile goes back. */
+void stream_rest(struct stream *s);
 /* After a pause what waited in the kernel is read in the next turn. */
 void stream_pause(struct stream *s, bool paused);
 /* Closes the writing half as soon as all is sent. To end a connection without losing the last

@@ -14,7 +14,7 @@ secured(struct stream *s)
 {
 	s->tls->handshake = false;
 	/* What came meanwhile goes out when the socket takes it, and DRAINED follows. */
-	s->blocked = s->out.len > 0 || s->shut;
+	s->blocked = stream_unsent(s) > 0 || s->shut;
 	stream_watch(s);
 	s->fn(s->arg, STREAM_SECURED);
 }
@@ -88,17 +88,17 @@ stream_tls_resume(struct stream *s)
 /* --- octets --------------------------------------------------------------------- */
 
 int
-stream_tls_send(struct stream *s)
+stream_tls_send(struct stream *s, struct str octets, size_t *ret_sent)
 {
 	enum tls_io io = TLS_OK;
 	size_t sent = 0, n;
 
-	while (io == TLS_OK && sent < s->out.len) {
-		io = tls_write(s->tls->t, s->out.p + sent, MIN(s->out.len - sent, RECORD_MAX), &n);
+	while (io == TLS_OK && sent < octets.len) {
+		io = tls_write(s->tls->t, octets.p + sent, MIN(octets.len - sent, RECORD_MAX), &n);
 		if (io == TLS_OK)
 			sent += n;
 	}
-	buf_drop(&s->out, sent);
+	*ret_sent = sent;
 	return io == TLS_OK || io == TLS_WRITE ? 0 : -EIO;
 }
 
@@ -135,7 +135,7 @@ stream_tls_close(struct stream *s)
 {
 	struct stream_tls *x = s->tls;
 
-	if (!x->handshake && !s->failed && !s->shut && s->out.len == 0)
+	if (!x->handshake && !s->failed && !s->shut && stream_unsent(s) == 0)
 		tls_close_notify(x->t);
 	loop_defer_del(&x->again);
 	tls_free(x->t);
