@@ -101,9 +101,9 @@ shake_hands(struct conn *c, int64_t deadline, struct buf *why)
 }
 
 bool
-conn_tls(struct conn *c, const char *name, int64_t timeout_ms, struct buf *why)
+conn_tls(struct conn *c, const char *name, const char *alpn, int64_t timeout_ms, struct buf *why)
 {
-	struct tls_client_conf conf = { .name = name };
+	struct tls_client_conf conf = { .name = name, .alpn = alpn };
 
 	if (c->tls) {
 		buf_putz(why, "this connection is inside TLS already");

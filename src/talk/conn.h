@@ -28,9 +28,11 @@ enum conn_line { CONN_LINE, CONN_TIMEOUT, CONN_END, CONN_FLOOD };
 
 /* host: an address or a name. 0 or -errno; -ENOENT when the name has no address. */
 int conn_open(struct conn *c, const char *host, uint16_t port, int64_t timeout_ms);
-/* The TLS handshake, now; name: of the server, or NULL. Nobody's certificate is verified: what is
- * played is the conversation. False, and why appended, when it fails. */
-bool conn_tls(struct conn *c, const char *name, int64_t timeout_ms, struct buf *why);
+/* The TLS handshake, now; name: of the server, or NULL; alpn: the protocol that is offered (RFC
+ * 7301), or NULL. Nobody's certificate is verified: what is played is the conversation. False, and
+ * why appended, when it fails. */
+bool conn_tls(struct conn *c, const char *name, const char *alpn, int64_t timeout_ms,
+    struct buf *why);
 void conn_close(struct conn *c); /* may be called twice */
 /* 0, -ETIMEDOUT, -EPIPE when the server no longer takes anything, or another -errno. */
 int conn_send(struct conn *c, struct str octets, int64_t timeout_ms);

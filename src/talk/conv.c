@@ -444,6 +444,16 @@ is_text(struct str s)
 	return utf8_valid(s);
 }
 
+static uint64_t
+home_port(const struct conv *c)
+{
+	static const uint64_t port[][2] = { [CONV_SMTP] = { 25, 25 },
+		[CONV_LMTP] = { 24, 24 },
+		[CONV_IMAP] = { 143, 993 },
+		[CONV_POP3] = { 110, 995 } };
+	return port[c->proto][c->tls == CONV_TLS_IMPLICIT];
+}
+
 bool
 conv_parse(struct conv *c, const char *path, struct str text, struct buf *err)
 {
@@ -472,7 +482,7 @@ conv_parse(struct conv *c, const char *path, struct str text, struct buf *err)
 			step(&p, line);
 	}
 	if (!c->listen)
-		c->listen = c->proto == CONV_LMTP ? 24 : 25;
+		c->listen = home_port(c);
 	if (!c->n_steps && !p.bad)
 		mistake(&p, "there is no step in this conversation");
 	return !p.bad;

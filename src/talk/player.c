@@ -346,9 +346,13 @@ play_close(struct player *p, const struct conv_step *s)
 static bool
 secure(struct player *p)
 {
+	/* SMTP has no name of its own in IANA's list. */
+	static const char *const alpn[] = {
+		[CONV_SMTP] = NULL, [CONV_LMTP] = NULL, [CONV_IMAP] = "imap", [CONV_POP3] = "pop3"
+	};
 	struct buf why = BUF_INIT(1024);
 	struct tls_facts f;
-	bool ok = conn_tls(&p->now->conn, p->o->host, p->o->timeout_ms, &why);
+	bool ok = conn_tls(&p->now->conn, p->o->host, alpn[p->conv->proto], p->o->timeout_ms, &why);
 
 	if (ok) {
 		tls_facts(p->now->conn.tls, &f);

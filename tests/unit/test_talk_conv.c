@@ -125,6 +125,33 @@ test_defaults(void **state)
 }
 
 /* A text and what its mistake must say, with its line. */
+/* @listen left out: where the protocol is at home. */
+static void
+test_ports(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t port;
+	} rows[] = {
+		{ "S: x\n", 25 },
+		{ "@proto lmtp\nS: x\n", 24 },
+		{ "@proto imap\nS: x\n", 143 },
+		{ "@proto imap\n@tls starttls\nS: x\n", 143 },
+		{ "@tls implicit\n@proto imap\nS: x\n", 993 },
+		{ "@proto pop3\nS: x\n", 110 },
+		{ "@proto pop3\n@tls implicit\nS: x\n", 995 },
+		{ "@proto pop3\n@listen 1100\nS: x\n", 1100 },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct buf err = BUF_INIT(4096);
+		struct conv c;
+		assert_true(conv_parse(&c, "t.conv", str_of(rows[i].text), &err));
+		assert_int_equal(c.listen, rows[i].port);
+		conv_done(&c);
+		buf_done(&err);
+	}
+}
+
 static const struct {
 	const char *text, *err;
 } mistakes[] = {
@@ -244,6 +271,7 @@ main(void)
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_control_characters),
 		cmocka_unit_test(test_every_mistake_is_told),
+		cmocka_unit_test(test_ports),
 		cmocka_unit_test(test_prefixes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

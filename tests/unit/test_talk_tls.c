@@ -22,6 +22,15 @@
 
 static struct buf key_pem = BUF_INIT(65536), cert_pem = BUF_INIT(65536);
 
+static int
+select_alpn(SSL *ssl, const unsigned char **out, unsigned char *outlen, const unsigned char *in,
+    unsigned inlen, void *arg)
+{
+	*out = in + 1;
+	*outlen = in[0];
+	return SSL_TLSEXT_ERR_OK;
+}
+
 static SSL_CTX *
 context(void)
 {
@@ -31,7 +40,22 @@ context(void)
 
 	check(SSL_CTX_use_certificate(ctx, PEM_read_bio_X509(c, NULL, NULL, NULL)) == 1);
 	check(SSL_CTX_use_PrivateKey(ctx, PEM_read_bio_PrivateKey(k, NULL, NULL, NULL)) == 1);
+	SSL_CTX_set_alpn_select_cb(ctx, select_alpn, NULL);
 	return ctx;
+}
+
+/* "<imap>", the protocol that the client has offered. */
+static void
+say_alpn(SSL *ssl)
+{
+	const unsigned char *name = NULL;
+	unsigned n = 0;
+	char line[300];
+
+	SSL_get0_alpn_selected(ssl, &name, &n);
+	int len =
+	    snprintf(line, sizeof(line), "<%.*s>\r\n", (int)n, name ? (const char *)name : "");
+	SSL_write(ssl, line, len);
 }
 
 /* Says `plain`, shakes hands when told "go", says `inside`, echoes until "bye". */
@@ -52,6 +76,10 @@ serve(int fd, struct str plain, bool wait_for_go, struct str inside)
 	if (inside.len)
 		SSL_write(ssl, inside.p, (int)inside.len);
 	while ((n = SSL_read(ssl, line, sizeof(line))) > 0) {
+		if (n >= 4 && memcmp(line, "alpn", 4) == 0) {
+			say_alpn(ssl);
+			continue;
+		}
 		SSL_write(ssl, line, n);
 		if (n >= 3 && memcmp(line, "bye", 3) == 0)
 			break;
@@ -118,6 +146,12 @@ static const struct {
 	    { NULL, 0 }, STR("220 hi\r\n"), false, PLAY_PASSED, 0, "" },
 	{ "starttls", "S: 220 hi\nR: go\\r\\n\nT: starttls\nC: a\nS: a\nC: bye\nS: bye\nE: close\n",
 	    STR("220 hi\r\n"), { NULL, 0 }, true, PLAY_PASSED, 0, "" },
+	{ "SMTP offers no protocol", "@tls implicit\nC: alpn\nS: <>\n", { NULL, 0 }, { NULL, 0 },
+	    false, PLAY_PASSED, 0, "" },
+	{ "IMAP", "@proto imap\n@tls implicit\nC: alpn\nS: <imap>\n", { NULL, 0 }, { NULL, 0 },
+	    false, PLAY_PASSED, 0, "" },
+	{ "POP3", "@proto pop3\nS: \\+OK hi\nR: go\\r\\n\nT: starttls\nC: alpn\nS: <pop3>\n",
+	    STR("+OK hi\r\n"), { NULL, 0 }, true, PLAY_PASSED, 0, "" },
 	{ "an end without a word", "@tls implicit\nC: cut\nS: cut\nE: close\n", { NULL, 0 },
 	    { NULL, 0 }, false, PLAY_PASSED, 0, "" },
 	{ "two lines in a record", "@tls implicit\nS: 1\nS: 2\nN: 50\nC: bye\nS: bye\nE: close\n",
