@@ -12,6 +12,7 @@ static const struct {
 	{ "EXTERNAL", &sasl_kind_external },
 	{ "OAUTHBEARER", &sasl_kind_oauthbearer },
 	{ "XOAUTH2", &sasl_kind_xoauth2 },
+	{ "APOP", &sasl_kind_apop },
 };
 
 static const struct sasl_kind *

@@ -184,7 +184,7 @@ sasl_mech_ready(const struct sasl_mech *m)
 	static const char plus[] = "-PLUS";
 	struct str name = str_of(m->name);
 	if (m->need == SASL_NEED_PASSWORD || m->need == SASL_NEED_TOKEN ||
-	    m->need == SASL_NEED_EXTERNAL)
+	    m->need == SASL_NEED_EXTERNAL || m->pop)
 		return true;
 	if (m->binds)
 		name = str_first(name, name.len - strlen(plus));

@@ -30,6 +30,11 @@ const struct sasl_mech sasl_mechs[] = {
 	    .client_first = true,
 	    .server_first = true,
 	    .in_clear = true },
+	{ .name = "APOP",
+	    .need = SASL_NEED_SECRET,
+	    .client_first = true,
+	    .weak = true,
+	    .pop = true },
 	{ 0 },
 };
 

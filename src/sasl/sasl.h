@@ -1,7 +1,7 @@
 /*
  * sasl: the server's side of SASL (RFC 4422) without I/O, over Cyrus SASL and ours.
  *
- * PLAIN, LOGIN, EXTERNAL, OAUTHBEARER and XOAUTH2 are taken apart here; SCRAM, CRAM-MD5,
+ * PLAIN, LOGIN, EXTERNAL, OAUTHBEARER, XOAUTH2 and APOP are taken apart here; SCRAM, CRAM-MD5,
  * DIGEST-MD5, NTLM and GSSAPI are the library's. An exchange is a plain object: the host feeds the
  * client's octets (decoded: no base64 here) and gets a challenge, an end, or a question it must
  * answer: is this password right, is this token good. Secrets it needs (SCRAM verifiers, where it
@@ -66,6 +66,8 @@ struct sasl_mech {
 	bool in_clear;       /* the password itself crosses the line */
 	bool weak;           /* broken or about to be: off by default */
 	bool binds;          /* -PLUS: needs a channel binding */
+	bool pop;            /* a command of POP3 (RFC 1939 7) that goes the same way; in no list:
+	                      * one message, "stamp NUL name NUL digest" */
 };
 extern const struct sasl_mech sasl_mechs[]; /* ends with name NULL; strongest first */
 const struct sasl_mech *sasl_mech_find(struct str name); /* in any case; NULL: unknown */

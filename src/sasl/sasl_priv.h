@@ -27,6 +27,7 @@ struct sasl {
 
 extern const struct sasl_kind sasl_kind_plain, sasl_kind_login, sasl_kind_external;
 extern const struct sasl_kind sasl_kind_oauthbearer, sasl_kind_xoauth2, sasl_kind_library;
+extern const struct sasl_kind sasl_kind_apop;
 
 /* A name without NUL, of 1 to SASL_NAME_MAX - 1 octets; a password likewise. */
 bool sasl_name_set(char dst[SASL_NAME_MAX], struct str name);
