@@ -1,10 +1,10 @@
 /*
  * store: letters per second and syncs per letter that the store alone reaches.
  *
- *   bench_store DIR [LETTERS [CONCURRENCY [OCTETS [MAILBOXES]]]]
+ *   bench_store DIR [LETTERS [CONCURRENCY [OCTETS [MAILBOXES [OUTLINE]]]]]
  *
  * One thread hands letters in, as the store's role does: CONCURRENCY of them are under way at
- * any time. DIR is made if need be and not removed.
+ * any time. Each letter has an outline of OUTLINE octets. DIR is made if need be and not removed.
  */
 #include "base/check.h"
 #include "store/mailbox.h"
@@ -19,7 +19,7 @@
 
 struct bench {
 	struct store *s;
-	uint64_t letters, octets, mailboxes;
+	uint64_t letters, octets, mailboxes, outline;
 	uint64_t sent, done, failed;
 	char *body;
 };
@@ -54,7 +54,8 @@ send_one(struct bench *b, uint64_t base)
 			       "FROM:<a@example.org>\n"
 			       "C: RCPT TO:<b@example.com>\nC: DATA\n"),
 		.rcpt = &rcpt,
-		.n_rcpt = 1 };
+		.n_rcpt = 1,
+		.outline = str_n(b->body, b->outline) };
 	struct store_body *body = store_body_new(b->s, id);
 	store_body_write(body, str_n(b->body, b->octets));
 	store_accept(b->s, body, &l, accepted, b);
@@ -92,7 +93,8 @@ int
 main(int argc, char **argv)
 {
 	if (argc < 2) {
-		fprintf(stderr, "usage: store DIR [LETTERS [CONCURRENCY [OCTETS [MAILBOXES]]]]\n");
+		fprintf(stderr, "usage: store DIR [LETTERS [CONCURRENCY [OCTETS [MAILBOXES "
+				"[OUTLINE]]]]]\n");
 		return 1;
 	}
 	char uri[4096];
@@ -100,7 +102,8 @@ main(int argc, char **argv)
 	struct store_options o = STORE_OPTIONS_DEFAULT;
 	struct bench b = { .letters = number(argc, argv, 2, 20000),
 		.octets = number(argc, argv, 4, 4096),
-		.mailboxes = number(argc, argv, 5, 1) };
+		.mailboxes = number(argc, argv, 5, 1),
+		.outline = number(argc, argv, 6, 0) };
 	uint64_t concurrency = number(argc, argv, 3, 50);
 	snprintf(uri, sizeof(uri), "emb:%s", argv[1]);
 	if (b.mailboxes == 0 || concurrency == 0 || b.octets < 200) {

@@ -35,6 +35,14 @@ ROUND_TRIP(sasl_start)
 ROUND_TRIP(sasl)
 ROUND_TRIP(fetch)
 ROUND_TRIP(fetched)
+ROUND_TRIP(enter)
+ROUND_TRIP(entered)
+ROUND_TRIP(read)
+ROUND_TRIP(read_done)
+ROUND_TRIP(access_change)
+ROUND_TRIP(access_done)
+ROUND_TRIP(watch)
+ROUND_TRIP(room)
 
 static bool
 accept_trip(struct str body, struct buf *out)
@@ -133,6 +141,14 @@ static bool (*const trips[])(struct str body, struct buf *out) = {
 	fetch_trip,
 	fetched_trip,
 	views_trip,
+	enter_trip,
+	entered_trip,
+	read_trip,
+	read_done_trip,
+	access_change_trip,
+	access_done_trip,
+	watch_trip,
+	room_trip,
 };
 
 int

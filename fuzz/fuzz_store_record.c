@@ -1,7 +1,7 @@
 /* The records' decoders: the first octet chooses one. What decodes is walked to its end, and
  * where the encoding is unique it must come out again as it went in. */
 #include "base/check.h"
-#include "store/mailbox.h"
+#include "store/mail_priv.h"
 #include "store/record.h"
 #include "store/segment.h"
 
@@ -99,6 +99,11 @@ fuzz_letter(struct str in)
 		return;
 	mailbox_letter_put(&b, &l);
 	check(!b.failed);
+	/* All but the version comes back. */
+	struct mailbox_letter again, meta;
+	check(mailbox_letter_get(buf_str(&b), &again) && again.flags == l.flags &&
+	      again.saved_ms == l.saved_ms && again.size == l.size);
+	check(mailbox_meta_get(in, &meta) && meta.uid == l.uid && meta.flags == l.flags);
 	buf_done(&b);
 }
 
@@ -168,6 +173,62 @@ fuzz_checkpoint(struct str in)
 	same(&b, in);
 }
 
+static void
+fuzz_keywords(struct str in)
+{
+	struct wire w;
+	unsigned n;
+	if (!keywords_begin(in, &w, &n))
+		return;
+	check(n <= MAIL_KEYWORDS_MAX);
+	for (unsigned i = 0; i < n; i++)
+		check(keyword_fits(get_str(&w, MAIL_KEYWORD_LEN_MAX)));
+	check(wire_done(&w));
+}
+
+static void
+fuzz_copy_intent(struct str in)
+{
+	struct copy_intent c;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!copy_intent_get(in, &c))
+		return;
+	for (size_t i = 0; i < c.uids.n; i++)
+		check(c.uids.p[i].first > (i ? c.uids.p[i - 1].last : 0) &&
+		      c.uids.p[i].first <= c.uids.p[i].last);
+	/* Neighbours are joined. */
+	copy_intent_put(&b, &c);
+	check(b.len <= in.len);
+	buf_done(&b);
+	ranges_done(&c.uids);
+}
+
+static void
+fuzz_copy_mark(struct str in)
+{
+	struct copy_mark m;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!copy_mark_get(in, &m))
+		return;
+	copy_mark_put(&b, &m);
+	check(b.len <= in.len);
+	buf_done(&b);
+	ranges_done(&m.uids);
+}
+
+static void
+fuzz_attributes(struct str in)
+{
+	uint32_t special;
+	struct mail_options o;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	options_get(in, &o);
+	if (!special_get(in, &special))
+		return;
+	special_put(&b, special);
+	same(&b, in);
+}
+
 static void (*const decoders[])(struct str in) = {
 	fuzz_batch,
 	fuzz_intent,
@@ -180,6 +241,10 @@ static void (*const decoders[])(struct str in) = {
 	fuzz_snap,
 	fuzz_checkpoint,
 	fuzz_views,
+	fuzz_keywords,
+	fuzz_copy_intent,
+	fuzz_copy_mark,
+	fuzz_attributes,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

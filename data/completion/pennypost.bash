@@ -16,10 +16,10 @@ _pennypost() {
 		status) words="--json --config --dir --help" ;;
 		reload) words="--config --dir --help" ;;
 		tls) words="list make reload --force --json --config --dir --help" ;;
-		user) words="add passwd import list remove --password-fd --password-stdin --recoverable --hash --domain --dry-run --yes --json --config --dir --help" ;;
+		user) words="add passwd import list quota remove --password-fd --password-stdin --recoverable --hash --domain --dry-run --yes --json --config --dir --help" ;;
 		domain) words="add list remove --json --config --dir --help" ;;
 		alias) words="add list remove --file --json --config --dir --help" ;;
-		mailbox) words="list show read import export delete --mailbox --format --create --recursive --max-size --again --dry-run --to --all --before --yes --json --config --dir --help" ;;
+		mailbox) words="list show read import export delete create rename subscribe unsubscribe --special --mailbox --format --create --recursive --max-size --again --dry-run --to --all --before --yes --json --config --dir --help" ;;
 		trace) words="--json --config --dir --help" ;;
 		fsck) words="--rebuild-index --json --config --dir --help" ;;
 		backup) words="--verify --json --config --dir --help" ;;

@@ -5,10 +5,10 @@ complete -c pennypost -n __fish_use_subcommand -f -a config -d 'Check a configur
 complete -c pennypost -n __fish_use_subcommand -f -a status -d 'Show the server\'s processes, their protection, connections, letters, the store'
 complete -c pennypost -n __fish_use_subcommand -f -a reload -d 'Make the server read its configuration again'
 complete -c pennypost -n __fish_use_subcommand -f -a tls -d 'List, make and reload certificates'
-complete -c pennypost -n __fish_use_subcommand -f -a user -d 'Add, list and remove users; set their passwords'
+complete -c pennypost -n __fish_use_subcommand -f -a user -d 'Add, list and remove users; set their passwords and quotas'
 complete -c pennypost -n __fish_use_subcommand -f -a domain -d 'Add, list and remove local domains'
 complete -c pennypost -n __fish_use_subcommand -f -a alias -d 'Add, list and remove aliases: addresses that lead to others'
-complete -c pennypost -n __fish_use_subcommand -f -a mailbox -d 'List mailboxes, show what is in them, read, import, export and delete letters'
+complete -c pennypost -n __fish_use_subcommand -f -a mailbox -d 'List and make mailboxes, read, import, export and delete what is in them'
 complete -c pennypost -n __fish_use_subcommand -f -a trace -d 'Show what happened to a letter: its conversation, times and decisions'
 complete -c pennypost -n __fish_use_subcommand -f -a fsck -d 'Check everything in the store, or make its index anew'
 complete -c pennypost -n __fish_use_subcommand -f -a backup -d 'Copy the whole server, beside its work, into a directory; or check such a copy'
@@ -58,6 +58,7 @@ complete -c pennypost -n '__fish_seen_subcommand_from user' -f -a add
 complete -c pennypost -n '__fish_seen_subcommand_from user' -f -a passwd
 complete -c pennypost -n '__fish_seen_subcommand_from user' -f -a import
 complete -c pennypost -n '__fish_seen_subcommand_from user' -f -a list
+complete -c pennypost -n '__fish_seen_subcommand_from user' -f -a quota
 complete -c pennypost -n '__fish_seen_subcommand_from user' -f -a remove
 complete -c pennypost -n '__fish_seen_subcommand_from user' -l password-fd
 complete -c pennypost -n '__fish_seen_subcommand_from user' -l password-stdin
@@ -91,6 +92,11 @@ complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a read
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a import
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a export
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a delete
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a create
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a rename
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a subscribe
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -f -a unsubscribe
+complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l special
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l mailbox
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l format
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l create

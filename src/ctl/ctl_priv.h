@@ -100,6 +100,7 @@ enum { /* options beyond --config, --dir, --json */
 	SUB_NO_START = 1u << 9,  /* makes sense only with a running server */
 	SUB_SET = 1u << 10,
 	SUB_LEARN = 1u << 11,
+	SUB_SPECIAL = 1u << 12,
 	SUB_IMPORT = 1u << 16,
 	SUB_BEFORE = 1u << 20,
 	SUB_VERIFY = 1u << 21,
@@ -111,6 +112,7 @@ enum { /* options beyond --config, --dir, --json */
 struct ctl_call {
 	const struct ctl_cmd *cmd;
 	const char *config, *dir, *mailbox, *format, *to, *file, *password_fd, *before, *max_size;
+	const char *special;
 	bool json, password_stdin, yes, mdoc, all, verify, force, rebuild;
 	bool recursive, create, again, dry_run;
 	const char *hash, *domain;
@@ -137,6 +139,7 @@ enum out_kind {
 	OUT_NUMBER,
 	OUT_TIME /* ms */,
 	OUT_LINES /* JSON: array */,
+	OUT_YES /* "yes" or "no"; JSON: true, false */,
 	OUT_HIDDEN /* JSON only */
 };
 struct out_column {
@@ -177,6 +180,8 @@ struct mbox {
 };
 void mbox_letter_begin(struct mbox *m, struct str return_path, uint64_t time_ms);
 void mbox_feed(struct mbox *m, struct str chunk);
+/* Status and X-Status in front of a letter's header, from letters of DFRST as a Maildir has them. */
+void mbox_flags(struct mbox *m, const char *flags);
 void mbox_letter_end(struct mbox *m);
 /* The name of a letter's file in a Maildir. */
 void maildir_name(

@@ -4,6 +4,7 @@
 #include "base/num.h"
 #include "dialect/dialect.h"
 #include "dialect/learn.h"
+#include "imap/session.h"
 #include "sasl/sasl.h"
 #include "sys/file.h"
 
@@ -92,6 +93,8 @@ show(struct ctl_call *call)
 		buf_putz(&out, "[replies]\n");
 		for (int s = 0; s < SMTP_SITUATION_COUNT; s++)
 			show_reply(&out, smtp_situation_key[s], w->reply[s]);
+		dialect_words_show(w, DIALECT_IMAP, &out);
+		dialect_words_show(w, DIALECT_POP3, &out);
 		text = buf_str(&out);
 		dialect_free(w);
 	}
@@ -179,7 +182,7 @@ put_mechs(struct buf *out, struct str list)
 	if (!list.len)
 		list = STR("SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN");
 	for (struct str m; (m = str_word(&list)).len;)
-		if (sasl_mech_find(m))
+		if (sasl_mech_find(m) && !sasl_mech_find(m)->pop)
 			buf_putf(out, "%s" STR_FMT, out->len ? " " : "", STR_ARG(m));
 }
 
@@ -194,6 +197,7 @@ works_of(const struct conf_listener *l, const struct smtp_quirks *q, struct buf 
 		.auth_cleartext = strcmp(l->auth_cleartext, "allow") == 0,
 		.auth_unadvertised = tri(l->auth_unadvertised, "accept", q->auth_unadvertised),
 		.mechs = buf_str(mechs),
+		.imap = str_of(imap_capabilities()),
 		.vrfy = l->vrfy,
 		.expn = l->expn,
 		.ipmm = tri(l->ipmm, "yes", q->ipmm),

@@ -18,6 +18,8 @@ struct export
 	char host[256];
 	bool open;
 	uint64_t left;         /* octets of the open letter that are still to come */
+	char flags[8];         /* of the open letter: of DFRST */
+	bool unmarked;         /* mbox: its flags are still to be written */
 	struct buf tmp, final; /* the names of the file under way */
 	uint64_t letters;
 	int rc; /* the first local failure; then nothing more is written */
@@ -58,7 +60,10 @@ file_begin(struct export *e, const struct msg_row *row)
 	buf_reset(&e->tmp);
 	buf_reset(&e->final);
 	buf_putf(&e->tmp, "%s/tmp/" STR_FMT, e->dir, STR_ARG(buf_str(&name)));
-	buf_putf(&e->final, "%s/new/" STR_FMT, e->dir, STR_ARG(buf_str(&name)));
+	buf_putf(&e->final, "%s/%s/" STR_FMT, e->dir, e->flags[0] ? "cur" : "new",
+	    STR_ARG(buf_str(&name)));
+	if (e->flags[0])
+		buf_putf(&e->final, ":2,%s", e->flags);
 	buf_done(&name);
 	if (buf_cstr(&e->tmp) == NULL || buf_cstr(&e->final) == NULL || e->tmp.failed ||
 	    e->final.failed) {
@@ -89,7 +94,7 @@ file_end(struct export *e)
 	}
 }
 
-/* --- the stream: "L" uid time_ms size return_path, then "D" chunk ... --- */
+/* --- the stream: "L" uid time_ms size return_path flags, then "D" chunk ... --- */
 
 static void
 letter_end(struct export *e)
@@ -105,9 +110,23 @@ letter_end(struct export *e)
 		failed(e, "standard output", -EIO);
 }
 
+/* They become part of a file's name: nothing else than flags, each once. */
+static void
+take_flags(struct export *e, struct str flags)
+{
+	static const char known[] = "DFRST";
+	size_t n = 0;
+	for (const char *c = known; *c; c++)
+		if (str_find(flags, *c) < flags.len)
+			e->flags[n++] = *c;
+	e->flags[n] = '\0';
+}
+
 static void
 letter_begin(struct export *e, const struct msg_row *row)
 {
+	take_flags(e, row_field(row, 5));
+	e->unmarked = !e->dir && e->flags[0];
 	if (e->dir)
 		file_begin(e, row);
 	if (e->rc < 0)
@@ -130,6 +149,9 @@ export_row(void *arg, const struct msg_row *row)
 			letter_begin(e, row);
 	} else if (str_eq(kind, STR("D")) && e->open) {
 		struct str chunk = row_field(row, 1);
+		if (e->unmarked && chunk.len && chunk.p[0] != ' ' && chunk.p[0] != '\t')
+			mbox_flags(&e->mbox, e->flags);
+		e->unmarked = false;
 		mbox_feed(&e->mbox, chunk);
 		e->left -= MIN(e->left, chunk.len);
 		if (e->left == 0)
@@ -147,6 +169,17 @@ abandon(struct export *e)
 	e->open = false;
 }
 
+static void
+sync_part(struct export *e, const char *part)
+{
+	struct buf path = BUF_INIT(8192);
+	buf_putf(&path, "%s/%s", e->dir, part);
+	int rc = buf_cstr(&path) ? dir_sync(path.p) : -ENOMEM;
+	if (rc < 0)
+		failed(e, e->dir, rc);
+	buf_done(&path);
+}
+
 static int
 export_all(struct ctl_call *call, struct export *e)
 {
@@ -160,12 +193,8 @@ export_all(struct ctl_call *call, struct export *e)
 	else
 		abandon(e); /* a letter may be cut short: leave no half of it */
 	if (e->dir && e->rc == 0) {
-		struct buf path = BUF_INIT(8192);
-		buf_putf(&path, "%s/new", e->dir);
-		int rc = buf_cstr(&path) ? dir_sync(path.p) : -ENOMEM;
-		if (rc < 0)
-			failed(e, e->dir, rc);
-		buf_done(&path);
+		sync_part(e, "new");
+		sync_part(e, "cur");
 	}
 	return e->rc < 0 ? EXIT_IO : status;
 }

@@ -6,6 +6,7 @@
  */
 #include "ctl/import_priv.h"
 
+#include "access/name.h"
 #include "base/check.h"
 #include "base/num.h"
 #include "mail/mbox.h"
@@ -337,6 +338,14 @@ open_below(int top, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/* "Lists.R&AOk-sum&AOk-" as we name mailboxes; what cannot be one is refused as it stands. */
+static const char *
+folder_name(const char *folder, struct buf *out)
+{
+	const char *why = name_from_wire(str_of(folder), '.', false, false, out);
+	return why || !buf_cstr(out) ? folder : out->p;
+}
+
 /* Maildir++: folders are directories ".Name" beside cur. */
 static bool
 import_subfolders(struct import *i, const char *path)
@@ -352,12 +361,13 @@ import_subfolders(struct import *i, const char *path)
 		return fail(i, path, rc);
 	}
 	for (int k = 0; k < n; k++) {
-		struct buf sub = BUF_INIT(PATH_BYTES);
+		struct buf sub = BUF_INIT(PATH_BYTES), name = BUF_INIT(PATH_BYTES);
 		buf_putf(&sub, "%s/%s", path, e[k]->d_name);
 		if (ok && import_goes_on(i) && buf_cstr(&sub) && !sub.failed && is_maildir(sub.p))
-			ok = import_folder(i, sub.p, e[k]->d_name + 1,
+			ok = import_folder(i, sub.p, folder_name(e[k]->d_name + 1, &name),
 			    open_below(top, e[k]->d_name));
 		buf_done(&sub);
+		buf_done(&name);
 		free(e[k]);
 	}
 	free(e);

@@ -28,6 +28,10 @@ const struct lab_port lab_ports[] = {
 	{ 587, "smtp", "submission" },
 	{ 465, "smtp", "smtps" },
 	{ 24, "lmtp", "lmtp" },
+	{ 143, "imap", "imap" },
+	{ 993, "imap", "imaps" },
+	{ 110, "pop3", "pop3" },
+	{ 995, "pop3", "pop3s" },
 	{ 0, NULL, NULL },
 };
 
@@ -320,7 +324,8 @@ const struct ctl_cmd cmd_lab = {
 	    "received stays in DIR and is there at the next start.\n\n"
 	    "  --dir DIR          default: pennypost/lab below $XDG_STATE_HOME or ~/.local/state\n"
 	    "  --port-base N      SMTP is at port N + 25, submission at N + 587, and by TLS from\n"
-	    "                     the start at N + 465; LMTP at N + 24 and at lmtp.sock in DIR\n"
+	    "                     the start at N + 465; LMTP at N + 24 and at lmtp.sock in DIR;\n"
+	    "                     IMAP at N + 143, by TLS at N + 993; POP3 at N + 110 and N + 995\n"
 	    "                     (default N: 10000)\n"
 	    "  --hostname HOST    the server's name (default: mail.example.com)\n"
 	    "  --domain DOMAIN    a local domain; may be repeated (default: example.com)\n"

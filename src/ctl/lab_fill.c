@@ -190,6 +190,8 @@ announce(const struct fill *f)
 	    who);
 	printf("  read       pennypost mailbox show %s%s%s\n", who, named ? " --dir " : "",
 	    named ? lab->dir : "");
+	printf("  or         curl -k -u %s 'imaps://127.0.0.1:%u/INBOX;MAILINDEX=1'\n", who,
+	    (unsigned)(lab->base + 993));
 	puts("ready");
 	free(usual);
 }

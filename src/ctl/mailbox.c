@@ -28,6 +28,9 @@ list(struct ctl_call *call)
 		{ "UIDNext", OUT_NUMBER },
 		{ "UIDValidity", OUT_NUMBER },
 		{ "Modseq", OUT_NUMBER },
+		{ "Unseen", OUT_NUMBER },
+		{ "Special use", OUT_TEXT },
+		{ "Subscribed", OUT_YES },
 	};
 	struct str args[] = { str_of(call->words.v[0]) };
 	return ask_list(call, "mailbox.list", args, 1, columns, ARRAY_LEN(columns));
@@ -119,6 +122,43 @@ read_letter(struct ctl_call *call)
 	return status;
 }
 
+/* --- names --- */
+
+static int
+create(struct ctl_call *call)
+{
+	struct str args[] = { str_of(call->words.v[0]), str_of(call->words.v[1]),
+		str_of(call->special ? call->special : "") };
+	return server_ask(&call->server, "mailbox.create", args, 3, NULL, NULL);
+}
+
+static int
+rename_mailbox(struct ctl_call *call)
+{
+	struct str args[] = { str_of(call->words.v[0]), str_of(call->words.v[1]),
+		str_of(call->words.v[2]) };
+	return server_ask(&call->server, "mailbox.rename", args, 3, NULL, NULL);
+}
+
+static int
+ask_subscribe(struct ctl_call *call, const char *on)
+{
+	struct str args[] = { str_of(call->words.v[0]), str_of(call->words.v[1]), str_of(on) };
+	return server_ask(&call->server, "mailbox.subscribe", args, 3, NULL, NULL);
+}
+
+static int
+subscribe(struct ctl_call *call)
+{
+	return ask_subscribe(call, "1");
+}
+
+static int
+unsubscribe(struct ctl_call *call)
+{
+	return ask_subscribe(call, "0");
+}
+
 static const struct ctl_sub subs[] = {
 	{ "list", 1, 1, 0, list },
 	{ "show", 1, 1, SUB_MAILBOX, show },
@@ -126,6 +166,10 @@ static const struct ctl_sub subs[] = {
 	{ "import", 2, 2, SUB_MAILBOX | SUB_FORMAT | SUB_IMPORT, mailbox_import },
 	{ "export", 1, 1, SUB_MAILBOX | SUB_FORMAT | SUB_TO, mailbox_export },
 	{ "delete", 1, 2, SUB_MAILBOX | SUB_ALL | SUB_BEFORE | SUB_YES, mailbox_delete },
+	{ "create", 2, 2, SUB_SPECIAL, create },
+	{ "rename", 3, 3, 0, rename_mailbox },
+	{ "subscribe", 2, 2, 0, subscribe },
+	{ "unsubscribe", 2, 2, 0, unsubscribe },
 };
 
 static int
@@ -136,7 +180,7 @@ run(int argc, char **argv)
 
 const struct ctl_cmd cmd_mailbox = {
 	.name = "mailbox",
-	.summary = "List mailboxes, show what is in them, read, import, export and delete letters",
+	.summary = "List and make mailboxes, read, import, export and delete what is in them",
 	.usage = "list ADDRESS [--json]\n"
 		 "show ADDRESS [--mailbox NAME] [--json]\n"
 		 "read ADDRESS UID [--mailbox NAME] [--json]\n"
@@ -145,9 +189,15 @@ const struct ctl_cmd cmd_mailbox = {
 		 "export ADDRESS [--mailbox NAME] [--format mbox]\n"
 		 "export ADDRESS [--mailbox NAME] --format maildir --to DIRECTORY\n"
 		 "delete ADDRESS UIDS | --all [--before DATE] [--mailbox NAME] [--yes]\n"
-		 "       [--json]",
+		 "       [--json]\n"
+		 "create ADDRESS NAME [--special USE]\n"
+		 "rename ADDRESS NAME NEWNAME\n"
+		 "subscribe ADDRESS NAME\n"
+		 "unsubscribe ADDRESS NAME",
 	.help =
-	    "Works beside a running server, and without one.\n\n"
+	    "Works beside a running server, and without one. A name is written with / between\n"
+	    "a mailbox and the one inside it, whatever IMAP shows. Exported letters keep their\n"
+	    "flags: as Status and X-Status in an mbox, in the file's name in a Maildir.\n\n"
 	    "  --mailbox NAME    another mailbox than INBOX\n"
 	    "  --format mbox     export to standard output, as mboxrd (the default)\n"
 	    "  --format maildir  export into a Maildir, which is made if it is not there\n"
@@ -166,6 +216,7 @@ const struct ctl_cmd cmd_mailbox = {
 	    "  --all             delete all letters\n"
 	    "  --before DATE     only those that came before it: 2026-01-31 (its beginning, UTC),\n"
 	    "                    or 2026-01-31T12:00:00Z\n"
+	    "  --special USE     what the new mailbox is for: drafts, sent, trash, junk, archive\n"
 	    "  --yes             delete without asking\n"
 	    "  --json            print JSON\n"
 	    "  --config FILE     the server that FILE configures\n"
@@ -173,8 +224,10 @@ const struct ctl_cmd cmd_mailbox = {
 	    "Examples: pennypost mailbox export ann@example.org > ann.mbox\n"
 	    "          pennypost mailbox import ann@example.org /var/mail/ann\n"
 	    "          pennypost mailbox import ann@example.org ~ann/Maildir --create\n",
-	.words = "list show read import export delete --mailbox --format --create --recursive "
-		 "--max-size --again --dry-run --to --all --before --yes --json "
-		 "--config --dir",
+	.words =
+	    "list show read import export delete create rename subscribe unsubscribe --special "
+	    "--mailbox --format --create --recursive "
+	    "--max-size --again --dry-run --to --all --before --yes --json "
+	    "--config --dir",
 	.run = run,
 };

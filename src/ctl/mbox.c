@@ -8,6 +8,7 @@
 #include "base/date.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 static const char from_word[] = "From ";
 #define FROM_LEN (sizeof from_word - 1)
@@ -89,6 +90,23 @@ mbox_letter_begin(struct mbox *m, struct str return_path, uint64_t time_ms)
 	fwrite(date.p, 1, date.len, m->to);
 	putc_unlocked('\n', m->to);
 	buf_done(&date);
+}
+
+void
+mbox_flags(struct mbox *m, const char *flags)
+{
+	static const struct {
+		char maildir, x_status;
+	} map[] = { { 'R', 'A' }, { 'F', 'F' }, { 'D', 'T' }, { 'T', 'D' } };
+	char x[8] = "";
+	size_t n = 0;
+	if (strchr(flags, 'S'))
+		fputs("Status: RO\n", m->to);
+	for (size_t i = 0; i < ARRAY_LEN(map); i++)
+		if (strchr(flags, map[i].maildir))
+			x[n++] = map[i].x_status;
+	if (n)
+		fprintf(m->to, "X-Status: %s\n", x);
 }
 
 void

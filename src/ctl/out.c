@@ -117,6 +117,8 @@ out_json_cell(enum out_kind kind, struct str v)
 		return json_time(v);
 	case OUT_LINES:
 		return json_lines(v);
+	case OUT_YES:
+		return json_boolean(str_eq(v, STR("yes")));
 	case OUT_TEXT:
 	case OUT_HIDDEN:
 		break;

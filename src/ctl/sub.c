@@ -34,6 +34,7 @@ static const struct {
 	{ "--force", SUB_FORCE, OPT_FLAG, offsetof(struct ctl_call, force) },
 	{ "--all", SUB_ALL, OPT_FLAG, offsetof(struct ctl_call, all) },
 	{ "--set", SUB_SET, OPT_LIST, offsetof(struct ctl_call, set) },
+	{ "--special", SUB_SPECIAL, OPT_VALUE, offsetof(struct ctl_call, special) },
 	{ "--name", SUB_LEARN, OPT_VALUE, offsetof(struct ctl_call, name) },
 	{ "--session", SUB_LEARN, OPT_VALUE, offsetof(struct ctl_call, session) },
 	{ "--recoverable", SUB_SECRET | SUB_USERS, OPT_FLAG,
@@ -75,8 +76,8 @@ counts_fit(const struct ctl_call *call, const struct ctl_sub *sub)
 		usage_error(call->cmd, "%s%ssomething is missing; write pennypost %s " STR_FMT,
 		    sub->name, colon, call->cmd->name, STR_ARG(usage));
 	else if (call->words.n > sub->max)
-		usage_error(call->cmd, "%s%s\"%s\" is too much", sub->name, colon,
-		    call->words.v[sub->max]);
+		usage_error(call->cmd, "%s%s\"%s\" is too much; write pennypost %s " STR_FMT,
+		    sub->name, colon, call->words.v[sub->max], call->cmd->name, STR_ARG(usage));
 	return call->words.n >= sub->min && call->words.n <= sub->max;
 }
 

@@ -95,6 +95,8 @@ check_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 	if (!find_dialect(c, str_of(l->dialect), &text)) {
 		buf_putf(err, "dialect \"%s\" does not exist; there are:", l->dialect);
 		known_dialects(c, err);
+		if (c->n_dialects == 0)
+			buf_putz(err, "; dialect_dir names a directory of further ones");
 		buf_putc(err, '\n');
 		return false;
 	}

@@ -17,6 +17,9 @@ static const struct {
 	{ "History", "history", OUT_LINES },
 };
 
+#define FIELD_SESSION 1
+#define FIELD_QID 3
+#define FIELD_FROM 4
 #define FIELD_RCPTS 5
 
 struct tracing {
@@ -45,8 +48,9 @@ put_rcpts(struct str lines)
 	for (; next_rcpt(&lines, &account, &mailbox, &address); title = "           ") {
 		struct buf b = BUF_INIT(64u << 10);
 		utf8_escape(&b, address);
-		buf_putf(&b, " (account " STR_FMT ", mailbox " STR_FMT ")", STR_ARG(account),
-		    STR_ARG(mailbox));
+		buf_putf(&b, "%saccount " STR_FMT ", mailbox " STR_FMT "%s",
+		    address.len ? " (" : "", STR_ARG(account), STR_ARG(mailbox),
+		    address.len ? ")" : "");
 		printf("%s%s\n", title, buf_cstr(&b));
 		buf_done(&b);
 	}
@@ -77,6 +81,15 @@ put_lines(const char *title, struct str lines)
 		printf("    %s\n", b.len ? buf_cstr(&b) : "");
 		buf_done(&b);
 	}
+}
+
+/* Of a letter that came without an envelope: it was imported, or appended by IMAP. */
+static bool
+is_missing(size_t i, const struct msg_row *row)
+{
+	return row_field(row, FIELD_QID).len == 0 &&
+	       (i == FIELD_QID || i == FIELD_FROM ||
+		   (i == FIELD_SESSION && str_eq(row_field(row, i), STR("0000000000000"))));
 }
 
 static void
@@ -117,7 +130,8 @@ trace_row(void *arg, const struct msg_row *row)
 		if (t->n)
 			putchar('\n');
 		for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-			put_field(i, row_field(row, i));
+			if (!is_missing(i, row))
+				put_field(i, row_field(row, i));
 	}
 	t->n++;
 }
@@ -148,7 +162,8 @@ const struct ctl_cmd cmd_trace = {
 	.usage = "ID [--json]",
 	.help =
 	    "ID is a queue id as the server said it when it took the letter (and as it stands in\n"
-	    "the letter's Received field), a letter's id, or a session's id from the log.\n"
+	    "the letter's Received field), a letter's id (as `mailbox show` or IMAP's EMAILID has\n"
+	    "it), or a session's id from the log.\n"
 	    "Passwords are masked.\n\n"
 	    "  --json         print JSON\n"
 	    "  --config FILE  the server that FILE configures\n"

@@ -2,7 +2,10 @@
 #include "ctl/user_priv.h"
 
 #include "base/check.h"
+#include "base/num.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -127,7 +130,7 @@ static int
 list(struct ctl_call *call)
 {
 	static const struct out_column columns[] = { { "Address", OUT_TEXT },
-		{ "Account", OUT_NUMBER } };
+		{ "Account", OUT_NUMBER }, { "Quota", OUT_NUMBER } };
 	struct out_list o;
 	out_list_begin(&o, columns, ARRAY_LEN(columns), call->json);
 	int status = server_ask(&call->server, "user.list", NULL, 0, out_list_row, &o);
@@ -135,11 +138,27 @@ list(struct ctl_call *call)
 	return status;
 }
 
+/* SIZE as a configuration file would have it; none: 0. */
+static int
+quota(struct ctl_call *call)
+{
+	char octets[24];
+	uint64_t n = 0;
+	const char *word = call->words.v[1];
+	if (strcmp(word, "none") != 0 && (!num_size(str_of(word), &n) || n == 0))
+		return usage_error(call->cmd,
+		    "quota: \"%s\" is no size; write one such as 500M or 2G, or none", word);
+	snprintf(octets, sizeof(octets), "%" PRIu64, n);
+	struct str args[] = { str_of(call->words.v[0]), str_of(octets) };
+	return server_ask(&call->server, "user.quota", args, 2, NULL, NULL);
+}
+
 static const struct ctl_sub subs[] = {
 	{ "add", 1, 1, SUB_PASSWORD | SUB_SECRET, add },
 	{ "import", 1, 1, SUB_USERS, user_import },
 	{ "list", 0, 0, 0, list },
 	{ "passwd", 1, 1, SUB_PASSWORD | SUB_SECRET, passwd },
+	{ "quota", 2, 2, 0, quota },
 	{ "remove", 1, 1, SUB_YES, remove_user },
 };
 
@@ -151,13 +170,14 @@ run(int argc, char **argv)
 
 const struct ctl_cmd cmd_user = {
 	.name = "user",
-	.summary = "Add, list and remove users; set their passwords",
+	.summary = "Add, list and remove users; set their passwords and quotas",
 	.usage = "add ADDRESS [--password-fd N | --password-stdin] [--recoverable]\n"
 		 "add ADDRESS --hash HASH\n"
 		 "passwd ADDRESS [--password-fd N | --password-stdin] [--recoverable]\n"
 		 "passwd ADDRESS --hash HASH\n"
 		 "import FILE [--domain DOMAIN] [--recoverable] [--dry-run] [--json]\n"
 		 "list [--json]\n"
+		 "quota ADDRESS SIZE | none\n"
 		 "remove ADDRESS [--yes]",
 	.help =
 	    "A user is an address with a mailbox and a password. Its domain must be local\n"
@@ -168,7 +188,9 @@ const struct ctl_cmd cmd_user = {
 	    "with --recoverable it is kept in clear, too.\n"
 	    "import reads passwd and shadow files and passwd-files of Dovecot, name:hash in each\n"
 	    "line; with a mistake in one of them nothing is imported, and who is there already\n"
-	    "stays as he is.\n\n"
+	    "stays as he is.\n"
+	    "quota says how much mail the user may have: 500M, 2G; none: as much as the key\n"
+	    "quota of pennypost.conf(5) allows.\n\n"
 	    "  --password-fd N    read the password from descriptor N\n"
 	    "  --password-stdin   read it from standard input\n"
 	    "  --recoverable      keep the password itself\n"
@@ -180,8 +202,8 @@ const struct ctl_cmd cmd_user = {
 	    "  --config FILE      the server that FILE configures\n"
 	    "  --dir DIR          the server in DIR\n\n"
 	    "Example: pennypost user add ann@example.org\n",
-	.words =
-	    "add passwd import list remove --password-fd --password-stdin --recoverable --hash "
-	    "--domain --dry-run --yes --json --config --dir",
+	.words = "add passwd import list quota remove --password-fd --password-stdin --recoverable "
+		 "--hash "
+		 "--domain --dry-run --yes --json --config --dir",
 	.run = run,
 };

@@ -8,6 +8,7 @@
 #define RET_MAX 4
 #define TRACE_MAX (64u << 10)
 #define HISTORY_MAX (256u << 10)
+#define OUTLINE_MAX (64u << 10)
 
 void
 msg_rcpt_put(struct buf *b, const struct msg_rcpt *m)
@@ -36,7 +37,7 @@ msg_rcpt_get(struct wire *w, struct msg_rcpt *ret)
 static bool
 counts_valid(const struct msg_accept *m)
 {
-	return m->n_views ? m->n_rcpt == 0 && m->n_views <= MERGE_RCPT_MAX
+	return m->n_views ? m->n_rcpt == 0 && m->n_views <= MERGE_RCPT_MAX && m->outline.len == 0
 	                  : m->n_rcpt >= 1 && m->n_rcpt <= RCPT_MAX;
 }
 
@@ -55,6 +56,7 @@ msg_accept_put(struct buf *b, const struct msg_accept *m)
 	msg_put_capped(b, m->ret, RET_MAX);
 	msg_put_capped(b, m->trace, TRACE_MAX);
 	msg_put_capped(b, m->history, HISTORY_MAX);
+	msg_put_capped(b, m->outline, OUTLINE_MAX);
 	put_u32(b, m->n_rcpt);
 	put_u32(b, m->n_views);
 	buf_puts(b, m->rcpts);
@@ -87,6 +89,7 @@ msg_accept_get(struct str body, struct msg_accept *ret)
 	m.ret = msg_get_line(&w, RET_MAX);
 	m.trace = get_str(&w, TRACE_MAX);
 	m.history = get_str(&w, HISTORY_MAX);
+	m.outline = get_str(&w, OUTLINE_MAX);
 	m.n_rcpt = get_u32(&w);
 	m.n_views = get_u32(&w);
 	m.rcpts = get_rest(&w);

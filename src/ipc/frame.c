@@ -18,12 +18,22 @@
 #define SASL_START_MAX                                                                             \
 	((4 + 8) + (4 + 32) + 1 + (4 + SASL_TEXT_MAX) + 1 + 2 + (4 + 64) + (4 + 16) + (4 + 512) +  \
 	    3 * (4 + 64) + 2 * (4 + 256))
-#define SASL_MAX (1 + (4 + SASL_TEXT_MAX) + 2 * (4 + 512) + (4 + 256))
+#define MAC_MAX (4 + MSG_MAC_LEN)
+#define SASL_MAX (1 + (4 + SASL_TEXT_MAX) + 2 * (4 + 512) + (4 + 256) + 8 + MAC_MAX)
 #define TICKETS_LEN (TLS_TICKET_KEYS * 80)
 #define FETCH_MAX (1 + 4 + (32u << 10))
 #define FETCHED_MAX (2 + (4 + (256u << 10)) + (4 + 256))
 #define DNS_NAME_MAX 255
-#define ACCOUNT_MAX 511
+#define ACCOUNT_MAX (1 + 4 + 4 + 511)
+#define PASS_MAX (8 + MAC_MAX)
+#define ENTER_MAX (4 + 512 + 8 + MAC_MAX)
+#define ENTERED_MAX (1 + 8 + MAC_MAX)
+#define READ_MAX (2 + PASS_MAX + 4 + MSG_ASK_MAX)
+#define READ_DONE_LEN 5
+#define CHANGE_MAX (PASS_MAX + 8 + 4 + 512 + 4 + MSG_CHANGE_MAX + 4 + 64)
+#define CHANGE_DONE_MAX (1 + 4 + MSG_CHANGE_MAX)
+#define WATCH_MAX (PASS_MAX + 4 + 8)
+#define ROOM_LEN 16
 
 static const struct frame_type types[] = {
 	[IPC_SETUP] = { "setup", SETUP_LEN, true },
@@ -46,9 +56,16 @@ static const struct frame_type types[] = {
 	[IPC_ACCEPT] = { "accept", IPC_BODY_MAX, false },
 	[IPC_ACCEPT_ASK] = { "accept-ask", 0, false },
 	[IPC_VIEWS] = { "views", IPC_BODY_MAX, false },
+	[IPC_CHANGE] = { "change", CHANGE_MAX, false },
+	[IPC_WATCH] = { "watch", WATCH_MAX, false },
+	[IPC_UNWATCH] = { "unwatch", 0, false },
+	[IPC_ROOM_ASK] = { "room-ask", ROOM_LEN, false },
 	[IPC_ACCEPTED] = { "accepted", 1, false },
 	[IPC_DIRECTORY] = { "directory", 0, true },
 	[IPC_STORE_STATE] = { "store-state", STATE_LEN, false },
+	[IPC_CHANGE_DONE] = { "change-done", CHANGE_DONE_MAX, false },
+	[IPC_STIRRED] = { "stirred", 0, false },
+	[IPC_ROOM] = { "room", 1, false },
 	[IPC_SYNC] = { "sync", 16, false },
 	[IPC_SYNCED] = { "synced", 0, false },
 	[IPC_CTL_TO] = { "ctl-to", 1, false },
@@ -73,6 +90,11 @@ static const struct frame_type types[] = {
 	[IPC_FETCHED] = { "fetched", FETCHED_MAX, false },
 	[IPC_ACCOUNT_ASK] = { "account-ask", ACCOUNT_MAX, false },
 	[IPC_ACCOUNT] = { "account", 1, false },
+	[IPC_ENTER] = { "enter", ENTER_MAX, false },
+	[IPC_READ] = { "read", READ_MAX, false },
+	[IPC_SLOTS] = { "slots", 0, true },
+	[IPC_ENTERED] = { "entered", ENTERED_MAX, false },
+	[IPC_READ_DONE] = { "read-done", READ_DONE_LEN, false },
 };
 
 const struct frame_type *

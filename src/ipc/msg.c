@@ -42,6 +42,9 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 	[STATUS_TLS_HANDSHAKES] = "tls_handshakes",
 	[STATUS_SIGNATURES] = "signatures",
 	[STATUS_LOOKUPS] = "lookups",
+	[STATUS_CONNECTIONS_SMTP] = "connections_smtp",
+	[STATUS_CONNECTIONS_IMAP] = "connections_imap",
+	[STATUS_CONNECTIONS_POP3] = "connections_pop3",
 };
 
 #define LAYERS_ALL (2u * LAYER_NO_DUMP - 1)

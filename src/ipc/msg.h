@@ -39,8 +39,8 @@ enum ipc_type {
 	IPC_STATUS_ASK, /* id: echoed */
 	IPC_DRAIN,      /* body: u32 ms: finish what is open, then exit */
 	IPC_LOG,        /* fd: where log lines go from now on (the file was rotated) */
-	IPC_SECRET,     /* to auth, gssapi and fetch; fd: a file of keys or certificates, open for reading,
-	                 * or, behind the last one, /dev/null; body: msg_secret */
+	IPC_SECRET,     /* to auth, gssapi, fetch, store and readers; fd: a file of keys or certificates,
+	                 * open for reading, or, behind the last one, /dev/null; body: msg_secret */
 	IPC_FAULT,      /* lab, to front; body: u16 enum smtp_situation to answer once */
 	/* role to parent */
 	IPC_READY = 32, /* body: msg_ready */
@@ -54,10 +54,19 @@ enum ipc_type {
 	IPC_ACCEPT_ASK,     /* after a restart of store: what became of this letter? */
 	IPC_VIEWS,          /* mail merge; body: whole msg_view, one behind the other, in the order of
 	                     * the recipients; any number of frames, all before the ACCEPT */
+	/* front to store, of an account; id is front's and comes back */
+	IPC_CHANGE = 80,    /* body: msg_access_change; the letters of an APPEND came as bodies */
+	IPC_WATCH,          /* id: the watch; body: msg_watch. An id that is in use is a breach */
+	IPC_UNWATCH,        /* id: the watch; one that is not there is no mistake */
+	IPC_ROOM_ASK,       /* body: msg_room: has the account room for so much more? */
 	/* store to front */
 	IPC_ACCEPTED = 96,  /* id: letter; body: u8 enum accept_status */
 	IPC_DIRECTORY,      /* fd: sealed memfd (route/directory.h); id: its version */
 	IPC_STORE_STATE,    /* body: msg_store_state */
+	IPC_CHANGE_DONE = 104, /* id; body: msg_access_done */
+	IPC_STIRRED,        /* id: the watch: its mailbox changed (or is gone); a read with `fresh`
+	                     * shows it */
+	IPC_ROOM,           /* id; body: u8: 1: yes; 0: no */
 	/* reader to store and back */
 	IPC_SYNC = 112,     /* id; body: 16 octets of domain, or empty for all */
 	IPC_SYNCED,         /* id: everything durable at the time of the ask is applied */
@@ -89,8 +98,16 @@ enum ipc_type {
 	IPC_FETCH = 208,    /* id: echoed; body: msg_fetch */
 	IPC_FETCHED,        /* id; body: msg_fetched */
 	/* gssapi to auth and back */
-	IPC_ACCOUNT_ASK = 216, /* id: echoed; body: a folded address that has shown who it is */
-	IPC_ACCOUNT,        /* id; body: u8: 1: an account that may log in; 0: none */
+	IPC_ACCOUNT_ASK = 216, /* id: echoed; body: msg_account */
+	IPC_ACCOUNT,        /* id; body: u8: enum account_verdict */
+	/* front to reader; id is front's and comes back */
+	IPC_ENTER = 224,    /* body: msg_enter: a login becomes a pass */
+	IPC_READ,           /* body: msg_read; the slot is the reader's until the answer */
+	/* reader to front */
+	IPC_SLOTS = 232,    /* fd: memfd of READ_SLOTS * READ_SLOT_SIZE octets, to be mapped for
+	                     * reading; the first message of the channel */
+	IPC_ENTERED,        /* id; body: msg_entered */
+	IPC_READ_DONE,      /* id; body: msg_read_done: the slot is front's again */
 };
 
 struct msg_setup {
@@ -113,6 +130,8 @@ enum secret_kind {
 	SECRET_KRB5_CONF, /* gssapi: the configuration of Kerberos */
 	SECRET_CLIENT,   /* fetch: the password of oauth.introspect_client */
 	SECRET_CA,       /* fetch: PEM: the authorities that its server's certificate must come from */
+	SECRET_PASSES,   /* auth, gssapi, store, reader: the key of ipc/pass.h, in a sealed memfd; in
+	                  * no set of files, and without an end */
 	SECRET_END,      /* that was all: use what came, forget what was */
 	SECRET_KIND_COUNT
 };
@@ -150,6 +169,7 @@ enum sasl_verdict {
 	SASL_V_BADMECH,    /* not known or switched off (504) */
 	SASL_V_WEAK,       /* the account cannot use this mechanism (534) */
 	SASL_V_TEMPFAIL,   /* 454 */
+	SASL_V_TOO_SOON,   /* all was right, but the last login was too short a time ago */
 	SASL_V_COUNT
 };
 struct msg_sasl {
@@ -158,6 +178,9 @@ struct msg_sasl {
 	struct str account; /* with OK: the login address, folded; <= 512 */
 	struct str authzid; /* with OK: as asked for, or empty; <= 512 */
 	struct str why;     /* for history and log, no secret in it; <= 256 */
+	uint64_t ticket_ms; /* with OK: when it was made */
+	struct str ticket;  /* with OK: 32 octets (ipc/pass.h) that lead into the mail of `account`,
+	                     * for IPC_ENTER; or empty: there is no way in */
 };
 
 /* What the configuration names; fetch takes no URL from anybody else. */
@@ -171,6 +194,14 @@ struct msg_fetched {
 	struct str body;  /* <= 256 KiB */
 	struct str error; /* with status 0; <= 256 */
 };
+
+/* gssapi asks auth. */
+struct msg_account {
+	bool pop;        /* this is a login over POP3 */
+	uint32_t delay;  /* ... and the one before must be so many seconds ago */
+	struct str name; /* a folded address that has shown who it is; <= 511 */
+};
+enum account_verdict { ACCOUNT_NONE, ACCOUNT_LETS_IN, ACCOUNT_TOO_SOON, ACCOUNT_VERDICT_COUNT };
 
 /* Layers that are active in a role, as `status` prints them. */
 enum sandbox_layer {
@@ -217,6 +248,9 @@ enum status_key {
 	STATUS_TLS_HANDSHAKES,   /* that succeeded since the start */
 	STATUS_SIGNATURES,       /* made since the start */
 	STATUS_LOOKUPS,          /* names asked for since the start */
+	STATUS_CONNECTIONS_SMTP, /* of connections: SMTP and LMTP */
+	STATUS_CONNECTIONS_IMAP,
+	STATUS_CONNECTIONS_POP3,
 	STATUS_KEY_COUNT
 };
 extern const char *const status_key_name[STATUS_KEY_COUNT];
@@ -249,6 +283,7 @@ struct msg_accept {
 	struct str ret;         /* "FULL", "HDRS" or empty */
 	struct str trace;       /* Received and added fields, CRLF lines; <= 64 KiB */
 	struct str history;     /* the conversation so far, for `trace`; <= 256 KiB */
+	struct str outline;     /* mail/outline.h; <= 64 KiB; empty: none. Never of a merge */
 	uint32_t n_rcpt;        /* 1..RCPT_MAX */
 	struct str rcpts;       /* n_rcpt encoded msg_rcpt; walk with msg_rcpt_get */
 	uint32_t n_views;       /* mail merge: so many came before this, one for each recipient; then
@@ -272,6 +307,68 @@ struct msg_piece {
 	bool literal;
 	struct str text;        /* literal */
 	uint64_t off, len;      /* else: so much of the body from there */
+};
+
+/*
+ * The mail of an account. What is asked and answered is access/access.h's; here it is octets.
+ *
+ * A front shows with each request that auth has let somebody in: the ticket of a login, once and
+ * soon, and from then on the pass that it was given for it. Both are good for that front alone.
+ *
+ * READ answers stand in the slot that the request names. No request may name a slot that another
+ * open one has; that is a breach. An answer that waits for the writer (access_ask.fresh) does not
+ * hold up those that were asked for later.
+ */
+#define READ_SLOTS 16
+#define READ_SLOT_SIZE (256u << 10)
+#define MSG_MAC_LEN 32
+#define MSG_ASK_MAX (64u << 10)    /* ACCESS_ASK_MAX */
+#define MSG_CHANGE_MAX (1u << 20)  /* ACCESS_CHANGE_MAX */
+#define MSG_ACCESS_STATUS_MAX 10   /* ACCESS_STATUS_COUNT */
+#define MSG_CHANGES_MAX 4096       /* that a front may have open */
+#define MSG_WATCHES_MAX 100000     /* that a front may have */
+
+struct msg_enter {
+	struct str address; /* as msg_sasl.account told it; <= 512 */
+	uint64_t time_ms;   /* msg_sasl.ticket_ms */
+	struct str mac;     /* 32: msg_sasl.ticket */
+};
+struct msg_entered {
+	uint8_t status;     /* enum access_status */
+	uint64_t account;   /* with ACCESS_OK */
+	struct str mac;     /* 32, or empty without ACCESS_OK */
+};
+struct msg_pass {
+	uint64_t account;
+	struct str mac;     /* 32 */
+};
+struct msg_read {
+	uint16_t slot;      /* < READ_SLOTS */
+	struct msg_pass pass;
+	struct str ask;     /* access_ask; <= MSG_ASK_MAX */
+};
+struct msg_read_done {
+	uint8_t status;
+	uint32_t len;       /* octets in the slot; <= READ_SLOT_SIZE */
+};
+struct msg_access_change {
+	struct msg_pass pass;
+	uint64_t session;   /* that asks, and the address that logged in: for what `trace` says */
+	struct str address; /* <= 512 */
+	struct str change;  /* access_change; <= MSG_CHANGE_MAX */
+	struct str peer;    /* text of the address that the session comes from; <= 64 */
+};
+struct msg_access_done {
+	uint8_t status;
+	struct str octets;  /* access_changed, with ACCESS_OK; <= MSG_CHANGE_MAX */
+};
+struct msg_watch {
+	struct msg_pass pass;
+	uint32_t mailbox;   /* 0: the account itself: its mailboxes and subscriptions */
+	uint64_t since;     /* modseq that front has seen; STIRRED at once if there is more */
+};
+struct msg_room {
+	uint64_t account, octets;
 };
 
 enum accept_status {
@@ -348,6 +445,24 @@ void msg_fetch_put(struct buf *b, const struct msg_fetch *m);
 bool msg_fetch_get(struct str body, struct msg_fetch *ret);
 void msg_fetched_put(struct buf *b, const struct msg_fetched *m);
 bool msg_fetched_get(struct str body, struct msg_fetched *ret);
+void msg_account_put(struct buf *b, const struct msg_account *m);
+bool msg_account_get(struct str body, struct msg_account *ret);
+void msg_enter_put(struct buf *b, const struct msg_enter *m);
+bool msg_enter_get(struct str body, struct msg_enter *ret);
+void msg_entered_put(struct buf *b, const struct msg_entered *m);
+bool msg_entered_get(struct str body, struct msg_entered *ret);
+void msg_read_put(struct buf *b, const struct msg_read *m);
+bool msg_read_get(struct str body, struct msg_read *ret);
+void msg_read_done_put(struct buf *b, const struct msg_read_done *m);
+bool msg_read_done_get(struct str body, struct msg_read_done *ret);
+void msg_access_change_put(struct buf *b, const struct msg_access_change *m);
+bool msg_access_change_get(struct str body, struct msg_access_change *ret);
+void msg_access_done_put(struct buf *b, const struct msg_access_done *m);
+bool msg_access_done_get(struct str body, struct msg_access_done *ret);
+void msg_watch_put(struct buf *b, const struct msg_watch *m);
+bool msg_watch_get(struct str body, struct msg_watch *ret);
+void msg_room_put(struct buf *b, const struct msg_room *m);
+bool msg_room_get(struct str body, struct msg_room *ret);
 void msg_u8_put(struct buf *b, uint8_t v);
 bool msg_u8_get(struct str body, uint8_t limit, uint8_t *ret); /* v < limit */
 void msg_u16_put(struct buf *b, uint16_t v);

@@ -10,6 +10,7 @@
 #define IDENTITY_MAX 512
 #define PROMPT_MAX 256
 #define WHY_MAX 256
+#define ACCOUNT_NAME_MAX 511
 #define FORM_MAX (32u << 10)
 #define FETCHED_BODY_MAX (256u << 10)
 
@@ -113,6 +114,8 @@ msg_sasl_put(struct buf *b, const struct msg_sasl *m)
 	msg_put_capped(b, m->account, IDENTITY_MAX);
 	msg_put_capped(b, m->authzid, IDENTITY_MAX);
 	put_str(b, str_first(m->why, WHY_MAX));
+	put_u64(b, m->ticket_ms);
+	msg_put_capped(b, m->ticket, MSG_MAC_LEN);
 }
 
 bool
@@ -125,7 +128,11 @@ msg_sasl_get(struct str body, struct msg_sasl *ret)
 	m.account = msg_get_line(&w, IDENTITY_MAX);
 	m.authzid = get_str(&w, IDENTITY_MAX);
 	m.why = get_str(&w, WHY_MAX);
+	m.ticket_ms = get_u64(&w);
+	m.ticket = get_str(&w, MSG_MAC_LEN);
 	if (!wire_done(&w) || m.verdict >= SASL_V_COUNT)
+		return false;
+	if (m.ticket.len && (m.ticket.len != MSG_MAC_LEN || m.verdict != SASL_V_OK))
 		return false;
 	if (m.verdict == SASL_V_OK && m.account.len == 0)
 		return false;
@@ -170,6 +177,28 @@ msg_fetched_get(struct str body, struct msg_fetched *ret)
 	m.body = get_str(&w, FETCHED_BODY_MAX);
 	m.error = get_str(&w, WHY_MAX);
 	if (!wire_done(&w) || (m.status && (m.status < 100 || m.status > 999)))
+		return false;
+	*ret = m;
+	return true;
+}
+
+void
+msg_account_put(struct buf *b, const struct msg_account *m)
+{
+	put_u8(b, m->pop);
+	put_u32(b, m->delay);
+	msg_put_capped(b, m->name, ACCOUNT_NAME_MAX);
+}
+
+bool
+msg_account_get(struct str body, struct msg_account *ret)
+{
+	struct wire w = wire_of(body);
+	struct msg_account m = { 0 };
+	m.pop = get_bool(&w);
+	m.delay = get_u32(&w);
+	m.name = msg_get_line(&w, ACCOUNT_NAME_MAX);
+	if (!wire_done(&w) || m.name.len == 0)
 		return false;
 	*ret = m;
 	return true;

@@ -7,7 +7,8 @@
 	"durable_lsn applied_lsn segments space_free accounts body_memory index_commits "          \
 	"logins logins_failed log_dropped connections_max "                                        \
 	"log_size log_live compactions checkpoints reserve "                                       \
-	"tls tls_handshakes signatures lookups"
+	"tls tls_handshakes signatures lookups "                                                   \
+	"connections_smtp connections_imap connections_pop3"
 
 const struct ipc_op ipc_ops[] = {
 	{ "status", ROLE_PARENT, 0, 0, STATUS_FIELDS },
@@ -22,10 +23,14 @@ const struct ipc_op ipc_ops[] = {
 	{ "domain.list", ROLE_STORE, 0, 0, "domain source" },
 	{ "user.add", ROLE_STORE, 1, 1, "" },
 	{ "user.remove", ROLE_STORE, 1, 1, "" },
-	{ "user.list", ROLE_STORE, 0, 0, "address account" },
+	{ "user.list", ROLE_STORE, 0, 0, "address account quota" },
+	{ "user.quota", ROLE_STORE, 2, 2, "" },
 	{ "alias.add", ROLE_STORE, 2, 2, "" },
 	{ "alias.remove", ROLE_STORE, 1, 1, "" },
 	{ "alias.list", ROLE_STORE, 0, 0, "address members source" },
+	{ "mailbox.create", ROLE_STORE, 3, 3, "mailbox" },
+	{ "mailbox.rename", ROLE_STORE, 3, 3, "" },
+	{ "mailbox.subscribe", ROLE_STORE, 3, 3, "" },
 	{ "mailbox.delete", ROLE_STORE, 4, 4, "letters octets uid" },
 	{ "backup.begin", ROLE_STORE, 0, 0, "store lsn" },
 	{ "backup.hold", ROLE_STORE, 0, 0, "seconds" },
@@ -35,11 +40,12 @@ const struct ipc_op ipc_ops[] = {
 	{ "import.forget", ROLE_STORE, 3, 3, "" },
 	{ "import.letters", ROLE_STORE, 4, 4, "letters octets known", true },
 
-	{ "mailbox.list", ROLE_READER, 1, 1, "name messages bytes uidnext uidvalidity modseq" },
+	{ "mailbox.list", ROLE_READER, 1, 1,
+	    "name messages bytes uidnext uidvalidity modseq unseen special subscribed" },
 	{ "mailbox.show", ROLE_READER, 2, 2,
 	    "uid time_ms size letter return_path from subject flags" },
 	{ "mailbox.read", ROLE_READER, 3, 3, "chunk" },
-	{ "mailbox.export", ROLE_READER, 2, 2, "kind uid time_ms size return_path" },
+	{ "mailbox.export", ROLE_READER, 2, 2, "kind uid time_ms size return_path flags" },
 	{ "trace", ROLE_READER, 1, 1, "letter session time_ms qid from rcpts history" },
 
 	{ "auth.set", ROLE_AUTH, 2, 5, "" },

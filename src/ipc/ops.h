@@ -10,9 +10,13 @@
  *           fault SITUATION           in a lab: the next time it fits, this is answered
  *           tls.reload                auth gets the certificates, keys and tokens' keys anew
  *   store   domain.add D, domain.remove D, domain.list            -> domain source(store|config)
- *           user.add ADDR, user.remove ADDR, user.list            -> address account
+ *           user.add ADDR, user.remove ADDR, user.list
+ *                                -> address account quota ("" where it has none of its own)
+ *           user.quota ADDR OCTETS(0: none of its own)
  *           alias.add ADDR MEMBERS(one a line), alias.remove ADDR -
  *           alias.list                                            -> address members source
+ *           mailbox.create ADDR NAME USE(drafts, sent, trash, junk, archive or "") -> mailbox
+ *           mailbox.rename ADDR NAME NEWNAME, mailbox.subscribe ADDR NAME ON("1" or "0")
  *           mailbox.delete ADDR NAME UIDS BEFORE_MS -> letters octets uid (at intervals; sums)
  *           backup.begin -> store lsn (roles/store/backup_op.c)
  *           backup.hold -> seconds until it must be said again; backup.end
@@ -22,11 +26,12 @@
  *           import.forget ACCOUNT MAILBOX JOB
  *           import.letters ACCOUNT MAILBOX JOB("" none) SOURCE, with a pack (ipc/pack.h)
  *                                -> letters octets known
- *   reader  mailbox.list ADDR         -> name messages bytes uidnext uidvalidity modseq
+ *   reader  mailbox.list ADDR         -> name messages bytes uidnext uidvalidity modseq unseen
+ *                                        special(words, "sent") subscribed(yes, no)
  *           mailbox.show ADDR NAME    -> uid time_ms size letter return_path from subject flags
  *                                        (of SRFTD: seen, answered, flagged, deleted, draft)
  *           mailbox.read ADDR NAME UID -> chunk (up to 64 KiB each)
- *           mailbox.export ADDR NAME  -> "L" uid time_ms size return_path, then "D" chunk ...
+ *           mailbox.export ADDR NAME  -> "L" uid time_ms size return_path flags, then "D" chunk ...
  *           trace ID                  -> letter session time_ms qid from rcpts history
  *   auth    auth.set ADDR SECRET [WORD...]: SECRET is a password; "plain": the password itself is
  *                                kept too, for the mechanisms that need it; "hash": SECRET is

@@ -127,8 +127,8 @@ directory_add_domain(struct directory_builder *b, struct str domain)
 		enter(b, &key, &text);
 }
 
-void
-directory_add_user(struct directory_builder *b, struct str address, uint64_t account)
+static void
+add_user(struct directory_builder *b, struct str address, uint64_t number)
 {
 	struct addr a;
 	if (addr_mailbox(address, ADDR_SMTPUTF8, &a) != ADDR_OK)
@@ -137,9 +137,23 @@ directory_add_user(struct directory_builder *b, struct str address, uint64_t acc
 	struct buf *text;
 	b->users += enter(b, &key, &text);
 	put_str(text, address);
-	put_u64(text, account);
+	put_u64(text, number);
 	if (!b->first_user)
 		b->first_user = str_dup(address);
+}
+
+void
+directory_add_user(struct directory_builder *b, struct str address, uint64_t account)
+{
+	check(account < DIRECTORY_LIMITED);
+	add_user(b, address, account);
+}
+
+void
+directory_add_limited(struct directory_builder *b, struct str address, uint64_t account)
+{
+	check(account < DIRECTORY_LIMITED);
+	add_user(b, address, account | DIRECTORY_LIMITED);
 }
 
 void

@@ -26,6 +26,8 @@ struct directory_builder *directory_builder_free(struct directory_builder *b);
 /* What is added again replaces the first; what is no address is left out. */
 void directory_add_domain(struct directory_builder *b, struct str domain);
 void directory_add_user(struct directory_builder *b, struct str address, uint64_t account);
+/* The same, of an account that has a quota of its own. */
+void directory_add_limited(struct directory_builder *b, struct str address, uint64_t account);
 /* address "@domain": catch-all. members: local or remote addresses. */
 void directory_add_alias(struct directory_builder *b, struct str address, const struct str *members,
     size_t n);

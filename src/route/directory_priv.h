@@ -7,10 +7,13 @@
 /* What an entry is; the first octet of its key. */
 enum directory_kind {
 	DIRECTORY_DOMAIN = 'D',   /* key: the domain; nothing else */
-	DIRECTORY_USER = 'U',     /* key: folded address; str address as given, u64 account */
+	DIRECTORY_USER = 'U',     /* key: folded address; str address as given, u64 account, with
+	                           * DIRECTORY_LIMITED where it has a quota of its own */
 	DIRECTORY_ALIAS = 'A',    /* key: folded address; str address as given, u32 n, n members */
 	DIRECTORY_CATCHALL = 'C'  /* key: the domain; as an alias */
 };
+
+#define DIRECTORY_LIMITED (1ull << 63)
 
 /* Longest key: the kind, a folded local part (every octet might need a backslash), a domain. */
 #define DIRECTORY_KEY_MAX (1 + 2 * ADDR_LOCAL_MAX + 2 + 1 + ADDR_DOMAIN_MAX + 1)

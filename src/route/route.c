@@ -50,7 +50,7 @@ static void
 add_local(struct expansion *x, struct wire entry, struct str address)
 {
 	struct str name = get_str(&entry, MEMBER_MAX);
-	uint64_t account = get_u64(&entry);
+	uint64_t number = get_u64(&entry), account = number & ~DIRECTORY_LIMITED;
 	unsigned char key[9] = { 'L' };
 	if (entry.bad)
 		return;
@@ -58,7 +58,9 @@ add_local(struct expansion *x, struct wire entry, struct str address)
 		x->ret->fullname = name;
 	be64_put(key + 1, account);
 	if (is_new(x, str_n(key, sizeof(key))))
-		add_target(x, &(struct route_target){ .account = account, .address = address });
+		add_target(x,
+		    &(struct route_target){
+			.limited = number != account, .account = account, .address = address });
 }
 
 static void

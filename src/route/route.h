@@ -25,6 +25,7 @@ enum route_verdict {
 
 struct route_target {
 	bool remote;
+	bool limited;       /* has a quota of its own */
 	uint64_t account;   /* when not remote */
 	struct str address; /* what led here last (a view into the directory or the input) */
 };

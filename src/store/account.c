@@ -5,20 +5,15 @@
  * that entry; "x|account8" in G remembers that its mail is still to be removed, and for good
  * that a letter that was under way to it leads nowhere.
  */
-#include "store/mailbox.h"
+#include "store/mail_priv.h"
 
 #include "base/check.h"
 #include "base/wire.h"
-#include "store/resolve.h"
-#include "sys/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define ADDRESS_MAX (STORE_KEY_MAX - 2)
-#define WIPE_STEP 1000 /* keys removed per batch */
-
-enum wipe_state { WIPE_OPEN, WIPE_DONE };
 
 struct work {
 	struct store *s;
@@ -31,6 +26,8 @@ struct work {
 	size_t n_mailboxes;
 	uint64_t *accounts; /* a sweep's */
 	size_t n_accounts;
+	uint32_t heads; /* still to be made */
+	int rc;
 };
 
 static struct work *
@@ -80,10 +77,14 @@ user_key(struct buf *b, struct str address)
 /* --- create: G, then A, then B --- */
 
 static void
-made_inbox(void *arg, const struct store_res *res)
+made_head(void *arg, const struct store_res *res)
 {
+	struct work *w = arg;
 	/* -EAGAIN: the first letter was faster. */
-	finish(arg, res->rc == -EAGAIN ? 0 : res->rc);
+	if (res->rc < 0 && res->rc != -EAGAIN && w->rc == 0)
+		w->rc = res->rc;
+	if (--w->heads == 0)
+		finish(w, w->rc);
 }
 
 static void
@@ -92,24 +93,47 @@ made_account(void *arg, const struct store_res *res)
 	struct work *w = arg;
 	if (res->rc < 0 && res->rc != -EAGAIN)
 		return finish(w, res->rc);
-	struct store_dom d = store_dom_mailbox(w->account, MAILBOX_INBOX);
-	struct store_batch *b = store_batch_new(w->s, &d);
-	struct buf head = BUF_INIT(256);
-	int64_t sec = sys_wall_ms() / 1000;
-	struct mailbox_head h = { .uidvalidity = sec > 0 && sec <= UINT32_MAX ? (uint32_t)sec : 1,
-		.uidnext = 1 };
-	mailbox_head_put(&head, &h);
-	store_expect(b, HEAD_KEY, STR_NULL);
-	store_put(b, HEAD_KEY, buf_str(&head), 0);
-	buf_done(&head);
-	store_commit(b, STORE_APPLIED, made_inbox, w);
+	w->heads = 1 + MAIL_FOLDERS;
+	for (uint32_t i = 0; i < 1 + MAIL_FOLDERS; i++)
+		store_commit(head_batch(w->s, w->account, MAILBOX_INBOX + i), STORE_APPLIED,
+		    made_head, w);
+}
+
+/* Name, number, special use and subscription. */
+static void
+put_folder(struct store_batch *b, uint32_t mailbox, const char *name, uint32_t special)
+{
+	struct buf key = BUF_INIT(STORE_KEY_MAX), value = BUF_INIT(16);
+	char m[6];
+	struct str number = str_n(m, number_key(m, 'M', mailbox));
+	buf_putf(&key, "N|%s", name);
+	store_put(b, number, str_of(name), 0);
+	store_put(b, buf_str(&key), str_skip(number, 2), 0);
+	buf_reset(&key);
+	buf_putf(&key, "S|%s", name);
+	store_put(b, buf_str(&key), STR(""), 0);
+	special_put(&value, special);
+	number = str_n(m, number_key(m, 'T', mailbox));
+	if (special)
+		store_put(b, number, buf_str(&value), 0);
+	buf_done(&key);
+	buf_done(&value);
 }
 
 static void
-mailbox_key(unsigned char out[6], uint32_t mailbox)
+make_folders(struct work *w)
 {
-	out[0] = 'M', out[1] = '|';
-	be32_put(out + 2, mailbox);
+	struct store_dom d = store_dom_account(w->account);
+	struct store_batch *b = store_batch_new(w->s, &d);
+	char key[6];
+	unsigned char last[8];
+	store_expect(b, str_n(key, number_key(key, 'M', MAILBOX_INBOX)), STR_NULL);
+	put_folder(b, MAILBOX_INBOX, "INBOX", 0);
+	for (uint32_t i = 0; i < MAIL_FOLDERS; i++)
+		put_folder(b, MAILBOX_INBOX + 1 + i, mail_folders[i].name, mail_folders[i].special);
+	be64_put(last, MAILBOX_INBOX + MAIL_FOLDERS);
+	store_put(b, STR("n|mailbox"), str_n(last, sizeof(last)), 0);
+	store_commit(b, STORE_DURABLE, made_account, w);
 }
 
 static void
@@ -120,15 +144,15 @@ made_entry(void *arg, const struct store_res *res)
 		return finish(w, res->rc == -EAGAIN ? -EEXIST : res->rc);
 	w->account = w->res.slot[0] = res->slot[0];
 	w->res.ver = res->ver;
-	struct store_dom d = store_dom_account(w->account);
-	struct store_batch *b = store_batch_new(w->s, &d);
-	unsigned char key[6];
-	mailbox_key(key, MAILBOX_INBOX);
-	struct str m = str_n(key, sizeof(key));
-	store_expect(b, m, STR_NULL);
-	store_put(b, m, STR("INBOX"), 0);
-	store_put(b, STR("N|INBOX"), str_skip(m, 2), 0);
-	store_commit(b, STORE_DURABLE, made_account, w);
+	make_folders(w);
+}
+
+void
+account_finish(struct store *s, uint64_t account, store_fn *fn, void *arg)
+{
+	struct work *w = work_new(s, fn, arg);
+	w->account = account;
+	make_folders(w);
 }
 
 void
@@ -161,20 +185,6 @@ wipe_key(unsigned char out[10], uint64_t account)
 	be64_put(out + 2, account);
 }
 
-struct wiping {
-	struct store_batch *b;
-	size_t n;
-};
-
-static bool
-wipe_one(void *arg, struct str key, struct str value)
-{
-	struct wiping *p = arg;
-	store_del(p->b, key);
-	p->n++;
-	return true;
-}
-
 static void
 wiped_some(void *arg, const struct store_res *res)
 {
@@ -193,24 +203,28 @@ wiped_account(void *arg, const struct store_res *res)
 	wipe_next(w);
 }
 
-/* Deletes some keys of d; false when it has none (*ret_rc < 0: it could not look). */
-static bool
-wipe_some(struct work *w, const struct store_dom *d, int *ret_rc)
+/* The state of account's removal; open: there is mail to remove. */
+static void
+mark_wipe(struct store_batch *b, uint64_t account, enum wipe_state state)
 {
-	struct store_snap *sn = NULL;
-	struct wiping p = { 0 };
-	*ret_rc = store_snap_open(w->s, d, &sn, NULL);
-	if (*ret_rc < 0)
-		return false;
-	p.b = store_batch_new(w->s, d);
-	*ret_rc = store_scan(sn, STR_NULL, STR_NULL, WIPE_STEP, false, wipe_one, &p);
-	store_snap_close(sn);
-	if (*ret_rc < 0 || p.n == 0) {
-		store_batch_free(p.b);
-		return false;
-	}
-	store_commit(p.b, STORE_DURABLE, wiped_some, w);
-	return true;
+	unsigned char key[10], value = (unsigned char)state;
+	wipe_key(key, account);
+	store_put(b, str_n(key, sizeof(key)), str_n(&value, 1), 0);
+}
+
+static void
+wiped_names(void *arg, const struct store_res *res)
+{
+	struct work *w = arg;
+	struct store_dom g = store_dom_directory();
+	if (res->rc < 0)
+		return finish(w, res->rc);
+	struct store_batch *b = store_batch_new(w->s, &g);
+	mark_wipe(b, w->account, WIPE_DONE);
+	char key[10];
+	store_del(b, options_key(key, w->account));
+	w->account = 0;
+	store_commit(b, STORE_DURABLE, wiped_account, w);
 }
 
 struct naming {
@@ -231,6 +245,15 @@ name_mailbox(void *arg, uint32_t mailbox, struct str name)
 	return true;
 }
 
+/* A deleted mailbox whose mail is still there. */
+static bool
+name_deleted(void *arg, struct str key, struct str value)
+{
+	if (key.len == 6 && value.len == 1 && value.p[0] == WIPE_OPEN)
+		name_mailbox(arg, be32_get((const unsigned char *)key.p + 2), STR_NULL);
+	return true;
+}
+
 static int
 wipe_begin(struct work *w, uint64_t account)
 {
@@ -243,48 +266,28 @@ wipe_begin(struct work *w, uint64_t account)
 	int r = store_snap_open(w->s, &d, &sn, NULL);
 	if (r < 0)
 		return r;
-	r = mailbox_list(sn, name_mailbox, &(struct naming){ w, 0 });
+	struct naming n = { w, 0 };
+	r = mailbox_list(sn, name_mailbox, &n);
+	if (r == 0)
+		r = store_scan(sn, STR("w|"), STR("w}"), 0, false, name_deleted, &n);
 	store_snap_close(sn);
 	return r;
-}
-
-/* The state of account's removal; open: there is mail to remove. */
-static void
-mark_wipe(struct store_batch *b, uint64_t account, enum wipe_state state)
-{
-	unsigned char key[10], value = (unsigned char)state;
-	wipe_key(key, account);
-	store_put(b, str_n(key, sizeof(key)), str_n(&value, 1), 0);
 }
 
 static void
 wipe_next(struct work *w)
 {
-	int r = 0;
-	while (w->account && w->n_mailboxes) {
-		struct store_dom d =
-		    store_dom_mailbox(w->account, w->mailboxes[w->n_mailboxes - 1]);
-		if (wipe_some(w, &d, &r))
-			return;
-		if (r < 0)
-			return finish(w, r);
-		w->n_mailboxes--;
+	if (w->account && w->n_mailboxes) {
+		struct store_dom d = store_dom_mailbox(w->account, w->mailboxes[--w->n_mailboxes]);
+		return domain_wipe(w->s, &d, wiped_some, w);
 	}
 	if (w->account) {
-		struct store_dom d = store_dom_account(w->account), g = store_dom_directory();
-		if (wipe_some(w, &d, &r))
-			return;
-		if (r < 0)
-			return finish(w, r);
-		struct store_batch *b = store_batch_new(w->s, &g);
-		mark_wipe(b, w->account, WIPE_DONE);
-		w->account = 0;
-		store_commit(b, STORE_DURABLE, wiped_account, w);
-		return;
+		struct store_dom d = store_dom_account(w->account);
+		return domain_wipe(w->s, &d, wiped_names, w);
 	}
 	if (w->n_accounts == 0)
 		return finish(w, 0);
-	r = wipe_begin(w, w->accounts[--w->n_accounts]);
+	int r = wipe_begin(w, w->accounts[--w->n_accounts]);
 	if (r < 0)
 		return finish(w, r);
 	wipe_next(w);

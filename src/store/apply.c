@@ -191,8 +191,16 @@ can_retry(int rc)
 	return rc == -ENOSPC || rc == -EDQUOT || rc == -ENOMEM;
 }
 
+/* Compaction frees what nobody refers to any more, and a merge would write more and more: to them
+ * it matters that the index has it. */
+static bool
+needs_index(const struct request *r)
+{
+	return r->task || r->kind == REQ_VIEWS;
+}
+
 /* Tells those who wait for the index that it cannot be written. What they committed is durable
- * all the same. Under m. */
+ * all the same, and will be seen: whoever was told that it failed would do it again. Under m. */
 static void
 refuse_waiting(struct emb *e, int rc, struct queue *posts)
 {
@@ -201,7 +209,8 @@ refuse_waiting(struct emb *e, int rc, struct queue *posts)
 		r->res.rc = rc;
 	for (struct group *g = e->ix_head; g; g = g->next)
 		for (struct request *r; (r = queue_take(&g->applied)) != NULL; queue_add(posts, r))
-			r->res.rc = rc;
+			if (rc == -EIO || needs_index(r))
+				r->res.rc = rc;
 	cond_broadcast(&e->applied_cond);
 	cond_signal(&e->room_cond);
 }

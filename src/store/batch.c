@@ -86,10 +86,8 @@ refuse(struct store_batch *b, int rc)
 }
 
 static void
-add_op(struct store_batch *b, struct op o, struct str key, struct str value)
+push_op(struct store_batch *b, struct op o, struct str key, struct str value)
 {
-	if (key.len == 0 || key.len > STORE_KEY_MAX || value.len > STORE_VALUE_MAX)
-		return refuse(b, key.len == 0 ? -EINVAL : -E2BIG);
 	if (b->n == STORE_BATCH_OPS_MAX)
 		return refuse(b, -E2BIG);
 	if (b->n == b->cap) {
@@ -107,10 +105,27 @@ add_op(struct store_batch *b, struct op o, struct str key, struct str value)
 	b->ops[b->n++] = o;
 }
 
+static void
+add_op(struct store_batch *b, struct op o, struct str key, struct str value)
+{
+	if (key.len == 0 || key.len > STORE_KEY_MAX || value.len > STORE_VALUE_MAX)
+		return refuse(b, key.len == 0 ? -EINVAL : -E2BIG);
+	push_op(b, o, key, value);
+}
+
 void
 store_expect(struct store_batch *b, struct str key, struct str value)
 {
 	add_op(b, (struct op){ .kind = value.p ? OP_EXPECT : OP_ABSENT }, key, value);
+}
+
+void
+batch_expect_version(struct store_batch *b, uint64_t ver)
+{
+	unsigned char octets[8];
+	be64_put(octets, ver);
+	struct str v = str_n(octets, sizeof(octets));
+	push_op(b, (struct op){ .kind = ver ? OP_EXPECT : OP_ABSENT }, STR(""), ver ? v : STR_NULL);
 }
 
 void

@@ -123,18 +123,25 @@ letter_views(const struct letter *l)
 	return str_n(l->buf.p + l->head_len + l->trace_len + l->intent_len, l->views_len);
 }
 
+struct str
+letter_outline(const struct letter *l)
+{
+	return str_n(l->buf.p + l->head_len + l->trace_len + l->intent_len, l->outline_len);
+}
+
 struct letter *
 letter_free(struct letter *l)
 {
-	if (!l)
-		return NULL;
-	store_body_free(l->body);
-	store_body_free(l->views);
-	buf_done(&l->buf);
-	if (l->append)
-		buf_done(&l->append->marks);
-	free(l->append);
-	free(l);
+	for (struct letter *next; l; l = next) {
+		next = l->next;
+		store_body_free(l->body);
+		store_body_free(l->views);
+		buf_done(&l->buf);
+		if (l->append)
+			buf_done(&l->append->marks);
+		free(l->append);
+		free(l);
+	}
 	return NULL;
 }
 
@@ -173,6 +180,11 @@ letter_new(struct store_body *body, const struct store_letter *l)
 	n->trace_len = n->buf.len - n->head_len;
 	intent_put(&n->buf, l);
 	n->intent_len = n->buf.len - n->head_len - n->trace_len;
+	if (l->outline.len <= STORE_OUTLINE_MAX &&
+	    l->outline.len * l->n_rcpt <= STORE_OUTLINES_MAX) {
+		n->outline_len = l->outline.len;
+		buf_puts(&n->buf, l->outline);
+	}
 	return n;
 }
 

@@ -2,6 +2,7 @@
 #include "store/emb.h"
 
 #include "base/check.h"
+#include "store/mail_priv.h"
 #include "sys/clock.h"
 
 #include <errno.h>
@@ -132,11 +133,13 @@ sync_blobs(struct emb *e, const struct group *g)
 	bool any = false;
 	int rc = 0;
 	for (const struct request *r = g->all.head; r && rc == 0; r = r->next) {
-		if (!r->written || !r->letter)
+		if (!r->written)
 			continue;
-		rc = sync_blob(r->letter->body, &any);
-		if (rc == 0)
-			rc = sync_blob(r->letter->views, &any);
+		for (const struct letter *l = r->letter; l && rc == 0; l = l->next) {
+			rc = sync_blob(l->body, &any);
+			if (rc == 0)
+				rc = sync_blob(l->views, &any);
+		}
 	}
 	return rc < 0 ? rc : any && fsync(e->blob) < 0 ? -errno : 0;
 }
@@ -213,7 +216,7 @@ finish(struct emb *e, struct group *g)
 static bool
 frees(const struct request *r)
 {
-	if (r->task)
+	if (r->task || (r->mail && mail_frees(r->mail)))
 		return true;
 	for (size_t i = 0; r->kind == REQ_BATCH && i < r->batch->n; i++)
 		if (r->batch->ops[i].kind == OP_DEL || r->batch->ops[i].kind == OP_EXPUNGE)
@@ -248,10 +251,13 @@ run_group(struct emb *e, struct queue *q, bool full)
 static uint64_t
 weight(const struct request *r)
 {
+	uint64_t sum = 0;
+	for (const struct letter *l = r->letter; l; l = l->next)
+		sum += l->buf.len + (l->body ? l->body->mem.len : 0) +
+		       (l->views ? l->views->mem.len : 0);
 	if (r->letter)
-		return r->letter->buf.len + (r->letter->body ? r->letter->body->mem.len : 0) +
-		       (r->letter->views ? r->letter->views->mem.len : 0);
-	if (r->task)
+		return sum;
+	if (r->task || r->mail)
 		return TASK_WEIGHT;
 	return r->batch ? r->batch->octets.len : 0;
 }

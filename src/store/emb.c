@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#define READ_NEAR (256u << 10)
 
 /* --- poison --- */
 
@@ -303,7 +306,7 @@ static int
 emb_snap_open(struct store_snap *sn, uint64_t *ret_ver)
 {
 	struct emb *e = sn->store->impl;
-	int r = e->o.read_only ? 0 : applied_wait(e);
+	int r = e->o.read_only || sn->applied ? 0 : applied_wait(e);
 	if (r < 0)
 		return r;
 	MDB_txn *txn = e->idle_txn;
@@ -341,11 +344,41 @@ emb_snap_close(struct store_snap *sn)
 	e->idle_txn = sn->impl;
 }
 
+/* LMDB's map is not read ahead, for most reads are scattered. Who walks through a mailbox finds
+ * what stands near on the disk under way. */
+static void
+read_near(const struct store_snap *sn, struct str value, uintptr_t *last)
+{
+	const struct emb *e = sn->store->impl;
+	uintptr_t at = (uintptr_t)value.p / READ_NEAR * READ_NEAR;
+	if (!e->o.read_only || at == *last)
+		return;
+	*last = at;
+	(void)madvise((void *)at, READ_NEAR, MADV_WILLNEED); /* advice: it may fail */
+}
+
 static int
 emb_get(struct store_snap *sn, struct str key, struct str *ret)
 {
 	struct emb *e = sn->store->impl;
-	return index_get(&e->ix, sn->impl, &sn->dom, key, ret);
+	int r = index_get(&e->ix, sn->impl, &sn->dom, key, ret);
+	if (r == 0)
+		read_near(sn, *ret, &sn->near_get);
+	return r;
+}
+
+struct scanning {
+	struct store_snap *sn;
+	store_scan_fn *fn;
+	void *arg;
+};
+
+static bool
+scan_one(void *arg, struct str key, struct str value)
+{
+	struct scanning *s = arg;
+	read_near(s->sn, value, &s->sn->near_scan);
+	return s->fn(s->arg, key, value);
 }
 
 static int
@@ -353,7 +386,8 @@ emb_scan(struct store_snap *sn, struct str from, struct str to, uint32_t limit, 
     store_scan_fn *fn, void *arg)
 {
 	struct emb *e = sn->store->impl;
-	return index_scan(&e->ix, sn->impl, &sn->dom, from, to, limit, reverse, fn, arg);
+	struct scanning s = { sn, fn, arg };
+	return index_scan(&e->ix, sn->impl, &sn->dom, from, to, limit, reverse, scan_one, &s);
 }
 
 static void

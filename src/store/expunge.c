@@ -1,7 +1,7 @@
 /* What becomes of a mailbox when letters go: their records, and the header that counts them. */
 #include "store/resolve.h"
 
-#include "store/mailbox.h"
+#include "store/mail_priv.h"
 
 #include <errno.h>
 
@@ -14,43 +14,18 @@ letter_of(const struct view *v, const struct store_dom *d, struct str key,
 	int r = v->get(v->arg, d, key, &value);
 	if (r != 1)
 		return r;
-	if (!mailbox_letter_get(value, ret))
-		return -EBADMSG;
-	ret->prefix = ret->pieces = STR_NULL; /* they may stand in the buffer that we write to */
-	return 1;
+	return mailbox_meta_get(value, ret) ? 1 : -EBADMSG;
 }
 
+/* Those that are there; gone gets their UIDs. */
 static int
-put_head(const struct view *v, const struct store_dom *d, struct buf *out,
-    const struct store_res *res)
-{
-	struct str value;
-	struct mailbox_head h;
-	int r = v->get(v->arg, d, HEAD_KEY, &value);
-	if (r < 0)
-		return r;
-	if (r == 0 || !mailbox_head_get(value, &h) || h.messages < res->slot[0] ||
-	    h.bytes < res->slot[1])
-		return -EBADMSG;
-	h.messages -= res->slot[0];
-	h.bytes -= res->slot[1];
-	h.modseq++;
-	size_t at = batch_record_put_begin(out, HEAD_KEY);
-	mailbox_head_put(out, &h);
-	batch_record_put_end(out, at);
-	return 0;
-}
-
-int
-resolve_expunges(const struct store_batch *b, const struct view *v, struct buf *out, uint32_t *n,
-    struct store_res *res)
+del_letters(const struct store_batch *b, const struct view *v, struct buf *out, uint32_t *n,
+    struct mailbox_head *h, struct ranges *gone, uint64_t *ret_bytes)
 {
 	struct str last = STR_NULL;
-	uint64_t gone = 0;
 	for (size_t i = 0; i < b->n; i++) {
 		const struct op *o = &b->ops[i];
 		struct mailbox_letter l;
-		char change[15];
 		if (o->kind != OP_EXPUNGE)
 			continue;
 		struct str key = batch_key(b, o);
@@ -63,15 +38,34 @@ resolve_expunges(const struct store_batch *b, const struct view *v, struct buf *
 			return r;
 		if (r == 0)
 			continue;
-		batch_record_del(out, key);
-		batch_record_del(out, str_n(change, change_key(change, l.modseq, l.uid)));
-		*n += 2;
-		gone++;
-		res->slot[1] += l.size;
+		/* A version-1 header is counted as it was before. */
+		r = gone->count == 0 ? resolve_head(v, &b->dom, h) : 0;
+		if (r < 0 || h->messages == 0 || h->bytes < l.size)
+			return r < 0 && r != -ENOENT ? r : -EBADMSG;
+		*n += letter_del(out, &l);
+		head_count(h, &l, false);
+		*ret_bytes += l.size;
+		ranges_add(gone, l.uid);
 	}
-	if (gone == 0)
-		return 0;
-	res->slot[0] = gone;
-	*n += 1;
-	return put_head(v, &b->dom, out, res);
+	return 0;
+}
+
+int
+resolve_expunges(const struct store_batch *b, const struct view *v, struct buf *out, uint32_t *n,
+    struct store_res *res)
+{
+	struct mailbox_head h = { 0 };
+	struct ranges gone = { 0 };
+	uint64_t bytes = 0;
+	int r = del_letters(b, v, out, n, &h, &gone, &bytes);
+	if (r == 0 && gone.count) {
+		res->slot[0] = gone.count;
+		res->slot[1] = bytes;
+		h.modseq++;
+		r = resolve_vanished(v, &b->dom, &h, gone.p, gone.n, out, n);
+		head_put(out, &h);
+		*n += 1;
+	}
+	ranges_done(&gone);
+	return r;
 }

@@ -4,251 +4,13 @@
 #include "base/check.h"
 #include "base/wire.h"
 #include "log/log.h"
-#include "store/mailbox.h"
+#include "store/mail_priv.h"
 #include "store/record.h"
 #include "store/resolve.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-
-struct seen_letter {
-	struct store_ref ref;
-	uint64_t letter, modseq, size;
-	uint32_t uid;
-	bool gone; /* since it was seen */
-};
-struct seen_change {
-	uint64_t modseq;
-	uint32_t uid;
-};
-struct seen_dedup {
-	uint64_t letter;
-	uint32_t uid;
-};
-
-/* One mailbox, as its records say. */
-struct box {
-	struct fsck *f;
-	MDB_txn *txn; /* while its records are read */
-	uint64_t account;
-	uint32_t mailbox;
-	struct seen_letter *letters;
-	size_t n_letters, cap_letters;
-	struct seen_change *changes;
-	size_t n_changes, cap_changes;
-	struct seen_dedup *dedups;
-	size_t n_dedups, cap_dedups;
-	struct mailbox_head head;
-	bool has_head, bad;
-};
-
-#define BOX "mailbox %u of account %llu"
-#define BOX_ARG(b) (b)->mailbox, (unsigned long long)(b)->account
-
-static void *
-grow(void *list, size_t n, size_t *cap, size_t size)
-{
-	if (n < *cap)
-		return list;
-	*cap = *cap ? *cap * 2 : 64;
-	return xrealloc(list, *cap * size);
-}
-
-/* --- reading a mailbox's records --- */
-
-static bool
-head_record(struct box *b, struct str key, struct str value)
-{
-	b->has_head = mailbox_head_get(value, &b->head);
-	return b->has_head && key.len == 1;
-}
-
-static bool
-letter_record(struct box *b, struct str key, struct str value)
-{
-	struct mailbox_letter l;
-	if (key.len != 6 || !mailbox_letter_get(value, &l) ||
-	    be32_get((const unsigned char *)key.p + 2) != l.uid)
-		return false;
-	b->letters = grow(b->letters, b->n_letters, &b->cap_letters, sizeof(*b->letters));
-	b->letters[b->n_letters++] =
-	    (struct seen_letter){ l.ref, l.letter, l.modseq, l.size, l.uid, false };
-	struct store_dom d = store_dom_mailbox(b->account, b->mailbox);
-	fsck_letter_derived(b->f, b->txn, &d, l.uid, &l);
-	return true;
-}
-
-static bool
-change_record(struct box *b, struct str key, struct str value)
-{
-	const unsigned char *p = (const unsigned char *)key.p;
-	if (key.len != 15 || key.p[10] != '|')
-		return false;
-	b->changes = grow(b->changes, b->n_changes, &b->cap_changes, sizeof(*b->changes));
-	b->changes[b->n_changes++] = (struct seen_change){ be64_get(p + 2), be32_get(p + 11) };
-	return true;
-}
-
-static bool
-dedup_record(struct box *b, struct str key, struct str value)
-{
-	if (key.len < 11 || key.p[10] != '|' || value.len != 4)
-		return false;
-	b->dedups = grow(b->dedups, b->n_dedups, &b->cap_dedups, sizeof(*b->dedups));
-	b->dedups[b->n_dedups++] = (struct seen_dedup){ be64_get((const unsigned char *)key.p + 2),
-		be32_get((const unsigned char *)value.p) };
-	return true;
-}
-
-/* An import's; only the command line knows what it says. */
-static bool
-mark_record(struct box *b, struct str key, struct str value)
-{
-	return key.len > 2 && key.p[1] == '|';
-}
-
-static const struct {
-	char kind;
-	bool (*get)(struct box *b, struct str key, struct str value);
-} box_records[] = {
-	{ 'H', head_record },
-	{ 'R', letter_record },
-	{ 'C', change_record },
-	{ 'D', dedup_record },
-	{ 'I', mark_record },
-};
-
-static bool
-box_record(void *arg, struct str key, struct str value)
-{
-	struct box *b = arg;
-	b->f->report->records++;
-	for (size_t i = 0; i < ARRAY_LEN(box_records); i++) {
-		if (key.p[0] != box_records[i].kind || (key.len > 1) != (key.p[0] != 'H'))
-			continue;
-		if (!box_records[i].get(b, key, value))
-			fsck_problem(b->f,
-			    BOX ": a record of kind %c does not decode; remove the directory "
-				"`index` and start again",
-			    BOX_ARG(b), key.p[0]);
-		return true;
-	}
-	fsck_problem(b->f, BOX ": a record of unknown kind 0x%02x", BOX_ARG(b),
-	    (unsigned char)key.p[0]);
-	return true;
-}
-
-/* --- judging it --- */
-
-static const struct seen_letter *
-letter_of(const struct box *b, uint32_t uid)
-{
-	size_t lo = 0, hi = b->n_letters;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (b->letters[mid].uid < uid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < b->n_letters && b->letters[lo].uid == uid ? &b->letters[lo] : NULL;
-}
-
-static void
-check_head(struct box *b)
-{
-	uint64_t bytes = 0;
-	const struct mailbox_head *h = &b->head;
-	for (size_t i = 0; i < b->n_letters; i++) {
-		const struct seen_letter *l = &b->letters[i];
-		bytes += l->size;
-		if (l->uid >= h->uidnext || l->modseq > h->modseq)
-			fsck_problem(b->f,
-			    BOX ": letter %u is not below uidnext %u, or above modseq", BOX_ARG(b),
-			    l->uid, h->uidnext);
-	}
-	if (h->messages != b->n_letters || h->bytes != bytes)
-		fsck_problem(b->f,
-		    BOX ": its header counts %llu letters of %llu octets, there are %zu of %llu",
-		    BOX_ARG(b), (unsigned long long)h->messages, (unsigned long long)h->bytes,
-		    b->n_letters, (unsigned long long)bytes);
-}
-
-static void
-check_changes(struct box *b)
-{
-	for (size_t i = 0; i < b->n_changes; i++) {
-		const struct seen_change *c = &b->changes[i];
-		const struct seen_letter *l = letter_of(b, c->uid);
-		if (!l || l->modseq != c->modseq)
-			fsck_problem(b->f, BOX ": change %llu names letter %u, which %s",
-			    BOX_ARG(b), (unsigned long long)c->modseq, c->uid,
-			    l ? "has another" : "is not there");
-	}
-	if (b->n_changes != b->n_letters)
-		fsck_problem(b->f, BOX ": %zu letters, but %zu changes", BOX_ARG(b), b->n_letters,
-		    b->n_changes);
-	for (size_t i = 0; i < b->n_dedups; i++) {
-		/* A mark may outlive its letter. */
-		const struct seen_letter *l = letter_of(b, b->dedups[i].uid);
-		char id[14];
-		id_format(id, b->dedups[i].letter);
-		if (l && l->letter != b->dedups[i].letter)
-			fsck_problem(b->f, BOX ": the mark of letter %s names %u, which is another",
-			    BOX_ARG(b), id, l->uid);
-	}
-}
-
-/* The letter as its record says now; false: it is gone, or says the same as before. */
-static bool
-has_moved(const struct box *b, struct seen_letter *l)
-{
-	struct store_dom d = store_dom_mailbox(b->account, b->mailbox);
-	struct mailbox_letter now;
-	struct str v;
-	char key[6];
-	MDB_txn *txn;
-	if (mdb_txn_begin(b->f->ix.env, NULL, MDB_RDONLY, &txn) != 0)
-		return false;
-	int r = index_get(&b->f->ix, txn, &d, str_n(key, letter_key(key, l->uid)), &v);
-	bool moved = r == 0 && mailbox_letter_get(v, &now) && now.ref.lsn != l->ref.lsn;
-	mdb_txn_abort(txn);
-	if (moved)
-		l->ref = now.ref;
-	l->gone = r == -ENOENT;
-	return moved;
-}
-
-static void
-check_refs(struct box *b)
-{
-	for (size_t i = 0; i < b->n_letters; i++) {
-		struct seen_letter *l = &b->letters[i];
-		const char *what = fsck_ref(b->f, &l->ref, l->letter);
-		/* Compaction or an expunge may have been faster than we. */
-		while (what && has_moved(b, l))
-			what = fsck_ref(b->f, &l->ref, l->letter);
-		if (l->gone)
-			continue;
-		if (what)
-			fsck_problem(b->f, BOX ": letter %u (lsn %llu): %s", BOX_ARG(b), l->uid,
-			    (unsigned long long)l->ref.lsn, what);
-	}
-}
-
-static void
-judge_box(struct box *b)
-{
-	if (!b->has_head && (b->n_letters || b->n_changes))
-		fsck_problem(b->f, BOX ": it has letters but no header", BOX_ARG(b));
-	if (b->has_head)
-		check_head(b);
-	check_changes(b);
-	check_refs(b);
-	b->f->report->mailboxes++;
-	b->f->report->letters += b->n_letters;
-}
 
 /* --- accounts --- */
 
@@ -308,21 +70,52 @@ struct naming {
 	struct store_dom dom;
 };
 
-static bool
-account_record(void *arg, struct str key, struct str value)
+static void
+bad_record(const struct naming *n, char kind)
 {
-	struct naming *n = arg;
+	fsck_problem(n->f,
+	    "account %llu: a record of kind %c does not decode; remove the directory `index` and "
+	    "start again",
+	    (unsigned long long)be64_get(n->dom.b + 1), kind);
+}
+
+/* Of a name that cannot be selected nothing else says anything. */
+static void
+check_name(const struct naming *n, struct str name, struct str value)
+{
 	struct str other;
 	char m[6] = "M|";
-	n->f->report->records++;
-	if (!str_starts(key, STR("N|")))
-		return true;
+	if (value.len == 4 && be32_get((const unsigned char *)value.p) == 0)
+		return;
 	if (value.len == 4)
 		memcpy(m + 2, value.p, 4);
 	if (value.len != 4 || index_get(&n->f->ix, n->txn, &n->dom, str_n(m, 6), &other) < 0 ||
-	    !str_eq(other, str_skip(key, 2)))
+	    !str_eq(other, name))
 		fsck_problem(n->f, "account %llu: the name of a mailbox leads nowhere",
 		    (unsigned long long)be64_get(n->dom.b + 1));
+}
+
+static bool
+account_record(void *arg, struct str key, struct str value)
+{
+	const struct naming *n = arg;
+	struct copy_intent c;
+	uint32_t special;
+	bool good = true;
+	n->f->report->records++;
+	if (str_starts(key, STR("N|"))) {
+		check_name(n, str_skip(key, 2), value);
+	} else if (str_starts(key, STR("T|"))) {
+		good = key.len == 6 && special_get(value, &special);
+	} else if (str_starts(key, STR("w|"))) {
+		good = key.len == 6 && value.len == 1;
+	} else if (str_starts(key, STR("P|"))) {
+		good = key.len == COPY_KEY_LEN && copy_intent_get(value, &c);
+		if (good)
+			ranges_done(&c.uids);
+	}
+	if (!good)
+		bad_record(n, key.p[0]);
 	return true;
 }
 
@@ -371,27 +164,15 @@ any_record(void *arg, struct str key, struct str value)
 }
 
 static int
-check_box(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct box *b)
-{
-	bool removed;
-	int r = check_owner(f, txn, d, &removed);
-	if (r < 0 || removed)
-		return r;
-	*b = (struct box){
-		.f = f, .txn = txn, .account = be64_get(d->b + 1), .mailbox = be32_get(d->b + 9)
-	};
-	return index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false, box_record, b);
-}
-
-static int
-check_domain(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct box *b)
+check_domain(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsck_box *b)
 {
 	struct naming n = { f, txn, *d };
 	bool removed;
 	int r;
 	switch (d->b[0]) {
 	case 'B':
-		return check_box(f, txn, d, b);
+		r = check_owner(f, txn, d, &removed);
+		return r < 0 || removed ? r : fsck_box_read(f, txn, d, b);
 	case 'A':
 		r = check_owner(f, txn, d, &removed);
 		return r < 0 ? r
@@ -430,7 +211,7 @@ check_version(struct fsck *f, MDB_txn *txn, const struct store_dom *d)
 }
 
 static int
-check_next(struct fsck *f, struct store_dom *d, bool first, struct box *b)
+check_next(struct fsck *f, struct store_dom *d, bool first, struct fsck_box *b)
 {
 	MDB_txn *txn;
 	int r = index_errno(mdb_txn_begin(f->ix.env, NULL, MDB_RDONLY, &txn));
@@ -466,14 +247,12 @@ fsck_index(struct fsck *f)
 	struct store_dom d = { { 0 } };
 	int r = 0;
 	for (bool first = true; r == 0; first = false) {
-		struct box b = { 0 };
+		struct fsck_box b = { 0 };
 		r = check_next(f, &d, first, &b);
 		/* Bodies are looked up when the snapshot is closed: it must not live long. */
 		if (r == 0 && b.f)
-			judge_box(&b);
-		free(b.letters);
-		free(b.changes);
-		free(b.dedups);
+			fsck_box_judge(&b);
+		fsck_box_done(&b);
 	}
 	if (r != -ENOENT)
 		return r;

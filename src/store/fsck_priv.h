@@ -52,3 +52,44 @@ void fsck_letter_derived(struct fsck *f, MDB_txn *txn, const struct store_dom *d
     const struct mailbox_letter *l);
 int fsck_checkpoint(struct fsck *f);
 int fsck_checkpoint_noted(struct fsck *f, struct checkpoint *ret);
+
+/* --- fsck_box.c: one mailbox, as its records say --- */
+struct seen_letter {
+	struct store_ref ref;
+	uint64_t letter, modseq, size;
+	uint64_t flags;
+	uint32_t uid;
+	bool gone; /* since it was seen */
+};
+struct seen_change {
+	uint64_t modseq;
+	uint32_t uid;
+};
+struct seen_dedup {
+	uint64_t letter;
+	uint32_t uid;
+};
+
+struct fsck_box {
+	struct fsck *f;
+	MDB_txn *txn; /* while its records are read */
+	uint64_t account;
+	uint32_t mailbox;
+	struct seen_letter *letters;
+	size_t n_letters, cap_letters;
+	struct seen_change *changes;
+	size_t n_changes, cap_changes;
+	struct seen_dedup *dedups;
+	size_t n_dedups, cap_dedups;
+	uint32_t *outlines; /* UIDs */
+	size_t n_outlines, cap_outlines;
+	uint64_t vanished, last_vanished; /* ranges, and the highest modseq of them */
+	unsigned keywords;
+	struct mailbox_head head;
+	bool has_head, bad;
+};
+
+/* Reads all of its records; nothing when it was deleted. */
+int fsck_box_read(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsck_box *b);
+void fsck_box_judge(struct fsck_box *b);
+void fsck_box_done(struct fsck_box *b);

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "store/mail_priv.h"
 
 #include <errno.h>
 
@@ -19,12 +20,22 @@ view_get(void *arg, const struct store_dom *d, struct str key, struct str *ret)
 	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
 }
 
+/* What the index had when it was last looked at. */
+static int
+view_next(void *arg, const struct store_dom *d, struct str from, struct str to, struct str *ret_key,
+    struct str *ret_value)
+{
+	struct emb *e = arg;
+	int r = index_next(&e->ix, e->log_txn, d, from, to, ret_key, ret_value);
+	return r == 0 ? 1 : r == -ENOENT ? 0 : r;
+}
+
 /* --- one request into the group --- */
 
 struct view
 emb_view(struct emb *e)
 {
-	return (struct view){ view_get, e };
+	return (struct view){ view_get, view_next, e };
 }
 
 struct mark
@@ -69,7 +80,7 @@ group_end_batch(struct emb *e, struct group *g, size_t at, uint64_t letter)
 static int
 add_batch(struct emb *e, struct group *g, struct request *r)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	struct buf *b = &g->part.buf;
 	struct mark m = group_mark(g);
 	size_t at = frame_begin(b);
@@ -151,7 +162,7 @@ add_done(struct emb *e, struct group *g, const struct intent *in)
 static int
 add_deliveries(struct emb *e, struct group *g, struct intent *in)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	struct buf *b = &g->part.buf;
 	struct store_rcpt rcpt;
 	while (intent_next(in, &rcpt)) {
@@ -173,7 +184,7 @@ add_deliveries(struct emb *e, struct group *g, struct intent *in)
 static int
 add_letter(struct emb *e, struct group *g, struct request *r)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	struct letter *l = r->letter;
 	struct mark m = group_mark(g);
 	struct intent in;
@@ -187,7 +198,10 @@ add_letter(struct emb *e, struct group *g, struct request *r)
 		intent_set_place(l->buf.p + l->head_len + l->trace_len, &place);
 		group_add(e, g, FRAME_INTENT, l->letter, letter_intent(l));
 	}
-	rc = intent_get(letter_intent(l), &in) ? add_deliveries(e, g, &in) : -EBADMSG;
+	rc = intent_get(letter_intent(l), &in) ? 0 : -EBADMSG;
+	in.outline = letter_outline(l);
+	if (rc == 0)
+		rc = add_deliveries(e, g, &in);
 	rc = group_check_room(e, g, m, rc);
 	if (rc < 0) {
 		group_undo(e, g, m);
@@ -225,7 +239,7 @@ add_open_intent(struct emb *e, struct group *g, struct letter *l)
 static int
 add_merge(struct emb *e, struct group *g, struct request *r)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	struct letter *l = r->letter;
 	struct mark m = group_mark(g);
 	int rc = resolve_accepted(&v, l->letter);
@@ -250,7 +264,7 @@ add_merge(struct emb *e, struct group *g, struct request *r)
 static int
 add_lot(struct emb *e, struct group *g, const struct letter *l, const struct intent *in)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	struct buf *b = &g->part.buf;
 	struct wire w = wire_of(letter_views(l));
 	struct store_view one;
@@ -276,7 +290,7 @@ add_lot(struct emb *e, struct group *g, const struct letter *l, const struct int
 static int
 add_views(struct emb *e, struct group *g, struct request *r)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	struct mark m = group_mark(g);
 	struct intent in;
 	int rc = resolve_accepted(&v, r->letter->letter);
@@ -294,28 +308,69 @@ add_views(struct emb *e, struct group *g, struct request *r)
 	return 0;
 }
 
-/* --- imports --- */
+/* --- letters that are put into a mailbox as they are --- */
 
 static int
 add_append(struct emb *e, struct group *g, struct request *r)
 {
-	struct view v = { view_get, e };
-	struct letter *l = r->letter;
+	struct view v = emb_view(e);
 	struct mark m = group_mark(g);
-	struct store_ref ref = add_octets(e, g, l);
 	struct buf *b = &g->part.buf;
+	uint32_t letters = 0;
+	for (struct letter *l = r->letter; l; l = l->next, letters++)
+		l->ref = add_octets(e, g, l);
 	size_t at = frame_begin(b);
-	int rc = b->failed ? -ENOMEM : resolve_append(l, &ref, &v, b, &r->res);
+	int rc = b->failed ? -ENOMEM : resolve_append(r->letter, &v, b, &r->res);
 	if (rc == 0)
-		group_end_batch(e, g, at, l->letter);
+		group_end_batch(e, g, at, r->letter->letter);
 	rc = group_check_room(e, g, m, rc);
 	if (rc < 0) {
 		group_undo(e, g, m);
 		return rc;
 	}
 	g->batches++;
-	g->letters++;
+	g->letters += letters;
 	r->written = true;
+	return 0;
+}
+
+/* --- what clients change --- */
+
+static int
+add_steps(struct emb *e, struct group *g, struct mail_op *op)
+{
+	struct view v = emb_view(e);
+	struct buf *b = &g->part.buf;
+	for (unsigned step = 0;; step++) {
+		struct mark m = group_mark(g);
+		size_t at = frame_begin(b);
+		int rc = b->failed ? -ENOMEM : resolve_mail(op, step, &v, b);
+		if (rc == 0)
+			group_undo(e, g, m); /* the beginning of a frame */
+		if (rc != 1)
+			return rc;
+		rc = batch_refs_stand(e, str_skip(buf_str(b), at + FRAME_HEAD));
+		if (rc < 0)
+			return rc;
+		group_end_batch(e, g, at, 0);
+		if (b->failed)
+			return -ENOMEM;
+		g->batches++;
+	}
+}
+
+static int
+add_mail(struct emb *e, struct group *g, struct request *r, bool full)
+{
+	struct mark m = group_mark(g);
+	if (full && !mail_frees(r->mail))
+		return -ENOSPC;
+	int rc = group_check_room(e, g, m, add_steps(e, g, r->mail));
+	if (rc < 0) {
+		group_undo(e, g, m);
+		return rc;
+	}
+	r->written = g->part.buf.len > m.len;
 	return 0;
 }
 
@@ -324,7 +379,7 @@ add_append(struct emb *e, struct group *g, struct request *r)
 int
 group_take(struct emb *e, struct group *g, struct request *r, bool full)
 {
-	struct view v = { view_get, e };
+	struct view v = emb_view(e);
 	if (emb_poisoned(e))
 		return -EIO;
 	if (r->res.rc < 0)
@@ -337,6 +392,8 @@ group_take(struct emb *e, struct group *g, struct request *r, bool full)
 		return full ? -ENOSPC : add_letter(e, g, r);
 	case REQ_APPEND:
 		return full ? -ENOSPC : add_append(e, g, r);
+	case REQ_MAIL:
+		return add_mail(e, g, r, full);
 	case REQ_REDO:
 		return add_letter(e, g, r);
 	case REQ_MERGE:

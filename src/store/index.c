@@ -315,6 +315,28 @@ index_scan(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str
 }
 
 int
+index_next(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,
+    struct str to, struct str *ret_key, struct str *ret_value)
+{
+	char low[16 + STORE_KEY_MAX], high[16 + STORE_KEY_MAX];
+	struct range r = { full_key(low, d, from), full_key(high, d, to) };
+	MDB_val k = val_of(r.from), v;
+	MDB_cursor *c;
+	int rc = mdb_cursor_open(txn, ix->dbi, &c);
+	if (rc != 0)
+		return index_errno(rc);
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	mdb_cursor_close(c);
+	if (rc != 0)
+		return index_errno(rc);
+	if (!in_range(&r, k))
+		return -ENOENT;
+	*ret_key = str_n((char *)k.mv_data + 16, k.mv_size - 16);
+	*ret_value = str_n(v.mv_data, v.mv_size);
+	return 0;
+}
+
+int
 index_next_domain(struct index *ix, MDB_txn *txn, struct store_dom *d, bool first)
 {
 	char from[16 + STORE_KEY_MAX + 1];

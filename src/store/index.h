@@ -129,6 +129,9 @@ bool index_is_hollow(struct index *ix, uint64_t least);
 int index_shrink(struct index *ix, int at, const char *dir);
 int index_get(
     struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str key, struct str *ret);
+/* The first key of [from, to) in d; -ENOENT: there is none. */
+int index_next(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,
+    struct str to, struct str *ret_key, struct str *ret_value);
 int index_meta_get(struct index *ix, MDB_txn *txn, struct index_meta *ret);
 /* As store_scan(). */
 int index_scan(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/wire.h"
 #include "store/record.h"
+#include "store/resolve.h"
 #include "store/segment.h"
 #include "store/store_priv.h"
 #include "sys/clock.h"
@@ -11,8 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define HEAD_VALUE_MAX 64 /* a longer header is written at once, each time */
-#define MARKER_TRIM 64    /* old markers removed per commit, and two for each new one */
+#define HEAD_VALUE_MAX 128 /* a longer header is written at once, each time */
+#define MARKER_TRIM 64     /* old markers removed per commit, and two for each new one */
 #define LETTER_ID_MS(id) ((id) >> 22)
 
 /* What a domain has come to in this write, put down once at the commit. */
@@ -228,7 +229,8 @@ find_foreign(struct index_write *w, const struct snap_record *r, struct buf *key
 			break;
 		while (more && str_cmp(op.key, at) < 0)
 			more = snap_record_next(&rest, &op);
-		if (at.len == 0 || (more && str_eq(op.key, at)) || index_is_derived(&r->dom, at))
+		if (at.len == 0 || (more && str_eq(op.key, at)) || index_is_derived(&r->dom, at) ||
+		    outline_is(&r->dom, at))
 			continue;
 		buf_puts(key, at);
 		break;
@@ -276,7 +278,8 @@ apply_snap(struct index_write *w, const struct frame *f, struct str payload)
 	if (rc == 0)
 		rc = drop_foreign(w, &r, c);
 	while (rc == 0 && snap_record_next(&r, &op))
-		rc = apply_op(w, &r.dom, c, &op);
+		if (!outline_is(&r.dom, op.key))
+			rc = apply_op(w, &r.dom, c, &op);
 	return rc;
 }
 

@@ -9,15 +9,24 @@
 
 /* --- records --- */
 
+#define HEAD_VERSION 2 /* 1 had nothing behind bytes */
+
 void
 mailbox_head_put(struct buf *b, const struct mailbox_head *h)
 {
-	put_u8(b, RECORD_VERSION);
+	put_u8(b, h->uncounted ? 1 : HEAD_VERSION);
 	put_u32(b, h->uidvalidity);
 	put_u32(b, h->uidnext);
 	put_u64(b, h->modseq);
 	put_u64(b, h->messages);
 	put_u64(b, h->bytes);
+	if (h->uncounted)
+		return;
+	put_u32(b, h->unseen);
+	put_u32(b, h->deleted);
+	put_u64(b, h->deleted_bytes);
+	put_u64(b, h->floor);
+	put_u32(b, h->vanished);
 }
 
 bool
@@ -31,14 +40,25 @@ mailbox_head_get(struct str v, struct mailbox_head *ret)
 	h.modseq = get_u64(&w);
 	h.messages = get_u64(&w);
 	h.bytes = get_u64(&w);
-	if (!wire_done(&w) || version != RECORD_VERSION || h.uidvalidity == 0 || h.uidnext == 0)
+	h.uncounted = version == 1;
+	if (!h.uncounted) {
+		h.unseen = get_u32(&w);
+		h.deleted = get_u32(&w);
+		h.deleted_bytes = get_u64(&w);
+		h.floor = get_u64(&w);
+		h.vanished = get_u32(&w);
+	}
+	if (!wire_done(&w) || version == 0 || version > HEAD_VERSION || h.uidvalidity == 0 ||
+	    h.uidnext == 0)
 		return false;
+	h.modseq = MAX(h.modseq, (uint64_t)MAILBOX_MODSEQ_MIN);
 	*ret = h;
 	return true;
 }
 
-#define LETTER_VERSION 2 /* 1 had no place */
-#define LETTER_MERGED 3  /* has pieces */
+#define LETTER_MERGED_OLD 3 /* 1 had no place, 3 was of a merge */
+#define LETTER_VERSION 4    /* has wide flags and the time it was saved */
+#define LETTER_MERGED 5     /* the same, with pieces */
 
 static uint32_t
 keep_of(const struct mailbox_letter *l)
@@ -56,13 +76,15 @@ mailbox_letter_put(struct buf *b, const struct mailbox_letter *l)
 	put_u64(b, l->modseq);
 	put_u64(b, l->time_ms);
 	put_u64(b, l->size);
-	put_u32(b, l->flags);
+	put_u32(b, (uint32_t)l->flags);
 	put_u64(b, l->letter);
 	ref_put(b, &l->ref);
 	put_u32(b, l->trace_len);
 	put_u32(b, l->header_len);
 	put_u8(b, l->insert_blank);
 	place_put(b, &place);
+	put_u32(b, (uint32_t)(l->flags >> 32));
+	put_u64(b, l->saved_ms);
 	put_str(b, l->prefix);
 	if (!l->merged)
 		return;
@@ -94,30 +116,51 @@ sizes_agree(const struct mailbox_letter *l)
 	       size == l->size;
 }
 
+/* What stands in front of the prefix. */
+static uint8_t
+fixed_get(struct wire *w, struct mailbox_letter *l)
+{
+	uint8_t version = get_u8(w);
+	l->uid = get_u32(w);
+	l->modseq = get_u64(w);
+	l->time_ms = get_u64(w);
+	l->size = get_u64(w);
+	l->flags = get_u32(w);
+	l->letter = get_u64(w);
+	l->ref = ref_get(w);
+	l->trace_len = get_u32(w);
+	l->header_len = get_u32(w);
+	l->insert_blank = get_bool(w);
+	struct store_place place = { 0 };
+	if (version != 1)
+		place = place_get(w);
+	l->trace_lsn = place.trace;
+	l->keep = place.keep;
+	l->keep = keep_of(l);
+	l->saved_ms = l->time_ms;
+	if (version >= LETTER_VERSION) {
+		l->flags |= (uint64_t)get_u32(w) << 32;
+		l->saved_ms = get_u64(w);
+	}
+	return version;
+}
+
+bool
+mailbox_meta_get(struct str v, struct mailbox_letter *ret)
+{
+	struct wire w = wire_of(v);
+	uint8_t version = fixed_get(&w, ret);
+	return !w.bad && version > 0 && version <= LETTER_MERGED && ret->uid != 0;
+}
+
 bool
 mailbox_letter_get(struct str v, struct mailbox_letter *ret)
 {
 	struct wire w = wire_of(v);
 	struct mailbox_letter l = { 0 };
-	uint8_t version = get_u8(&w);
-	l.uid = get_u32(&w);
-	l.modseq = get_u64(&w);
-	l.time_ms = get_u64(&w);
-	l.size = get_u64(&w);
-	l.flags = get_u32(&w);
-	l.letter = get_u64(&w);
-	l.ref = ref_get(&w);
-	l.trace_len = get_u32(&w);
-	l.header_len = get_u32(&w);
-	l.insert_blank = get_bool(&w);
-	struct store_place place = { 0 };
-	if (version != 1)
-		place = place_get(&w);
-	l.trace_lsn = place.trace;
-	l.keep = place.keep;
-	l.keep = keep_of(&l);
+	uint8_t version = fixed_get(&w, &l);
 	l.prefix = get_str(&w, RECORD_PREFIX_MAX);
-	l.merged = version == LETTER_MERGED;
+	l.merged = version == LETTER_MERGED || version == LETTER_MERGED_OLD;
 	if (l.merged) {
 		l.n_pieces = get_u16(&w);
 		l.pieces = get_str(&w, STORE_VIEW_MAX);
@@ -131,6 +174,19 @@ mailbox_letter_get(struct str v, struct mailbox_letter *ret)
 
 /* --- reading --- */
 
+static bool
+count_letter(void *arg, struct str key, struct str value)
+{
+	struct mailbox_head *h = arg;
+	struct mailbox_letter l;
+	if (mailbox_meta_get(value, &l)) {
+		h->unseen += !(l.flags & MAILBOX_SEEN);
+		h->deleted += (l.flags & MAILBOX_DELETED) != 0;
+		h->deleted_bytes += l.flags & MAILBOX_DELETED ? l.size : 0;
+	}
+	return true;
+}
+
 int
 mailbox_head_read(struct store_snap *sn, struct mailbox_head *ret)
 {
@@ -138,7 +194,13 @@ mailbox_head_read(struct store_snap *sn, struct mailbox_head *ret)
 	int r = store_get(sn, HEAD_KEY, &v);
 	if (r < 0)
 		return r;
-	return mailbox_head_get(v, ret) ? 0 : -EBADMSG;
+	if (!mailbox_head_get(v, ret))
+		return -EBADMSG;
+	if (!ret->uncounted)
+		return 0;
+	ret->uncounted = false;
+	ret->floor = ret->modseq;
+	return store_scan(sn, STR("R|"), STR("R}"), 0, false, count_letter, ret);
 }
 
 struct each {
@@ -313,7 +375,7 @@ list_name(void *arg, struct str key, struct str value)
 		return false;
 	}
 	uint32_t mailbox = be32_get((const unsigned char *)value.p);
-	if (mailbox == MAILBOX_INBOX)
+	if (mailbox == MAILBOX_INBOX || mailbox == 0) /* 0: a name that cannot be selected */
 		return true;
 	l->stopped = !l->fn(l->arg, mailbox, name);
 	return !l->stopped;

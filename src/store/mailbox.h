@@ -4,7 +4,10 @@
  * Layout (docs/format.md): G: "u|addr" -> account8, "d|domain", "a|addr" alias, "n|account" the
  * last account's number, "x|account8" removed accounts; A: "M|mbox4" -> name, "N|name" -> mbox4;
  * B: "H" header, "R|uid4" letter, "D|letter8|rcpt" dedup (of a merge: "D|letter8|number4"),
- * "C|modseq8|uid4", "I|..." marks of imports. A also: "n|mailbox", the last mailbox's number.
+ * "C|modseq8|uid4", "V|modseq8" -> UIDs that vanished, "K" keywords, "E|uid4" outline, "P|copy8"
+ * how far a copy into it is, "I|..." marks of imports. A also: "n|mailbox", the last mailbox's
+ * number, "T|mbox4" attributes, "S|name" subscriptions, "P|copy8" copies under way, "w|mbox4"
+ * deleted mailboxes. G also: "o|account8" options. N's value 0: the name cannot be selected.
  * Numbers in keys are big-endian; the "|" is the octet 0x7c.
  */
 #pragma once
@@ -16,7 +19,9 @@
 #define MAILBOX_NAME_STORED_MAX (STORE_KEY_MAX - 2) /* octets of a name that can be made */
 
 /* Bits of a letter's flags (RFC 9051 2.3.2). Bits 5 to 15 are free for more system flags, 16 to
- * 31 are for keywords that the mailbox names. */
+ * 63 are for keywords that the mailbox names. */
+#define MAILBOX_KEYWORD_FIRST 16u
+#define MAILBOX_FLAGS_KEYWORDS (~0ull << MAILBOX_KEYWORD_FIRST)
 enum {
 	MAILBOX_SEEN = 1u << 0,
 	MAILBOX_ANSWERED = 1u << 1,
@@ -26,10 +31,19 @@ enum {
 	MAILBOX_FLAGS_SYSTEM = (1u << 5) - 1,
 };
 
+/* That of a mailbox to which nothing has come. RFC 7162 lets no client say 0, and one that says 1
+ * has seen no letter. */
+#define MAILBOX_MODSEQ_MIN 1u
+
 struct mailbox_head {
 	uint32_t uidvalidity, uidnext;
 	uint64_t modseq;
 	uint64_t messages, bytes;
+	uint32_t unseen, deleted; /* letters without \Seen, with \Deleted */
+	uint64_t deleted_bytes;   /* of those with \Deleted */
+	uint64_t floor;    /* of what vanished up to this modseq not all is known */
+	uint32_t vanished; /* ranges in V records */
+	bool uncounted;    /* from mailbox_head_get(): version 1, unseen and deleted are not known */
 };
 
 struct mailbox_letter {
@@ -37,8 +51,9 @@ struct mailbox_letter {
 	uint64_t modseq;
 	uint64_t time_ms;     /* internal date */
 	uint64_t size;        /* of the whole letter as read: all pieces */
-	uint32_t flags;       /* MAILBOX_SEEN ... */
-	uint64_t letter;
+	uint64_t saved_ms;    /* when it came into this mailbox (RFC 8514) */
+	uint64_t flags;       /* MAILBOX_SEEN ..., keywords */
+	uint64_t letter;      /* the same for all its copies (RFC 8474 EMAILID) */
 	struct store_ref ref;
 	uint32_t trace_len;   /* octets of the ref that are our trace header */
 	uint32_t header_len;  /* octets behind it that are header as received */
@@ -57,9 +72,12 @@ bool mailbox_head_get(struct str v, struct mailbox_head *ret);
 /* keep 0: it is taken from the reference. */
 void mailbox_letter_put(struct buf *b, const struct mailbox_letter *l);
 bool mailbox_letter_get(struct str v, struct mailbox_letter *ret);
+/* Cheaper: without the prefix and the pieces, which are not looked at. */
+bool mailbox_meta_get(struct str v, struct mailbox_letter *ret);
 
-/* Creates the account with INBOX: directory record and mailbox. Completes with -EEXIST as rc
- * when the address is taken. slot[0]: the account's id. */
+/* Creates the account with INBOX and, subscribed and with their special uses, Drafts, Sent, Trash,
+ * Junk and Archive. Completes with -EEXIST as rc when the address is taken. slot[0]: the account's
+ * id. */
 void account_create(struct store *s, struct str address, store_fn *fn, void *arg);
 /* Removes the directory entry at once and the mail with it (bodies are freed by compaction). */
 void account_remove(struct store *s, struct str address, store_fn *fn, void *arg);
@@ -88,11 +106,14 @@ struct mailbox_append {
 	uint32_t mailbox;
 	uint64_t letter;      /* its id */
 	uint64_t time_ms;     /* internal date */
-	uint32_t flags;
+	uint64_t flags;       /* of MAILBOX_FLAGS_SYSTEM */
 	uint64_t header_len;  /* octets of the body that are header */
-	uint64_t now_ms;      /* for its history */
+	uint64_t now_ms;      /* for its history, and saved_ms; 0: time_ms */
 	struct str history;   /* one or more lines for `trace`, or empty */
+	uint64_t session;     /* with the history: who brought it, and whose mailbox it is */
+	struct str address;
 	struct str mark, was, value; /* mark empty: none */
+	struct str outline;   /* or empty */
 };
 void mailbox_append(struct store *s, struct store_body *body, const struct mailbox_append *a,
     enum store_level level, store_fn *fn, void *arg);
@@ -100,7 +121,8 @@ void mailbox_append(struct store *s, struct store_body *body, const struct mailb
 void mailbox_forget_marks(struct store *s, uint64_t account, uint32_t mailbox, struct str mark,
     store_fn *fn, void *arg);
 
-/* Reading, over a snapshot of the mailbox domain. */
+/* Reading, over a snapshot of the mailbox domain. The header always has all counts: that of
+ * version 1 is counted here. */
 int mailbox_head_read(struct store_snap *sn, struct mailbox_head *ret);
 typedef bool mailbox_each_fn(void *arg, const struct mailbox_letter *l);
 int mailbox_each(struct store_snap *sn, uint32_t from_uid, mailbox_each_fn *fn, void *arg);

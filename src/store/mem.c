@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "store/mail_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -131,6 +132,27 @@ mem_view_get(void *arg, const struct store_dom *d, struct str key, struct str *r
 	return table_get(&m->t, d, key, ret);
 }
 
+static int
+mem_view_next(void *arg, const struct store_dom *d, struct str from, struct str to,
+    struct str *ret_key, struct str *ret_value)
+{
+	struct mem *m = arg;
+	char low[16 + STORE_KEY_MAX], high[16 + STORE_KEY_MAX];
+	bool found;
+	size_t at = place(&m->t, full_key(low, d, from), &found);
+	if (at == m->t.n || str_cmp(item_key(&m->t.items[at]), full_key(high, d, to)) >= 0)
+		return 0;
+	*ret_key = str_skip(item_key(&m->t.items[at]), 16);
+	*ret_value = str_n(m->t.items[at].value, m->t.items[at].value_len);
+	return 1;
+}
+
+static struct view
+mem_view(struct mem *m)
+{
+	return (struct view){ mem_view_get, mem_view_next, m };
+}
+
 /* Applies the BATCH payload at begin of m->out; the version goes under the empty key. */
 static void
 apply(struct store *s, struct mem *m, size_t begin, struct queue *posts)
@@ -179,7 +201,7 @@ put_done(struct mem *m, const struct letter *l)
 static int
 accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *posts)
 {
-	struct view v = { mem_view_get, m };
+	struct view v = mem_view(m);
 	struct str payload = letter_intent(l);
 	struct intent in;
 	struct store_rcpt rcpt;
@@ -188,6 +210,7 @@ accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *po
 	struct store_ref ref = body_keep(m, l->body, letter_head(l));
 	intent_set_ref(l->buf.p + l->head_len + l->trace_len, &ref);
 	check(intent_get(payload, &in));
+	in.outline = letter_outline(l);
 	while (intent_next(&in, &rcpt)) {
 		bool written;
 		buf_reset(&m->out);
@@ -213,7 +236,7 @@ open_key(const struct letter *l)
 static int
 begin_merge(struct mem *m, struct letter *l)
 {
-	struct view v = { mem_view_get, m };
+	struct view v = mem_view(m);
 	char *intent = l->buf.p + l->head_len + l->trace_len;
 	if (resolve_accepted(&v, l->letter) == 1)
 		return 0;
@@ -230,7 +253,7 @@ begin_merge(struct mem *m, struct letter *l)
 static int
 put_views(struct store *s, struct mem *m, const struct letter *l, struct queue *posts)
 {
-	struct view v = { mem_view_get, m };
+	struct view v = mem_view(m);
 	struct wire w = wire_of(letter_views(l));
 	struct store_view one;
 	struct intent in;
@@ -259,23 +282,41 @@ end_merge(struct mem *m, const struct letter *l)
 }
 
 static int
-append_letter(struct store *s, struct mem *m, struct request *r, struct queue *posts)
+append_letters(struct store *s, struct mem *m, struct request *r, struct queue *posts)
 {
-	struct view v = { mem_view_get, m };
-	struct store_ref ref = body_keep(m, r->letter->body, letter_head(r->letter));
-	int rc = resolve_append(r->letter, &ref, &v, &m->out, &r->res);
+	struct view v = mem_view(m);
+	for (struct letter *l = r->letter; l; l = l->next)
+		l->ref = body_keep(m, l->body, letter_head(l));
+	int rc = resolve_append(r->letter, &v, &m->out, &r->res);
 	if (rc < 0)
 		return rc;
 	apply(s, m, 0, posts);
-	m->stats.group_letters++;
+	for (struct letter *l = r->letter; l; l = l->next)
+		m->stats.group_letters++;
 	return 0;
+}
+
+static int
+change_mail(struct store *s, struct mem *m, struct mail_op *op, struct queue *posts)
+{
+	struct view v = mem_view(m);
+	int rc = 1;
+	for (unsigned step = 0; rc == 1; step++) {
+		buf_reset(&m->out);
+		rc = resolve_mail(op, step, &v, &m->out);
+		/* Nothing of this engine fails once something was written. */
+		check(rc >= 0 || step == 0);
+		if (rc == 1)
+			apply(s, m, 0, posts);
+	}
+	return rc;
 }
 
 static void
 mem_submit(struct store *s, struct request *r)
 {
 	struct mem *m = s->impl;
-	struct view v = { mem_view_get, m };
+	struct view v = mem_view(m);
 	struct queue posts;
 	queue_init(&posts);
 	buf_reset(&m->out);
@@ -286,7 +327,9 @@ mem_submit(struct store *s, struct request *r)
 	} else if (r->kind == REQ_ACCEPT && r->res.rc == 0) {
 		r->res.rc = accept_letter(s, m, r->letter, &posts);
 	} else if (r->kind == REQ_APPEND && r->res.rc == 0) {
-		r->res.rc = append_letter(s, m, r, &posts);
+		r->res.rc = append_letters(s, m, r, &posts);
+	} else if (r->kind == REQ_MAIL && r->res.rc == 0) {
+		r->res.rc = change_mail(s, m, r->mail, &posts);
 	} else if (r->kind == REQ_MERGE && r->res.rc == 0) {
 		r->res.rc = begin_merge(m, r->letter);
 	} else if (r->kind == REQ_VIEWS && r->res.rc == 0) {
@@ -308,7 +351,7 @@ static int
 mem_snap_open(struct store_snap *sn, uint64_t *ret_ver)
 {
 	struct mem *m = sn->store->impl;
-	struct view v = { mem_view_get, m };
+	struct view v = mem_view(m);
 	struct table *t = xalloc(sizeof(*t));
 	char full[16 + STORE_KEY_MAX];
 	struct str prefix = full_key(full, &sn->dom, STR(""));

@@ -274,7 +274,7 @@ intent_get(struct str payload, struct intent *ret)
 	in.envid = get_str(&w, RECORD_TEXT_MAX);
 	in.ret = get_str(&w, RECORD_TEXT_MAX);
 	in.n_rcpt = get_u32(&w);
-	in.rcpts = w;
+	in.rcpts = version == INTENT_MERGE ? (struct wire){ 0 } : w;
 	if (version == 0 || version > INTENT_MERGE || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
 		return false;
 	if (in.place.keep == 0)

@@ -79,6 +79,7 @@ struct intent {
 	uint32_t n_views; /* 0: it is none */
 	struct store_ref views;
 	struct str prefix;
+	struct str outline; /* the caller's to set: it is not in the payload */
 };
 /* Appends; the reference is zero until intent_set_ref(). */
 void intent_put(struct buf *b, const struct store_letter *l);

@@ -1,7 +1,8 @@
 #include "store/resolve.h"
 
 #include "base/check.h"
-#include "store/mailbox.h"
+#include "store/keyword.h"
+#include "store/mail.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -225,50 +226,45 @@ change_key(char out[15], uint64_t modseq, uint32_t uid)
 	return 15;
 }
 
-static int
-head_of(const struct view *v, const struct store_dom *d, uint64_t time_ms, struct mailbox_head *ret)
-{
-	struct str value;
-	int r = v->get(v->arg, d, HEAD_KEY, &value);
-	if (r < 0)
-		return r;
-	if (r == 1)
-		return mailbox_head_get(value, ret) ? 0 : -EBADMSG;
-	/* RFC 9051 2.3.1.1: never 0, and larger when the name comes back. */
-	uint64_t sec = time_ms / 1000;
-	*ret = (struct mailbox_head){ .uidvalidity = sec && sec <= UINT32_MAX ? (uint32_t)sec : 1,
-		.uidnext = 1 };
-	return 0;
-}
-
 /* The letter's record and what goes with it; l: all but uid and modseq. */
-static void
-delivery_put(struct buf *out, struct mailbox_letter *l, struct str dedup, struct mailbox_head *h)
+static uint32_t
+letter_put(struct buf *out, struct mailbox_letter *l, struct str outline, struct mailbox_head *h)
 {
-	char key[15], value[4];
+	char key[15];
 	l->uid = h->uidnext++;
-	l->modseq = ++h->modseq;
-	h->messages++;
-	h->bytes += l->size;
-
+	l->modseq = h->modseq;
+	head_count(h, l, true);
 	size_t at = batch_record_put_begin(out, str_n(key, letter_key(key, l->uid)));
 	mailbox_letter_put(out, l);
 	batch_record_put_end(out, at);
 	batch_record_put(out, str_n(key, change_key(key, l->modseq, l->uid)), STR(""));
-	be32_put((unsigned char *)value, l->uid);
-	batch_record_put(out, dedup, str_n(value, sizeof(value)));
-	at = batch_record_put_begin(out, HEAD_KEY);
-	mailbox_head_put(out, h);
-	batch_record_put_end(out, at);
+	if (outline.len)
+		batch_record_put(out, str_n(key, outline_key(key, l->uid)), outline);
+	return outline.len ? 3 : 2;
+}
+
+/* Where a letter for a mailbox goes: into INBOX when that one was deleted meanwhile. */
+static int
+delivery_dom(const struct view *v, uint64_t account, uint32_t mailbox, struct store_dom *ret)
+{
+	struct store_dom a = store_dom_account(account);
+	char key[6];
+	struct str value;
+	int r = 0;
+	if (mailbox != MAILBOX_INBOX)
+		r = v->get(v->arg, &a, str_n(key, number_key(key, 'w', mailbox)), &value);
+	*ret = store_dom_mailbox(account, r == 1 ? MAILBOX_INBOX : mailbox);
+	return r < 0 ? r : 0;
 }
 
 /* Unless the mailbox has the mark: then *ret_written is false. */
 static int
-deliver(const struct store_dom *d, struct mailbox_letter *l, struct str mark, const struct view *v,
-    struct buf *out, bool *ret_written)
+deliver(const struct store_dom *d, struct mailbox_letter *l, struct str mark, struct str outline,
+    const struct view *v, struct buf *out, bool *ret_written)
 {
 	struct mailbox_head h = { 0 };
 	struct str value;
+	char uid[4];
 	uint64_t ver = 0;
 	int r = v->get(v->arg, d, mark, &value);
 	if (r != 0) {
@@ -277,14 +273,23 @@ deliver(const struct store_dom *d, struct mailbox_letter *l, struct str mark, co
 	}
 	r = resolve_version(v, d, &ver);
 	if (r == 0)
-		r = head_of(v, d, l->time_ms, &h);
+		r = resolve_head(v, d, &h);
+	/* It is there from its first letter on. */
+	if (r == -ENOENT) {
+		h = head_new(be32_get(d->b + 9), l->time_ms);
+		r = 0;
+	}
 	if (r == 0 && h.uidnext == UINT32_MAX)
 		r = -EOVERFLOW;
 	if (r < 0)
 		return r;
 	size_t begin = batch_record_begin(out, d, ver + 1);
-	delivery_put(out, l, mark, &h);
-	batch_record_end(out, begin, 4);
+	h.modseq++;
+	uint32_t n = letter_put(out, l, outline, &h);
+	be32_put((unsigned char *)uid, l->uid);
+	batch_record_put(out, mark, str_n(uid, sizeof(uid)));
+	head_put(out, &h);
+	batch_record_end(out, begin, n + 2);
 	if (out->failed)
 		return -ENOMEM;
 	*ret_written = true;
@@ -295,10 +300,14 @@ int
 resolve_delivery(const struct intent *in, const struct store_rcpt *r, const struct view *v,
     struct buf *out, bool *ret_written)
 {
-	struct store_dom d = store_dom_mailbox(r->account, r->mailbox);
+	struct store_dom d;
 	char mark[DEDUP_KEY_MAX];
 	size_t n = dedup_key(mark, in->letter, r->rcpt);
+	int rc = delivery_dom(v, r->account, r->mailbox, &d);
+	if (rc < 0)
+		return rc;
 	struct mailbox_letter l = { .time_ms = in->time_ms,
+		.saved_ms = in->time_ms,
 		.size = r->prefix.len + in->ref.len + (in->insert_blank ? 2 : 0),
 		.letter = in->letter,
 		.ref = in->ref,
@@ -308,12 +317,11 @@ resolve_delivery(const struct intent *in, const struct store_rcpt *r, const stru
 		.trace_lsn = in->place.trace,
 		.keep = in->place.keep,
 		.prefix = r->prefix };
-	return deliver(&d, &l, str_n(mark, n), v, out, ret_written);
+	return deliver(&d, &l, str_n(mark, n), in->outline, v, out, ret_written);
 }
 
-/* 1: the account was removed, and what comes now would stay for ever. */
-static int
-account_gone(const struct view *v, uint64_t account)
+int
+resolve_gone(const struct view *v, uint64_t account)
 {
 	struct store_dom d = store_dom_directory();
 	char key[10] = "x|";
@@ -326,19 +334,24 @@ int
 resolve_view(const struct intent *in, const struct store_view *w, uint32_t number,
     const struct view *v, struct buf *out, bool *ret_written)
 {
-	struct store_dom d = store_dom_mailbox(w->account, w->mailbox);
+	struct store_dom d;
 	char mark[DEDUP_KEY_MAX];
 	unsigned char digits[4];
 	struct buf prefix = BUF_INIT(RECORD_PREFIX_MAX);
 	*ret_written = false;
-	int r = account_gone(v, w->account);
-	if (r != 0)
+	int r = resolve_gone(v, w->account);
+	if (r == 0)
+		r = delivery_dom(v, w->account, w->mailbox, &d);
+	else
 		return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
 	be32_put(digits, number);
 	size_t n = dedup_key(mark, in->letter, str_n(digits, sizeof(digits)));
 	buf_puts(&prefix, in->prefix);
 	buf_puts(&prefix, w->prefix);
 	struct mailbox_letter l = { .time_ms = in->time_ms,
+		.saved_ms = in->time_ms,
 		.size = prefix.len + in->trace_len + w->size + (w->insert_blank ? 2 : 0),
 		.letter = in->letter,
 		.ref = in->ref,
@@ -351,7 +364,7 @@ resolve_view(const struct intent *in, const struct store_view *w, uint32_t numbe
 		.merged = true,
 		.n_pieces = w->n_pieces,
 		.pieces = w->pieces };
-	r = prefix.failed ? -E2BIG : deliver(&d, &l, str_n(mark, n), v, out, ret_written);
+	r = prefix.failed ? -E2BIG : deliver(&d, &l, str_n(mark, n), STR_NULL, v, out, ret_written);
 	buf_done(&prefix);
 	return r;
 }
@@ -371,68 +384,91 @@ mark_holds(const struct append *a, const struct store_dom *d, const struct view 
 	return (a->absent ? r == 0 : r == 1 && str_eq(value, was)) ? 0 : -EAGAIN;
 }
 
-static uint32_t
-append_put(struct buf *out, const struct letter *n, const struct store_ref *ref,
-    struct mailbox_head *h)
+static struct str
+append_part(const struct append *a, size_t at, size_t len)
+{
+	return str_n(a->marks.p + at, len);
+}
+
+/* *keys: the mailbox's keywords, with those of the letter. */
+static int
+append_put(struct buf *out, const struct letter *n, struct keywords *keys, struct mailbox_head *h,
+    uint32_t *n_ops)
 {
 	const struct append *a = n->append;
-	char key[15];
-	struct mailbox_letter l = { .uid = h->uidnext++,
-		.modseq = ++h->modseq,
-		.time_ms = a->time_ms,
-		.size = ref->len,
-		.flags = a->flags,
+	size_t at = a->mark_len + a->was_len + a->value_len;
+	struct wire names = wire_of(append_part(a, at + a->outline_len, a->keywords_len));
+	uint64_t bits = 0;
+	while (names.left) {
+		int bit = keywords_bit(keys, get_str(&names, MAIL_KEYWORD_LEN_MAX), true);
+		if (bit < 0)
+			return bit;
+		bits |= 1ull << bit;
+	}
+	struct mailbox_letter l = { .time_ms = a->time_ms,
+		.saved_ms = a->now_ms,
+		.size = n->ref.len,
+		.flags = a->flags | bits,
 		.letter = n->letter,
-		.ref = *ref,
+		.ref = n->ref,
 		.header_len = (uint32_t)a->header_len,
 		.trace_lsn = n->trace_lsn,
 		.keep = n->keep };
-	h->messages++;
-	h->bytes += l.size;
+	*n_ops += letter_put(out, &l, append_part(a, at, a->outline_len), h);
+	if (a->mark_len) {
+		batch_record_put(out, append_part(a, 0, a->mark_len),
+		    append_part(a, a->mark_len + a->was_len, a->value_len));
+		*n_ops += 1;
+	}
+	return 0;
+}
 
-	size_t at = batch_record_put_begin(out, str_n(key, letter_key(key, l.uid)));
-	mailbox_letter_put(out, &l);
-	batch_record_put_end(out, at);
-	batch_record_put(out, str_n(key, change_key(key, l.modseq, l.uid)), STR(""));
-	if (a->mark_len)
-		batch_record_put(out, str_n(a->marks.p, a->mark_len),
-		    str_n(a->marks.p + a->mark_len + a->was_len, a->value_len));
-	at = batch_record_put_begin(out, HEAD_KEY);
-	mailbox_head_put(out, h);
-	batch_record_put_end(out, at);
-	return l.uid;
+static int
+appends_put(struct buf *out, const struct letter *l, struct keywords *keys, struct mailbox_head *h,
+    uint32_t *n_ops)
+{
+	int r = 0;
+	for (; r == 0 && l; l = l->next)
+		r = h->uidnext == UINT32_MAX ? -EOVERFLOW : append_put(out, l, keys, h, n_ops);
+	if (r < 0)
+		return r;
+	*n_ops += keywords_put(out, keys);
+	head_put(out, h);
+	*n_ops += 1;
+	return out->failed ? -ENOMEM : 0;
 }
 
 int
-resolve_append(const struct letter *l, const struct store_ref *ref, const struct view *v,
-    struct buf *out, struct store_res *res)
+resolve_append(const struct letter *l, const struct view *v, struct buf *out, struct store_res *res)
 {
 	const struct append *a = l->append;
 	struct store_dom d = store_dom_mailbox(a->account, a->mailbox);
 	struct mailbox_head h = { 0 };
-	struct str value;
+	struct keywords keys;
 	uint64_t ver = 0;
-	int r = account_gone(v, a->account);
+	uint32_t n = 0;
+	int r = resolve_gone(v, a->account);
 	r = r == 0 ? mark_holds(a, &d, v) : r < 0 ? r : -ENOENT;
-	/* Only INBOX is there without a header. */
-	if (r == 0 && a->mailbox != MAILBOX_INBOX) {
-		r = v->get(v->arg, &d, HEAD_KEY, &value);
-		r = r < 0 ? r : r == 1 ? 0 : -ENOENT;
-	}
 	if (r == 0)
 		r = resolve_version(v, &d, &ver);
 	if (r == 0)
-		r = head_of(v, &d, l->time_ms, &h);
-	if (r == 0 && h.uidnext == UINT32_MAX)
-		r = -EOVERFLOW;
+		r = resolve_head_of(v, a->account, a->mailbox, a->now_ms, &h);
+	if (r == 0)
+		r = keywords_read(&keys, v, &d);
 	if (r < 0)
 		return r;
 	size_t begin = batch_record_begin(out, &d, ver + 1);
-	uint32_t uid = append_put(out, l, ref, &h);
-	batch_record_end(out, begin, a->mark_len ? 4 : 3);
-	if (out->failed)
-		return -ENOMEM;
-	*res = (struct store_res){ .ver = ver + 1, .slot = { uid, h.uidvalidity } };
+	uint32_t uid = h.uidnext;
+	h.modseq++;
+	r = appends_put(out, l, &keys, &h, &n);
+	batch_record_end(out, begin, n);
+	keywords_done(&keys);
+	if (r < 0) {
+		if (!out->failed)
+			buf_trunc(out, begin);
+		return r;
+	}
+	*res = (struct store_res){ .ver = ver + 1, .slot = { uid, h.uidvalidity, h.modseq } };
 	return 0;
 }
 

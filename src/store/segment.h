@@ -15,7 +15,8 @@
 #include <sys/types.h>
 
 #define SEG_HEAD 64
-#define SEG_FORMAT 3 /* 1 is read: it has no SNAP and no CHECKPOINT; 2: it has no merges */
+/* 1 is read: it has no SNAP and no CHECKPOINT; 2: it has no merges; 3: it has narrow flags */
+#define SEG_FORMAT 4
 #define SEG_SIZE_MIN (64u << 10)
 #define SEG_SIZE_MAX (1u << 31)
 #define SEG_NAME_LEN 16

@@ -225,6 +225,7 @@ struct snapping {
 	size_t limit;
 	uint32_t n;
 	bool more;
+	bool outlines; /* it came to them */
 };
 
 /* An intent whose letter is done is open in the index for a moment only. */
@@ -244,6 +245,10 @@ snap_one(void *arg, struct str key, struct str value)
 	struct snapping *s = arg;
 	if (is_done(s, key))
 		return true;
+	if (outline_is(s->d, key)) {
+		s->outlines = true;
+		return false;
+	}
 	if (s->n && s->payload.len + key.len + value.len > s->limit) {
 		buf_puts(&s->to, key);
 		s->more = true;
@@ -272,6 +277,9 @@ snap_domain(struct emb *e, struct group *g, const struct fresh *f, struct task *
 	if (r < 0 || (ver == 0 && memcmp(t->dom.b, derived.b, 16) == 0))
 		return r;
 	r = scan_now(e, f, &t->dom, buf_str(&t->from), snap_one, &s);
+	/* An outline can be made anew; they are many, and long, and are not even read. */
+	if (r == 0 && s.outlines)
+		r = scan_now(e, f, &t->dom, STR("E}"), snap_one, &s);
 	if (r == 0 && (s.payload.failed || s.to.failed))
 		r = -ENOMEM;
 	if (r == 0) {

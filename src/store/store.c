@@ -177,8 +177,9 @@ complete(struct store *s, struct request *r)
 	if (r->kind != REQ_EVENT)
 		s->under_way--;
 	/* The log may name the blob now, even if the sync failed. */
-	if (r->written && r->letter && r->letter->body)
-		r->letter->body->blob = 0;
+	for (struct letter *l = r->written ? r->letter : NULL; l; l = l->next)
+		if (l->body)
+			l->body->blob = 0;
 	if (r->written && r->letter && r->letter->views)
 		r->letter->views->blob = 0;
 	request_free(r);
@@ -260,13 +261,14 @@ store_sync(struct store *s, store_fn *fn, void *arg)
 
 /* --- reading --- */
 
-int
-store_snap_open(struct store *s, const struct store_dom *d, struct store_snap **ret,
+static int
+snap_open(struct store *s, const struct store_dom *d, bool applied, struct store_snap **ret,
     uint64_t *ret_ver)
 {
 	struct store_snap *sn = xalloc(sizeof(*sn));
 	sn->store = s;
 	sn->dom = *d;
+	sn->applied = applied;
 	uint64_t ver = 0;
 	int r = s->engine->snap_open(sn, &ver);
 	if (r < 0) {
@@ -277,6 +279,20 @@ store_snap_open(struct store *s, const struct store_dom *d, struct store_snap **
 	if (ret_ver)
 		*ret_ver = ver;
 	return 0;
+}
+
+int
+store_snap_open(struct store *s, const struct store_dom *d, struct store_snap **ret,
+    uint64_t *ret_ver)
+{
+	return snap_open(s, d, false, ret, ret_ver);
+}
+
+int
+store_snap_open_applied(struct store *s, const struct store_dom *d, struct store_snap **ret,
+    uint64_t *ret_ver)
+{
+	return snap_open(s, d, true, ret, ret_ver);
 }
 
 struct store_snap *

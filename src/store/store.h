@@ -10,7 +10,8 @@
  * store was opened to be read), -EIO (the store is poisoned: a sync failed; every later call
  * fails and the process must end).
  *
- * rc 0 means: survives power loss. Level APPLIED means besides: seen by the next snapshot.
+ * rc 0 means: survives power loss. Level APPLIED means besides: seen by the next snapshot (when
+ * the index finds no room on a full disk: by the first that can be opened).
  *
  * Everything here is called from one thread, the caller's. Snapshots, bodies, watches and leases
  * end before the store is closed.
@@ -31,6 +32,11 @@
 #define STORE_SLOTS 16
 /* A body up to this goes into the log, a larger one into a blob file. */
 #define STORE_INLINE_MAX (256u << 10)
+/* Of a letter's outline; a longer one is dropped, as are those of a letter to so many recipients
+ * that they would take more than STORE_OUTLINES_MAX together. It is derived data: who needs one
+ * that is missing makes it anew. */
+#define STORE_OUTLINE_MAX (64u << 10)
+#define STORE_OUTLINES_MAX (1u << 20)
 
 /* Kind octet ('G' 'A' 'B' 'Q' 'S') and ids, big-endian. */
 struct store_dom {
@@ -145,6 +151,7 @@ struct store_letter {
 	const struct store_rcpt *rcpt;
 	size_t n_rcpt;
 	struct str prefix; /* store_merge(): stands in front of each view's own */
+	struct str outline; /* opaque; kept with each mailbox's copy. Empty: none. Not of a merge */
 };
 /* Takes body over. Everything is copied before the call returns. Order in the log: body, intent
  * in Q naming all recipients, one batch per mailbox, done in Q. res->rc 0: in every mailbox. */
@@ -208,6 +215,9 @@ void store_retry(struct store *s);
  * time; -ENOSPC when the index has no room); a read-only store shows
  * what is applied (its role asks the writer to sync first). Close within a second. */
 int store_snap_open(struct store *s, const struct store_dom *d, struct store_snap **ret,
+    uint64_t *ret_ver);
+/* The same, of what is applied by now: it waits for nothing. */
+int store_snap_open_applied(struct store *s, const struct store_dom *d, struct store_snap **ret,
     uint64_t *ret_ver);
 struct store_snap *store_snap_close(struct store_snap *sn);
 /* 0, -ENOENT or -errno; the view lives until the snapshot closes. */

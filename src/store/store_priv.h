@@ -38,6 +38,7 @@ struct store_batch {
 	int rc; /* sticky: -E2BIG, -EINVAL or -ESTALE */
 };
 struct str batch_key(const struct store_batch *b, const struct op *o);
+void batch_expect_version(struct store_batch *b, uint64_t ver); /* of its domain */
 struct str batch_value(const struct store_batch *b, const struct op *o);
 
 /* --- bodies --- */
@@ -64,23 +65,27 @@ struct letter {
 	struct store_body *views; /* when it is accepted */
 	uint32_t first_view;      /* afterwards: number of the first view of these */
 	size_t views_len;         /* they stand behind the intent in buf */
+	size_t outline_len;       /* it stands behind the intent in buf; there are no views */
+	struct letter *next;      /* of several that are appended together */
+	struct store_ref ref;     /* append: where the engine has put it */
 };
 
 /* What mailbox_append() copied. */
 struct append {
 	uint64_t account;
 	uint32_t mailbox;
-	uint64_t time_ms;
-	uint32_t flags;
+	uint64_t time_ms, now_ms;
+	uint64_t flags;
 	uint64_t header_len;
 	bool absent; /* the mark must be */
-	size_t mark_len, was_len, value_len;
-	struct buf marks; /* mark, was, value, one after another */
+	size_t mark_len, was_len, value_len, outline_len, keywords_len;
+	struct buf marks; /* mark, was, value, outline, keywords, one after another */
 };
 struct str letter_head(const struct letter *l);
 struct str letter_trace(const struct letter *l);
 struct str letter_intent(const struct letter *l);
 struct str letter_views(const struct letter *l);
+struct str letter_outline(const struct letter *l);
 bool letter_fits(const struct store_letter *l);
 struct letter *letter_free(struct letter *l);
 
@@ -102,6 +107,7 @@ enum req_kind {
 	REQ_BATCH,
 	REQ_ACCEPT,
 	REQ_APPEND,
+	REQ_MAIL,  /* flags, expunge, copy, outlines; see mail_priv.h */
 	REQ_REDO,  /* an intent that recovery found open */
 	REQ_MERGE, /* body, views and intent of a merge */
 	REQ_VIEWS, /* some of its mailboxes */
@@ -124,6 +130,7 @@ struct request {
 	struct store_res res;
 	struct store_batch *batch;
 	struct letter *letter;
+	struct mail_op *mail; /* not the request's own */
 	struct store_dom dom;
 	uint64_t lsn;
 	struct task *task; /* of an engine's own request; it goes back to who waits for it */
@@ -190,6 +197,8 @@ struct store_snap {
 	struct store *store;
 	struct store_dom dom;
 	void *impl;
+	bool applied; /* waits for nothing */
+	uintptr_t near_get, near_scan; /* emb: where reading ahead has begun */
 };
 
 void store_submit(struct store *s, struct request *r);

@@ -2,6 +2,7 @@
 #include "store/mailbox.h"
 
 #include "base/check.h"
+#include "base/num.h"
 #include "log/log.h"
 #include "store/logread.h"
 #include "store/record.h"
@@ -100,11 +101,18 @@ search_slice(struct search *s, const char *dir, uint64_t *seq)
 	return r;
 }
 
+/* A letter's id as IMAP shows it (RFC 8474): M and 16 hexadecimal digits. */
+static bool
+emailid_parse(struct str id, uint64_t *ret)
+{
+	return id.len == 17 && id.p[0] == 'M' && num_hex(str_skip(id, 1), ret);
+}
+
 int
 trace_find_slice(const char *dir, struct str id, uint64_t *seq, trace_fn *fn, void *arg)
 {
 	struct search s = { .id = id, .fn = fn, .arg = arg };
-	s.is_number = id_parse(id, &s.number);
+	s.is_number = id_parse(id, &s.number) || emailid_parse(id, &s.number);
 	return search_slice(&s, dir, seq);
 }
 

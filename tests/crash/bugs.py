@@ -78,11 +78,38 @@ BUGS = [
          '	bool good = r->res.rc == 0;\n	r->letter = m->letter = n;\n	m->fn = good ? NULL : fn;\n	store_submit(s, r);\n	if (good && fn)\n		fn(arg, &(struct store_res){ 0 });\n'),
     ], SIM),
     ('the views of a merge are not synced', 'src/store/commit.c', [
-        ('			rc = sync_blob(r->letter->views, &any);\n', '			rc = 0;\n'),
+        ('				rc = sync_blob(l->views, &any);\n', '				rc = 0;\n'),
     ], SIM),
     ('an open merge is not carried out', 'src/store/recover.c', [
         ('		merge_redo(d->e->store, payload, merge_redone, &d->rc);\n', '		(void)merge_redone;\n'),
     ], SIM),
+    ('a move takes the sources first', 'src/store/mail_copy.c', [
+        ('		[PHASE_LETTERS] = put_letters,\n		[PHASE_SOURCES] = put_sources,\n',
+         '		[PHASE_LETTERS] = put_sources,\n		[PHASE_SOURCES] = put_letters,\n'),
+    ], SIM),
+    ('a move begins without its intent', 'src/store/mail_copy.c', [
+        ('!(op->move || op->out.more))\n', '!op->out.more)\n'),
+    ], SIM),
+    ('a copy that was interrupted is not finished', 'src/store/sweep.c', [
+        ('	if (key.len != COPY_KEY_LEN || !copy_intent_get(value, &c))\n', '	if (key.len >= COPY_KEY_LEN || !copy_intent_get(value, &c))\n'),
+    ], SIM),
+    ('an interrupted copy begins anew', 'src/store/mail_copy.c', [
+        ('	op->out.at = m.upto + 1;\n', '	op->out.at = 1;\n'),
+    ], SIM),
+    ('a keyword loses its name and its bit is given again', 'src/store/mail_resolve.c', [
+        ('		b.n += keywords_put(out, &keys);\n', ''),
+    ], SIM),
+    ('a copy keeps the bits of keywords that mean something else there', 'src/store/mail_copy.c', [
+        ('		int bit = name.p ? keywords_bit(to, name, true) : -ENOENT;\n',
+         '		int bit = name.p ? keywords_bit(to, name, true) : -ENOENT;\n		bit = bit >= 0 ? (int)i : bit;\n'),
+    ], SIM),
+    ('a change of flags forgets where the change was', 'src/store/mail_resolve.c', [
+        ('	batch_record_del(b->out, str_n(key, change_key(key, was, l->uid)));\n	batch_record_put',
+         '	batch_record_del(b->out, str_n(key, change_key(key, was + 1, l->uid)));\n	batch_record_put'),
+    ], SIM),
+    ('an account half made stays so', 'src/store/sweep.c', [
+        ('		(void)add_left(w);\n', ''),
+    ], BIRTH),
 ]
 QUICK = ('acknowledge before the sync', 'reference before body', 'the directory of a new blob is not synced',
          'an open merge is not carried out')

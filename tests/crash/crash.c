@@ -611,7 +611,8 @@ read_notes(const char *path, uint64_t answers_until, struct plan *plan, struct f
 	facts_init(f, plan->n + 1);
 	for (uint64_t at = sizeof(*plan); fread(&n, sizeof(n), 1, in) == 1; at += sizeof(n)) {
 		bool question = n.what == NOTE_ASKED || n.what == NOTE_DELETING ||
-		                n.what == NOTE_PUTTING || n.what == NOTE_STEP;
+		                n.what == NOTE_PUTTING || n.what == NOTE_STEP ||
+		                n.what == NOTE_POST_ASKED;
 		if (question || at + sizeof(n) <= answers_until)
 			facts_note(f, n.what, n.a, n.b);
 	}

@@ -41,15 +41,16 @@ plan_op(const struct plan *p, uint32_t i)
 		enum plan_kind kind;
 		unsigned of_100;
 	} shares[] = {
-		{ PLAN_LETTER, 52 },
+		{ PLAN_LETTER, 40 },
 		{ PLAN_REPEAT, 3 },
-		{ PLAN_DELETE, 19 },
-		{ PLAN_BATCH, 8 },
+		{ PLAN_DELETE, 13 },
+		{ PLAN_BATCH, 6 },
 		{ PLAN_ABANDON, 2 },
 		{ PLAN_WAIT, 5 },
 		{ PLAN_RUN, 5 },
 		{ PLAN_READ, 2 },
 		{ PLAN_KEEP, 4 },
+		{ PLAN_POST, 20 },
 	};
 	uint64_t r = mix(p->seed, 1000 + i), r2 = mix(r, 2);
 	unsigned share = r % 100, k = 0;
@@ -93,6 +94,8 @@ facts_init(struct facts *f, uint32_t n)
 	*f = (struct facts){ .n = n };
 	f->letter = xalloc(n + 1);
 	f->deleted = xalloc((n + 1) * sizeof(*f->deleted));
+	f->post = xalloc(n + 1);
+	f->post_n = xalloc((n + 1) * sizeof(*f->post_n));
 }
 
 void
@@ -100,13 +103,19 @@ facts_done(struct facts *f)
 {
 	free(f->letter);
 	free(f->deleted);
+	free(f->post);
+	free(f->post_n);
 }
 
 void
 facts_note(struct facts *f, enum note what, uint32_t a, uint64_t b)
 {
 	bool of_letter = what < NOTE_PUTTING || what == NOTE_STEP;
-	check(a < (of_letter ? f->n : FACTS_ACCOUNTS + 1u) && (!of_letter || b <= FACTS_ACCOUNTS));
+	bool of_post = what >= NOTE_POST_ASKED && what <= NOTE_POST_TORN;
+	check(a < (of_letter || of_post       ? f->n
+		      : what == NOTE_POST_TOP ? FACTS_BOXES
+					      : FACTS_POST + 1u));
+	check(!of_letter || b <= FACTS_ACCOUNTS);
 	switch (what) {
 	case NOTE_ASKED:
 		if (f->letter[a] != FACT_ACCEPTED)
@@ -136,6 +145,20 @@ facts_note(struct facts *f, enum note what, uint32_t a, uint64_t b)
 		break;
 	case NOTE_ACCOUNT:
 		f->account[a] = true;
+		break;
+	case NOTE_POST_ASKED:
+		f->post[a] = POST_ASKED;
+		break;
+	case NOTE_POST_DONE:
+		f->post[a] = POST_DONE;
+		f->post_n[a] = (uint32_t)b;
+		break;
+	case NOTE_POST_TORN:
+		f->post[a] = POST_TORN;
+		break;
+	case NOTE_POST_TOP:
+		f->top_uid[a] = MAX(f->top_uid[a], (uint32_t)(b >> 32));
+		f->top_modseq[a] = MAX(f->top_modseq[a], (uint32_t)b);
 		break;
 	}
 }

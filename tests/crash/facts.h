@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 #define FACTS_ACCOUNTS 4 /* their numbers are 1 to 4 */
+#define FACTS_POST 5     /* the account whose mail is copied, moved and so on (post.h) */
+#define FACTS_BOXES 64   /* numbers of its mailboxes that are followed */
 
 struct plan {
 	uint64_t seed;
@@ -28,6 +30,7 @@ enum plan_kind {
 	PLAN_RUN,
 	PLAN_READ,
 	PLAN_KEEP, /* maintenance: whatever the store has */
+	PLAN_POST, /* a change of an account's mail */
 };
 struct plan_op {
 	enum plan_kind kind;
@@ -53,15 +56,24 @@ enum note {
 	NOTE_PUT,
 	NOTE_ACCOUNT, /* account a is there */
 	NOTE_STEP,    /* operation a is begun */
+	NOTE_POST_ASKED, /* operation a */
+	NOTE_POST_DONE,  /* operation a, for b letters */
+	NOTE_POST_TORN,  /* operation a failed and may have been done for some letters */
+	NOTE_POST_TOP,   /* mailbox a: of its UIDs and modseqs, 32 bits each, these were given */
 };
 enum fact { FACT_NONE, FACT_ASKED, FACT_ACCEPTED, FACT_REFUSED };
+enum fact_post { POST_NONE, POST_ASKED, POST_TORN, POST_DONE };
+#define POST_ALL UINT32_MAX
 
 struct facts {
 	uint32_t n;
 	uint8_t *letter;                        /* enum fact */
 	uint8_t (*deleted)[FACTS_ACCOUNTS + 1]; /* 0, 1 asked, 2 answered */
 	uint64_t putting[FACTS_ACCOUNTS + 1], put[FACTS_ACCOUNTS + 1];
-	bool account[FACTS_ACCOUNTS + 1];
+	bool account[FACTS_POST + 1];
+	uint8_t *post;      /* enum fact_post, by operation */
+	uint32_t *post_n;   /* for how many letters it was done */
+	uint32_t top_uid[FACTS_BOXES], top_modseq[FACTS_BOXES];
 	uint32_t next; /* the first operation that was not begun */
 	uint64_t accepted;
 };

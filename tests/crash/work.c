@@ -1,6 +1,7 @@
 #include "work.h"
 
 #include "letter.h"
+#include "post.h"
 
 #include "base/check.h"
 #include "base/wire.h"
@@ -20,11 +21,8 @@
 #define MAP_BYTES (64u << 20)
 #define WINDOW 24 /* under way at most */
 
-static bool say(struct work *w, const char *fmt, ...) PRINTF(2, 3);
-
-/* Returns false, for `return say(...)`. The first one counts. */
-static bool
-say(struct work *w, const char *fmt, ...)
+bool
+work_say(struct work *w, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
@@ -34,16 +32,16 @@ say(struct work *w, const char *fmt, ...)
 	return false;
 }
 
-static void
-tell(struct work *w, enum note what, uint32_t a, uint64_t b)
+void
+work_tell(struct work *w, enum note what, uint32_t a, uint64_t b)
 {
 	facts_note(&w->facts, what, a, b);
 	if (w->note)
 		w->note(what, a, b);
 }
 
-static bool
-right_failure(const struct work *w, int rc)
+bool
+work_right_failure(const struct work *w, int rc)
 {
 	return w->may_fail && (rc == -EIO || rc == -ENOSPC);
 }
@@ -65,7 +63,7 @@ open_store(struct work *w)
 		w->s = NULL;
 		w->dead = true;
 		if (!w->may_fail)
-			say(w, "it does not open: %s", buf_cstr(&err));
+			work_say(w, "it does not open: %s", buf_cstr(&err));
 	}
 	buf_done(&err);
 	free(uri);
@@ -101,15 +99,15 @@ answer_letter(struct ask *k, int rc)
 {
 	struct work *w = k->w;
 	if (rc == 0)
-		tell(w, NOTE_ACCEPTED, k->a, 0);
+		work_tell(w, NOTE_ACCEPTED, k->a, 0);
 	else if (rc == -EIO && w->may_fail)
 		w->dead = true; /* nobody knows */
 	else if (rc == -ENOSPC && w->may_fail && k->kind == PLAN_LETTER)
-		tell(w, NOTE_REFUSED, k->a, 0);
+		work_tell(w, NOTE_REFUSED, k->a, 0);
 	else if (rc == -ENOSPC && w->may_fail)
 		return; /* a repeat: what was accepted stays accepted */
 	else
-		say(w, "letter %u is refused: %s", k->a, strerror(-rc));
+		work_say(w, "letter %u is refused: %s", k->a, strerror(-rc));
 }
 
 static void
@@ -121,13 +119,13 @@ answered(void *arg, const struct store_res *res)
 	if (k->kind == PLAN_LETTER || k->kind == PLAN_REPEAT)
 		answer_letter(k, res->rc);
 	else if (res->rc == 0 && k->kind == PLAN_DELETE)
-		tell(w, NOTE_DELETED, k->a, k->b);
+		work_tell(w, NOTE_DELETED, k->a, k->b);
 	else if (res->rc == 0 && k->kind == PLAN_BATCH)
-		tell(w, NOTE_PUT, k->a, res->slot[0]);
-	else if (right_failure(w, res->rc))
+		work_tell(w, NOTE_PUT, k->a, res->slot[0]);
+	else if (work_right_failure(w, res->rc))
 		w->dead |= res->rc == -EIO;
 	else if (res->rc < 0)
-		say(w, "operation of kind %u fails: %s", k->kind, strerror(-res->rc));
+		work_say(w, "operation of kind %u fails: %s", k->kind, strerror(-res->rc));
 	free(k);
 }
 
@@ -135,7 +133,7 @@ static void
 do_letter(struct work *w, const struct plan_op *op)
 {
 	uint32_t i = plan_index(op->letter);
-	tell(w, NOTE_ASKED, i, 0);
+	work_tell(w, NOTE_ASKED, i, 0);
 	letter_hand_in(w->s, op, answered, ask_new(w, PLAN_LETTER, i, 0));
 }
 
@@ -179,13 +177,13 @@ delete_letter(struct work *w, uint32_t i, uint32_t account)
 	struct store_snap *sn = NULL;
 	int r = store_snap_open(w->s, &d, &sn, NULL);
 	if (r < 0) {
-		w->dead = w->may_fail || !say(w, "a snapshot does not open: %s", strerror(-r));
+		w->dead = w->may_fail || !work_say(w, "a snapshot does not open: %s", strerror(-r));
 		return;
 	}
 	r = mailbox_each(sn, 1, find_one, &f);
 	store_snap_close(sn);
 	if (r < 0 || !f.uid) {
-		say(w, "letter %u of account %u is gone before it is deleted", i, account);
+		work_say(w, "letter %u of account %u is gone before it is deleted", i, account);
 		return;
 	}
 	struct store_batch *b = store_batch_new(w->s, &d);
@@ -194,7 +192,7 @@ delete_letter(struct work *w, uint32_t i, uint32_t account)
 		char mark[DEDUP_KEY_MAX];
 		store_del(b, letter_mark(mark, &op, account));
 	}
-	tell(w, NOTE_DELETING, i, account);
+	work_tell(w, NOTE_DELETING, i, account);
 	store_commit(b, STORE_DURABLE, answered, ask_new(w, PLAN_DELETE, i, account));
 }
 
@@ -226,7 +224,7 @@ do_batch(struct work *w, const struct plan_op *op)
 	store_add(b, STR("c|sum"), 1, 0);
 	store_put(b, STR("c|x"), str_n(marker, sizeof(marker)), 1);
 	store_put(b, STR("c|y"), str_n(marker, sizeof(marker)), 1);
-	tell(w, NOTE_PUTTING, account, w->facts.putting[account] + 1);
+	work_tell(w, NOTE_PUTTING, account, w->facts.putting[account] + 1);
 	store_commit(b, op->r >> 32 & 1 ? STORE_APPLIED : STORE_DURABLE, answered,
 	    ask_new(w, PLAN_BATCH, account, 0));
 }
@@ -248,7 +246,7 @@ do_read(struct work *w, const struct plan_op *op)
 	struct mailbox_head h;
 	int r = store_snap_open(w->s, &d, &sn, NULL);
 	if (r < 0) {
-		w->dead = w->may_fail || !say(w, "a snapshot does not open: %s", strerror(-r));
+		w->dead = w->may_fail || !work_say(w, "a snapshot does not open: %s", strerror(-r));
 		return;
 	}
 	(void)mailbox_head_read(sn, &h);
@@ -258,6 +256,8 @@ do_read(struct work *w, const struct plan_op *op)
 static void
 do_keep(struct work *w, const struct plan_op *op)
 {
+	if (op->r >> 30 & 1)
+		post_do(w, op); /* while space is got back */
 	if (op->r % 2)
 		store_sync(w->s, answered, ask_new(w, PLAN_KEEP, 0, 0));
 	else
@@ -289,6 +289,7 @@ static void (*const doers[])(struct work *, const struct plan_op *) = {
 	[PLAN_RUN] = do_run,
 	[PLAN_READ] = do_read,
 	[PLAN_KEEP] = do_keep,
+	[PLAN_POST] = post_do,
 };
 
 /* --- a life --- */
@@ -302,7 +303,7 @@ take_res(void *arg, const struct store_res *res)
 static void
 make_accounts(struct work *w)
 {
-	for (uint32_t i = 1; i <= FACTS_ACCOUNTS && !w->dead; i++) {
+	for (uint32_t i = 1; i <= FACTS_POST && !w->dead; i++) {
 		char address[8] = { 'u', (char)('0' + i) };
 		struct store_res res = { .rc = 1 };
 		if (w->facts.account[i])
@@ -310,11 +311,11 @@ make_accounts(struct work *w)
 		account_create(w->s, str_of(address), take_res, &res);
 		store_wait(w->s);
 		if (res.rc == 0 || res.rc == -EEXIST)
-			tell(w, NOTE_ACCOUNT, i, 0);
-		else if (right_failure(w, res.rc))
+			work_tell(w, NOTE_ACCOUNT, i, 0);
+		else if (work_right_failure(w, res.rc))
 			w->dead = true;
 		else
-			say(w, "account %u is not made: %s", i, strerror(-res.rc));
+			work_say(w, "account %u is not made: %s", i, strerror(-res.rc));
 	}
 }
 
@@ -329,9 +330,9 @@ ask_again(struct work *w)
 		if (r == -EAGAIN && w->may_fail)
 			continue; /* a merge waits for room: it is asked for in the next life */
 		if (r < 0)
-			w->dead = w->may_fail || !say(w, "letter %u: %s", i, strerror(-r));
+			w->dead = w->may_fail || !work_say(w, "letter %u: %s", i, strerror(-r));
 		else
-			tell(w, r == 1 ? NOTE_ACCEPTED : NOTE_REFUSED, i, 0);
+			work_tell(w, r == 1 ? NOTE_ACCEPTED : NOTE_REFUSED, i, 0);
 	}
 }
 
@@ -341,8 +342,8 @@ sweep(struct work *w)
 	struct store_res res = { .rc = 1 };
 	account_sweep(w->s, take_res, &res);
 	store_wait(w->s);
-	if (res.rc < 0 && !right_failure(w, res.rc))
-		say(w, "account_sweep: %s", strerror(-res.rc));
+	if (res.rc < 0 && !work_right_failure(w, res.rc))
+		work_say(w, "account_sweep: %s", strerror(-res.rc));
 }
 
 bool
@@ -352,10 +353,11 @@ work_live(struct work *w, uint32_t until)
 		return !w->says[0];
 	sweep(w);
 	ask_again(w);
+	(void)(post_sweep(w) && post_judge(w));
 	make_accounts(w);
 	for (uint32_t i = w->facts.next; i < until && !w->says[0] && !w->dead; i++) {
 		struct plan_op op = plan_op(&w->plan, i);
-		tell(w, NOTE_STEP, i, 0);
+		work_tell(w, NOTE_STEP, i, 0);
 		doers[op.kind](w, &op);
 		if (op.r >> 50 & 1 || w->under_way >= WINDOW)
 			store_go(w->s);
@@ -389,17 +391,17 @@ box_letter(void *arg, const struct mailbox_letter *l)
 	uint32_t i = plan_index(l->letter), a = b->account;
 	struct plan_op op = plan_op(&w->plan, i);
 	if (i >= w->facts.n || op.letter != l->letter)
-		return say(w, "account %u has a letter that nobody sent", a);
+		return work_say(w, "account %u has a letter that nobody sent", a);
 	if (w->facts.letter[i] == FACT_NONE)
-		return say(w, "account %u has letter %u, which was never sent", a, i);
+		return work_say(w, "account %u has letter %u, which was never sent", a, i);
 	if (a < op.first || a >= op.first + op.count)
-		return say(w, "account %u has letter %u, which is not for it", a, i);
+		return work_say(w, "account %u has letter %u, which is not for it", a, i);
 	if (l->uid <= b->uid)
-		return say(w, "account %u: the uids do not rise", a);
+		return work_say(w, "account %u: the uids do not rise", a);
 	if (b->seen[i]++)
-		return say(w, "account %u has letter %u twice", a, i);
+		return work_say(w, "account %u has letter %u twice", a, i);
 	if (!letter_is_whole(w->s, &op, a, l))
-		return say(w, "account %u: letter %u is damaged", a, i);
+		return work_say(w, "account %u: letter %u is damaged", a, i);
 	b->uid = l->uid;
 	b->letters++;
 	b->bytes += l->size;
@@ -416,14 +418,14 @@ read_box(struct work *w, uint32_t account, uint8_t *seen)
 	struct box b = { .w = w, .account = account, .seen = seen };
 	int r = store_snap_open(w->s, &d, &sn, NULL);
 	if (r < 0)
-		return say(w, "account %u: %s", account, strerror(-r));
+		return work_say(w, "account %u: %s", account, strerror(-r));
 	r = mailbox_each(sn, 1, box_letter, &b);
 	int head = mailbox_head_read(sn, &h);
 	store_snap_close(sn);
 	if (r < 0)
-		return say(w, "account %u: its letters: %s", account, strerror(-r));
+		return work_say(w, "account %u: its letters: %s", account, strerror(-r));
 	if (b.letters && (head < 0 || h.messages != b.letters || h.bytes != b.bytes))
-		return say(w, "account %u: its header does not count its letters", account);
+		return work_say(w, "account %u: its header does not count its letters", account);
 	return !w->says[0];
 }
 
@@ -441,23 +443,24 @@ judge_letter(struct work *w, uint32_t i, uint8_t *const *seen)
 		there += here;
 		deleting |= deleted != 0;
 		if (here && fact == FACT_NONE)
-			return say(w, "letter %u is there and was never sent", i);
+			return work_say(w, "letter %u is there and was never sent", i);
 		if (here && fact == FACT_REFUSED)
-			return say(w, "letter %u is there and was refused", i);
+			return work_say(w, "letter %u is there and was refused", i);
 		if (here && deleted == 2)
-			return say(w, "letter %u is there again, deleted from account %u", i, a);
-		if (!here && fact == FACT_ACCEPTED && deleted == 0)
-			return say(w, "letter %u was acknowledged and account %u has lost it", i,
+			return work_say(w, "letter %u is there again, deleted from account %u", i,
 			    a);
+		if (!here && fact == FACT_ACCEPTED && deleted == 0)
+			return work_say(w, "letter %u was acknowledged and account %u has lost it",
+			    i, a);
 	}
 	if (fact == FACT_ASKED && there != 0 && there != op.count && !deleting)
-		return say(w, "letter %u is in %u of %u mailboxes", i, there, op.count);
+		return work_say(w, "letter %u is in %u of %u mailboxes", i, there, op.count);
 	int r = store_accepted(w->s, op.letter);
 	if (r < 0)
-		return say(w, "letter %u: %s", i, strerror(-r));
+		return work_say(w, "letter %u: %s", i, strerror(-r));
 	bool must = fact == FACT_ACCEPTED || there != 0, may = must || deleting;
 	if (r ? !may : must)
-		return say(w, "letter %u: the store says %s", i, r ? "accepted" : "unknown");
+		return work_say(w, "letter %u: the store says %s", i, r ? "accepted" : "unknown");
 	return true;
 }
 
@@ -478,23 +481,23 @@ judge_account(struct work *w, uint32_t a)
 	uint64_t sum, x, y, number;
 	char key[] = { 'u', '|', 'u', (char)('0' + a), '\0' };
 	if (store_snap_open(w->s, &d, &sn, NULL) < 0)
-		return say(w, "account %u: no snapshot", a);
+		return work_say(w, "account %u: no snapshot", a);
 	bool good =
 	    number_at(sn, "c|sum", &sum) && number_at(sn, "c|x", &x) && number_at(sn, "c|y", &y);
 	store_snap_close(sn);
 	if (!good || x != sum || y != sum)
-		return say(w, "account %u: half a batch", a);
+		return work_say(w, "account %u: half a batch", a);
 	if (sum < w->facts.put[a] || sum > w->facts.putting[a])
-		return say(w, "account %u: %llu batches, %llu were acknowledged of %llu", a,
+		return work_say(w, "account %u: %llu batches, %llu were acknowledged of %llu", a,
 		    (unsigned long long)sum, (unsigned long long)w->facts.put[a],
 		    (unsigned long long)w->facts.putting[a]);
 	if (!w->facts.account[a])
 		return true;
 	if (store_snap_open(w->s, &g, &sn, NULL) < 0)
-		return say(w, "no snapshot of the directory");
+		return work_say(w, "no snapshot of the directory");
 	good = number_at(sn, key, &number) && number == a;
 	store_snap_close(sn);
-	return good || say(w, "account %u is gone", a);
+	return good || work_say(w, "account %u is gone", a);
 }
 
 static bool
@@ -522,9 +525,9 @@ fsck(struct work *w)
 	int r = fsck_run(w->dir, &f, NULL, NULL);
 	bool clean = r == 0 && f.problems == 0;
 	if (r < 0)
-		say(w, "fsck cannot look: %s", strerror(-r));
+		work_say(w, "fsck cannot look: %s", strerror(-r));
 	else if (!clean)
-		say(w, "fsck: " STR_FMT, STR_ARG(buf_str(&f.text)));
+		work_say(w, "fsck: " STR_FMT, STR_ARG(buf_str(&f.text)));
 	fsck_report_done(&f);
 	return clean;
 }
@@ -549,7 +552,7 @@ work_check(struct work *w)
 	if (!open_store(w))
 		return false;
 	sweep(w);
-	bool good = judge(w);
+	bool good = judge(w) && post_sweep(w) && post_judge(w);
 	if (good) {
 		make_accounts(w);
 		send_again(w);
@@ -557,7 +560,7 @@ work_check(struct work *w)
 	close_store(w);
 	if (!good || w->says[0] || !fsck(w) || !open_store(w))
 		return false;
-	good = judge(w);
+	good = judge(w) && post_judge(w);
 	close_store(w);
 	return good && !w->says[0];
 }

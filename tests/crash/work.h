@@ -20,7 +20,13 @@ struct work {
 	char says[WORK_SAYS]; /* what was wrong first */
 	bool may_fail;        /* calls fail on purpose: an error that says so is right */
 	bool dead;            /* the store is poisoned: this life ends */
+	bool post_under_way, post_stuck;
 };
+
+/* Returns false, for `return work_say(...)`. The first one counts. */
+bool work_say(struct work *w, const char *fmt, ...) PRINTF(2, 3);
+void work_tell(struct work *w, enum note what, uint32_t a, uint64_t b);
+bool work_right_failure(const struct work *w, int rc);
 
 /* Opens the store, asks for the letters whose answer was not heard, goes on with the plan where
  * the last life stood, up to operation `until`, and closes. False: w->says what was wrong. */

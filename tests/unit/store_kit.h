@@ -43,8 +43,9 @@ kit_remove(const char *dir)
 static inline char *
 kit_path(const char *dir, const char *rest)
 {
-	char *path = NULL;
-	check(asprintf(&path, "%s/%s", dir, rest) > 0);
+	size_t n = strlen(dir) + strlen(rest) + 2;
+	char *path = xalloc(n);
+	snprintf(path, n, "%s/%s", dir, rest);
 	return path;
 }
 

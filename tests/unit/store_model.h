@@ -223,6 +223,8 @@ model_deliver(struct model_box *b, const struct kit_letter *l)
 		b->cap = b->cap ? 2 * b->cap : 64;
 		b->letter = xrealloc(b->letter, b->cap * sizeof(*b->letter));
 	}
+	if (b->n == 0)
+		b->modseq = MAILBOX_MODSEQ_MIN; /* it is there from now on */
 	b->letter[b->n++] = (struct model_letter){
 		l->id, model_size(l), ++b->modseq, (uint32_t)l->n, false, l->blank
 	};

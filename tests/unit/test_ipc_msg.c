@@ -51,6 +51,7 @@ an_accept(struct str rcpts)
 		.ret = STR("HDRS"),
 		.trace = STR("Received: x\r\n"),
 		.history = STR("S: 220\nC: EHLO\n"),
+		.outline = STR("\1\0\377"),
 		.n_rcpt = 2,
 		.rcpts = rcpts };
 }
@@ -154,9 +155,9 @@ same_accept(struct str s)
 	       m.header_len == 200 && m.insert_blank && str_eq(m.qid, STR("4k7")) &&
 	       str_eq(m.from, STR("bob@example.org")) && str_eq(m.envid, STR("QQ314159")) &&
 	       str_eq(m.ret, STR("HDRS")) && str_eq(m.trace, STR("Received: x\r\n")) &&
-	       str_eq(m.history, STR("S: 220\nC: EHLO\n")) && m.n_rcpt == 2 &&
-	       r[0].account == 100 && r[1].account == 101 && r[0].notify.len == 0 &&
-	       str_eq(r[1].notify, STR("SUCCESS,DELAY")) &&
+	       str_eq(m.history, STR("S: 220\nC: EHLO\n")) && str_eq(m.outline, STR("\1\0\377")) &&
+	       m.n_rcpt == 2 && r[0].account == 100 && r[1].account == 101 &&
+	       r[0].notify.len == 0 && str_eq(r[1].notify, STR("SUCCESS,DELAY")) &&
 	       str_eq(r[1].rcpt, STR("alice@example.com")) &&
 	       str_eq(r[1].orcpt, STR("rfc822;a+2Bb@example.com"));
 }
@@ -407,7 +408,7 @@ static void
 edit_views(struct msg_accept *m)
 {
 	m->n_rcpt = 0;
-	m->rcpts = STR_NULL;
+	m->rcpts = m->outline = STR_NULL;
 	m->header_len = 1001;
 	m->n_views = MERGE_RCPT_MAX;
 }
@@ -416,13 +417,14 @@ static void
 edit_views_and_rcpts(struct msg_accept *m)
 {
 	m->n_rcpt = 0;
+	m->outline = STR_NULL;
 	m->n_views = 2;
 }
 
 static void
 edit_null_sender(struct msg_accept *m)
 {
-	m->from = m->ret = m->envid = m->trace = m->history = STR_NULL;
+	m->from = m->ret = m->envid = m->trace = m->history = m->outline = STR_NULL;
 }
 
 static const struct edit {
@@ -471,6 +473,7 @@ test_accept_caps(void **state)
 		{ offsetof(struct msg_accept, envid), 256 },
 		{ offsetof(struct msg_accept, trace), 64u << 10 },
 		{ offsetof(struct msg_accept, history), 256u << 10 },
+		{ offsetof(struct msg_accept, outline), 64u << 10 },
 	};
 	char *big = xalloc((256u << 10) + 1);
 	memset(big, 'x', (256u << 10) + 1);

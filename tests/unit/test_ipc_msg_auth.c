@@ -22,7 +22,8 @@ static const struct msg_secret secret = { SECRET_KEY, STR("/etc/mail/key.pem") }
 static const struct msg_fetch fetch = { FETCH_INTROSPECT, STR("token=abc&token_type_hint=x") };
 static const struct msg_fetched fetched = { 200, STR("{\"active\":true}"), STR_NULL };
 static const struct msg_sasl sasl = { SASL_V_OK, STR("v=AAAA"), STR("alice@example.com"),
-	STR("staff@example.com"), STR("SCRAM-SHA-256") };
+	STR("staff@example.com"), STR("SCRAM-SHA-256"), 1795300000000ull,
+	STR("0123456789abcdef0123456789ABCDEF") };
 
 static struct msg_sign
 a_sign(void)
@@ -110,7 +111,8 @@ same_sasl(struct str s)
 	struct msg_sasl m;
 	return msg_sasl_get(s, &m) && m.verdict == sasl.verdict && str_eq(m.text, sasl.text) &&
 	       str_eq(m.account, sasl.account) && str_eq(m.authzid, sasl.authzid) &&
-	       str_eq(m.why, sasl.why);
+	       str_eq(m.why, sasl.why) && m.ticket_ms == sasl.ticket_ms &&
+	       str_eq(m.ticket, sasl.ticket);
 }
 
 static void
@@ -138,6 +140,21 @@ same_fetched(struct str s)
 	struct msg_fetched m;
 	return msg_fetched_get(s, &m) && m.status == 200 && str_eq(m.body, fetched.body) &&
 	       m.error.len == 0;
+}
+
+static const struct msg_account account = { true, 600, STR("alice@example.com") };
+
+static void
+put_account(struct buf *b)
+{
+	msg_account_put(b, &account);
+}
+
+static bool
+same_account(struct str s)
+{
+	struct msg_account m;
+	return msg_account_get(s, &m) && m.pop && m.delay == 600 && str_eq(m.name, account.name);
 }
 
 static const struct msg_piece pieces[] = {
@@ -207,6 +224,7 @@ static const struct pair {
 	{ "sasl", IPC_SASL, put_sasl, same_sasl },
 	{ "fetch", IPC_FETCH, put_fetch, same_fetch },
 	{ "fetched", IPC_FETCHED, put_fetched, same_fetched },
+	{ "account", IPC_ACCOUNT_ASK, put_account, same_account },
 	{ "view", IPC_VIEWS, put_view, same_view },
 };
 
@@ -321,13 +339,21 @@ static void
 test_sasl_rules(void **state)
 {
 	size_t n;
-	struct msg_sasl most = { SASL_V_OK, BIG(12288), BIG(512), BIG(512), BIG(256) };
+	struct msg_sasl most = { SASL_V_OK, BIG(12288), BIG(512), BIG(512), BIG(256), 1, BIG(32) };
 	assert_true(takes_sasl(most, &n));
 	assert_int_equal(n, frame_type(IPC_SASL)->body_max);
 	most.why = BIG(1000); /* cut */
 	assert_true(takes_sasl(most, &n));
 	assert_int_equal(n, frame_type(IPC_SASL)->body_max);
+	most.ticket = BIG(31);
+	assert_false(takes_sasl(most, &n));
+	most.ticket = BIG(33);
+	assert_false(takes_sasl(most, &n));
+	most.ticket = STR_NULL;
+	assert_true(takes_sasl(most, &n));
 	assert_true(takes_sasl((struct msg_sasl){ .verdict = SASL_V_FAIL }, &n));
+	assert_false(takes_sasl((struct msg_sasl){ .verdict = SASL_V_FAIL, .ticket = BIG(32) },
+	    &n));
 	assert_false(takes_sasl((struct msg_sasl){ .verdict = SASL_V_OK }, &n));
 	assert_false(takes_sasl((struct msg_sasl){ .verdict = SASL_V_COUNT }, &n));
 	assert_false(takes_sasl((struct msg_sasl){ .verdict = SASL_V_FAIL, .text = BIG(12289) },
@@ -540,7 +566,7 @@ test_frames(void **state)
 		{ IPC_NAME_ASK, 16, false },
 		{ IPC_NAME, 255, false },
 		{ IPC_FETCHED, 2 + 4 + (256u << 10) + 4 + 256, false },
-		{ IPC_ACCOUNT_ASK, 511, false },
+		{ IPC_ACCOUNT_ASK, 1 + 4 + 4 + 511, false },
 		{ IPC_ACCOUNT, 1, false },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -4,7 +4,9 @@
 #include "base/base64.h"
 #include "base/wire.h"
 #include "crypt/crypt.h"
+#include "ipc/pass.h"
 #include "sasl/sasl.h"
+#include "sys/clock.h"
 #include "tls/tls.h"
 
 #include <time.h>
@@ -182,6 +184,42 @@ test_singles(void **state)
 	conf_free(c);
 }
 
+/* Who gets in gets a ticket for the front that asked, and nobody else gets one. */
+static void
+test_tickets(void **state)
+{
+	static const char octets[PASS_KEY_LEN + 1] = "0123456789abcdef0123456789abcdef";
+	struct pass_key key = { .known = true };
+	struct kit k;
+	struct front f;
+	struct conf *c = conf_of(NULL);
+	struct buf b = BUF_INIT(64);
+	memcpy(key.octets, octets, PASS_KEY_LEN);
+	crypt_init();
+	start(&k, c);
+	fill(&k);
+	int fd = memfd_sealed("passes", str_n(octets, PASS_KEY_LEN));
+	msg_secret_put(&b, &(struct msg_secret){ .kind = SECRET_PASSES });
+	assert_int_equal(chan_sync_send(k.sock, IPC_SECRET, 0, buf_str(&b), fd), 0);
+	close(fd);
+	buf_done(&b);
+	front_begin(&f, &k);
+	for (int good = 0; good < 2; good++) {
+		front_start(&f,
+		    &(struct msg_sasl_start){ FROM(0), .mech = STR("PLAIN"), .has_initial = true,
+			.initial = good ? STR("\0ANN\0secret") : STR("\0ann\0guess") });
+		assert_int_equal(front_wait(&f), good ? SASL_V_OK : SASL_V_FAIL);
+		uint64_t now = (uint64_t)sys_wall_ms(), ms = f.last.ticket_ms;
+		struct str ann = STR("ann@example.com"), mac = f.last.ticket;
+		assert_int_equal(ticket_good(&key, 0, ann, ms, mac, now), good);
+		assert_false(ticket_good(&key, 1, ann, ms, mac, now));
+		assert_int_equal(mac.len, good ? PASS_MAC_LEN : 0);
+	}
+	front_end(&f);
+	assert_int_equal(kit_stop(&k), 0);
+	conf_free(c);
+}
+
 /* --- several messages --- */
 
 static void
@@ -218,7 +256,7 @@ test_prompts(void **state)
 	/* Not in step: it is not believed any more, and all its exchanges go. */
 	front_start(&f, &(struct msg_sasl_start){ FROM(0), .mech = STR("LOGIN") });
 	front_send(&f, IPC_SASL_STEP, STR("ann"));
-	front_send(&f, IPC_SASL_STEP, STR("ann"));
+	(void)chan_sync_send(f.fd, IPC_SASL_STEP, f.id, STR("ann"), -1); /* or it has seen enough */
 	assert_true(kit_closed(f.fd));
 	front_end(&f);
 	assert_int_equal(kit_stop(&k), 0);
@@ -921,6 +959,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ROW(test_singles),
+		ROW(test_tickets),
 		ROW(test_prompts),
 		ROW(test_cram),
 		ROW(test_scram),

@@ -40,7 +40,7 @@ limits_bad_commands(void **state)
 		for (const char *const *s = rows[i].sets; *s; s++)
 			assert_true(conf_set(c, str_of(*s), &err));
 		c->listeners[0].lab = c->lab;
-		struct settings *s = settings_new(c, &err);
+		struct settings *s = settings_new(c, NULL, &err);
 		if (!s)
 			fail_msg("row %zu: %s", i, buf_cstr(&err));
 		if (s->smtp[0].bad_commands != rows[i].bad_commands)

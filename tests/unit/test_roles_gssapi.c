@@ -173,12 +173,27 @@ test_front(void **state)
 /* --- which accounts there are --- */
 
 static const struct {
-	struct str name;
-	bool known;
+	struct msg_account ask;
+	enum account_verdict verdict;
 } accounts[] = {
-	{ { "ann@example.com", 15 }, true }, { { "nobody@example.com", 18 }, false },
-	{ { "eve@example.com", 15 }, false }, /* locked */
+	{ { false, 0, STR("ann@example.com") }, ACCOUNT_LETS_IN },
+	{ { false, 0, STR("nobody@example.com") }, ACCOUNT_NONE },
+	{ { false, 0, STR("eve@example.com") }, ACCOUNT_NONE }, /* locked */
+	{ { true, 600, STR("ann@example.com") }, ACCOUNT_LETS_IN },
+	{ { true, 600, STR("ann@example.com") }, ACCOUNT_TOO_SOON },
+	{ { true, 600, STR("eve@example.com") }, ACCOUNT_NONE },
+	{ { true, 0, STR("ann@example.com") }, ACCOUNT_LETS_IN },
+	{ { false, 600, STR("ann@example.com") }, ACCOUNT_LETS_IN }, /* not over POP3 */
 };
+
+static void
+send_account(int fd, uint64_t id, const struct msg_account *m)
+{
+	struct buf b = BUF_INIT(4096);
+	msg_account_put(&b, m);
+	assert_int_equal(chan_sync_send(fd, IPC_ACCOUNT_ASK, id, buf_str(&b), -1), 0);
+	buf_done(&b);
+}
 
 static void
 set(struct kit *k, const char *name, const char *password, const char *how)
@@ -191,7 +206,8 @@ set(struct kit *k, const char *name, const char *password, const char *how)
 static void
 test_accounts(void **state)
 {
-	static const struct str wrong[] = { { "", 0 }, { "ann", 3 }, { "a\0@example.com", 14 } };
+	static const struct msg_account wrong[] = { { .name = STR("") }, { .name = STR("ann") },
+		{ .name = STR("a\0@example.com") } };
 	struct kit k;
 	struct buf store = BUF_INIT(IPC_BODY_MAX + 64);
 	struct conf *c = conf_of();
@@ -201,16 +217,15 @@ test_accounts(void **state)
 	int fd = kit_peer(&k, ROLE_GSSAPI, 0);
 	for (size_t i = 0; i < ARRAY_LEN(accounts); i++) {
 		struct ipc_frame f;
-		assert_int_equal(chan_sync_send(fd, IPC_ACCOUNT_ASK, 5 + i, accounts[i].name, -1),
-		    0);
+		send_account(fd, 5 + i, &accounts[i].ask);
 		assert_int_equal(kit_recv(fd, &f, &store), 0);
 		assert_int_equal(f.type, IPC_ACCOUNT);
 		assert_int_equal(f.id, 5 + i);
 		assert_int_equal(f.body.len, 1);
-		assert_int_equal(f.body.p[0], accounts[i].known);
+		assert_int_equal(f.body.p[0], accounts[i].verdict);
 	}
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-		assert_int_equal(chan_sync_send(fd, IPC_ACCOUNT_ASK, 9, wrong[i], -1), 0);
+		send_account(fd, 9, &wrong[i]);
 		assert_true(kit_closed(fd));
 		close(fd);
 		fd = kit_peer(&k, ROLE_GSSAPI, 0);

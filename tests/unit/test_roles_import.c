@@ -82,34 +82,34 @@ letters_come_in_once(void **state)
 	assert_int_equal(KIT_ASK(&k, &out, "import.open", "A@example.com", "Old", "0"),
 	    CTL_NOT_FOUND);
 	assert_int_equal(KIT_ASK(&k, &out, "import.open", "A@example.com", "Old", "1"), CTL_OK);
-	assert_string_equal(buf_cstr(&out), "1|2|1\n");
+	assert_string_equal(buf_cstr(&out), "1|7|1\n");
 	assert_int_equal(KIT_ASK(&k, &out, "import.open", "A@example.com", "Old", "0"), CTL_OK);
-	assert_string_equal(buf_cstr(&out), "1|2|0\n");
+	assert_string_equal(buf_cstr(&out), "1|7|0\n");
 	assert_int_equal(KIT_ASK(&k, &out, "import.open", "a@example.com", "inbox", "0"), CTL_OK);
 	assert_string_equal(buf_cstr(&out), "1|1|0\n");
 	for (int i = 0; i < 2; i++) {
 		put(&b, TEXT, (struct pack_letter){ .value = STR("one") });
 		put(&b, TEXT,
 		    (struct pack_letter){ .there = true, .was = STR("one"), .value = STR("two") });
-		assert_int_equal(ASK_FD(&k, &out, sealed(&b), "import.letters", "1", "2", JOB,
+		assert_int_equal(ASK_FD(&k, &out, sealed(&b), "import.letters", "1", "7", JOB,
 				     "here"),
 		    i ? CTL_EXISTS : CTL_OK);
 		assert_true(str_starts(buf_str(&out), i ? STR("0|0|0\n") : STR("2|40|0\n")));
 	}
-	assert_int_equal(KIT_ASK(&k, &out, "import.marks", "1", "2", JOB), CTL_OK);
+	assert_int_equal(KIT_ASK(&k, &out, "import.marks", "1", "7", JOB), CTL_OK);
 	assert_string_equal(buf_cstr(&out), "two|\n");
 	for (int i = 0; i < 2; i++) {
 		put(&b, TEXT, (struct pack_letter){ .key = STR("0123456789abcdef") });
 		put(&b, TEXT, (struct pack_letter){ .key = STR("0123456789abcdeg") });
-		assert_int_equal(ASK_FD(&k, &out, sealed(&b), "import.letters", "1", "2", JOB,
+		assert_int_equal(ASK_FD(&k, &out, sealed(&b), "import.letters", "1", "7", JOB,
 				     "here"),
 		    CTL_OK);
 		assert_string_equal(buf_cstr(&out), i ? "0|0|2\n" : "2|40|0\n");
 	}
-	assert_int_equal(KIT_ASK(&k, &out, "import.marks", "1", "2", JOB), CTL_OK);
+	assert_int_equal(KIT_ASK(&k, &out, "import.marks", "1", "7", JOB), CTL_OK);
 	assert_string_equal(buf_cstr(&out), "two|0123456789abcdef0123456789abcdeg\n");
-	assert_int_equal(KIT_ASK(&k, &out, "import.forget", "1", "2", JOB), CTL_OK);
-	assert_int_equal(KIT_ASK(&k, &out, "import.marks", "1", "2", JOB), CTL_OK);
+	assert_int_equal(KIT_ASK(&k, &out, "import.forget", "1", "7", JOB), CTL_OK);
+	assert_int_equal(KIT_ASK(&k, &out, "import.marks", "1", "7", JOB), CTL_OK);
 	assert_string_equal(buf_cstr(&out), "");
 	buf_done(&b);
 	end(&k, &out);

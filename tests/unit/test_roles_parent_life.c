@@ -10,6 +10,7 @@
 
 #include "ipc/chan.h"
 #include "ipc/msg.h"
+#include "ipc/pass.h"
 #include "kit/port_kit.h"
 #include "roles/parent/parent_priv.h"
 #include "smtp/reply.h"
@@ -111,6 +112,23 @@ straw_ends(const char *name)
 	nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 }
 
+/* One line in DIR/passes: the key. */
+static bool
+straw_passes(int from)
+{
+	struct pass_key k = { 0 };
+	char path[96], line[2 * PASS_KEY_LEN + 2];
+	if (!pass_key_read(&k, from))
+		return false;
+	for (size_t i = 0; i < PASS_KEY_LEN; i++)
+		snprintf(line + 2 * i, 3, "%02x", k.octets[i]);
+	snprintf(path, sizeof(path), "%s/passes", getenv("STRAW_DIR"));
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+	dprintf(fd, "%s\n", line);
+	close(fd);
+	return true;
+}
+
 /* One line in DIR/secrets: the kind and the end of the name, and what the file holds. */
 static bool
 straw_secret(const struct ipc_frame *f)
@@ -119,6 +137,8 @@ straw_secret(const struct ipc_frame *f)
 	char path[96], text[16] = "";
 	if (!msg_secret_get(f->body, &m))
 		return false;
+	if (m.kind == SECRET_PASSES)
+		return straw_passes(f->fd);
 	snprintf(path, sizeof(path), "%s/secrets", getenv("STRAW_DIR"));
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	ssize_t n = read(f->fd, text, sizeof(text) - 1);
@@ -486,9 +506,9 @@ all_are_wired(void **state)
 	assert_int_equal(find(&p, "store", 0)->value[PEERS], FRONTS + READERS);
 	assert_int_equal(find(&p, "auth", 0)->value[PEERS], FRONTS);
 	for (unsigned i = 0; i < READERS; i++)
-		assert_int_equal(find(&p, "reader", i)->value[PEERS], 1);
+		assert_int_equal(find(&p, "reader", i)->value[PEERS], 1 + FRONTS);
 	for (unsigned i = 0; i < FRONTS; i++) {
-		assert_int_equal(find(&p, "front", i)->value[PEERS], 2);
+		assert_int_equal(find(&p, "front", i)->value[PEERS], 2 + READERS);
 		assert_int_equal(find(&p, "front", i)->value[LISTENERS], 2);
 		assert_int_equal(find(&p, "front", i)->value[TALLIES], FRONTS);
 	}
@@ -504,6 +524,21 @@ all_are_wired(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 }
 
+/* One key for all that get it, those that came back too. */
+static void
+expect_passes(size_t want)
+{
+	char path[96], line[2][2 * PASS_KEY_LEN + 2];
+	size_t n = 0;
+	snprintf(path, sizeof(path), "%s/passes", dir);
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	for (; fgets(line[n > 0], sizeof(line[0]), f); n++)
+		assert_string_equal(line[0], line[n > 0]);
+	(void)fclose(f);
+	assert_int_equal(n, want);
+}
+
 static void
 what_dies_comes_back(void **state)
 {
@@ -513,11 +548,11 @@ what_dies_comes_back(void **state)
 		int signo;                             /* USR1: breaks the contract */
 		int store_peers, front_peers, tallies; /* afterwards; of front.2 */
 	} rows[] = {
-		{ "store", 0, SIGKILL, FRONTS + READERS, 3, FRONTS },
-		{ "front", 0, SIGKILL, FRONTS + READERS + 1, 3, FRONTS + 1 },
-		{ "reader", 1, SIGKILL, FRONTS + READERS + 2, 3, FRONTS + 1 },
-		{ "auth", 0, SIGKILL, FRONTS + READERS + 2, 4, FRONTS + 1 },
-		{ "front", 1, SIGUSR1, FRONTS + READERS + 3, 4, FRONTS + 2 },
+		{ "store", 0, SIGKILL, FRONTS + READERS, READERS + 3, FRONTS },
+		{ "front", 0, SIGKILL, FRONTS + READERS + 1, READERS + 3, FRONTS + 1 },
+		{ "reader", 1, SIGKILL, FRONTS + READERS + 2, READERS + 4, FRONTS + 1 },
+		{ "auth", 0, SIGKILL, FRONTS + READERS + 2, READERS + 5, FRONTS + 1 },
+		{ "front", 1, SIGUSR1, FRONTS + READERS + 3, READERS + 5, FRONTS + 2 },
 	};
 	uint16_t port[1] = { free_port() };
 	pid_t pid = serve(port, 1, false);
@@ -541,6 +576,7 @@ what_dies_comes_back(void **state)
 		assert_int_equal(find(&p, "front", 0)->value[LISTENERS], 1);
 		assert_true(answers(port[0]));
 	}
+	expect_passes(2 + READERS + 3);
 	assert_int_equal(kill(pid, SIGTERM), 0);
 	assert_int_equal(wait_end(pid), 0);
 	assert_true(all_gone(&p));
@@ -653,7 +689,7 @@ a_reload_starts_and_ends_roles(void **state)
 	p = reload_again();
 	assert_non_null(find_dns(&p));
 	assert_int_equal(find_dns(&p)->value[PEERS], FRONTS);
-	assert_int_equal(find(&p, "front", 0)->value[PEERS], 3);
+	assert_int_equal(find(&p, "front", 0)->value[PEERS], 3 + READERS);
 	dns = find_dns(&p)->pid;
 	p = reload_again();
 	assert_int_equal(find_dns(&p)->pid, dns);
@@ -720,7 +756,7 @@ auth_gets_the_keys(void **state)
 	wait_ready();
 	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
 		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n"
-		       "7  \n");
+		       "8  \n");
 	put_file("alone.key");
 	int fd = open_door(ROLE_PARENT);
 	ask(fd, "tls.reload");
@@ -728,7 +764,7 @@ auth_gets_the_keys(void **state)
 	close(fd);
 	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
 		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 alone.crt <alone.crt>\n"
-		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n7  \n");
+		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n8  \n");
 	assert_int_equal(stop(), -EPIPE);
 	assert_int_equal(wait_end(pid), 0);
 }

@@ -172,7 +172,8 @@ test_reader_refuses(void **state)
 	} rows[] = {
 		{ { "mailbox.list", "nobody@example.com" }, CTL_NOT_FOUND },
 		{ { "mailbox.list", "<>" }, CTL_INVALID },
-		{ { "mailbox.show", "alice@example.com", "Drafts" }, CTL_NOT_FOUND },
+		{ { "mailbox.show", "alice@example.com", "Nowhere" }, CTL_NOT_FOUND },
+		{ { "mailbox.show", "alice@example.com", "Drafts" }, CTL_OK },
 		{ { "mailbox.show", "alice@example.com", "INBOX" }, CTL_OK },
 		{ { "mailbox.export", "alice@example.com", "INBOX" }, CTL_OK },
 		{ { "mailbox.read", "alice@example.com", "INBOX", "1" }, CTL_NOT_FOUND },

@@ -71,7 +71,7 @@ test_first_letter(void **state)
 	    CTL_OK);
 	buf_trunc(&t.out, t.out.len - 1);
 	assert_string_equal(buf_cstr(&t.out), whole);
-	snprintf(export, sizeof(export), "L|1|1700000000123|%zu|carol@elsewhere.example\nD|",
+	snprintf(export, sizeof(export), "L|1|1700000000123|%zu|carol@elsewhere.example|\nD|",
 	    strlen(whole));
 	assert_int_equal(KIT_ASK(&t.reader, &t.out, "mailbox.export", "alice@example.com", "INBOX"),
 	    CTL_OK);

@@ -51,7 +51,7 @@ fill(struct directory_builder *b, const char *postmaster)
 		directory_add_domain(b, str_of(domains[i]));
 	directory_add_user(b, STR("Alice@example.com"), 1);
 	directory_add_user(b, STR("bob@example.com"), 2);
-	directory_add_user(b, STR("carol@example.com"), 3);
+	directory_add_limited(b, STR("carol@example.com"), 3);
 	directory_add_user(b, STR("\"odd one\"@example.com"), 4);
 	directory_add_user(b, STR("j\xc3\xb6rg@example.com"), 5);
 	directory_add_user(b, STR("lit@[192.0.2.1]"), 6);
@@ -158,6 +158,7 @@ targets_text(const struct route_result *r, struct buf *b)
 			buf_puts(b, r->target[i].address);
 		else
 			buf_putf(b, "%llu", (unsigned long long)r->target[i].account);
+		assert_int_equal(r->target[i].limited, r->target[i].account == 3);
 	}
 }
 

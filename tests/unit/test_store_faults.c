@@ -345,6 +345,50 @@ a_full_index(void **state)
 	store_close(s);
 }
 
+/* Who waited for it hears what is durable, not what the index could not show: nobody does it again.
+ */
+static void
+a_full_index_tells_no_lies(void **state)
+{
+	char *uri = NULL, *dir = *state;
+	struct store_options o = kit_options();
+	struct store_dom d = store_dom_mailbox(1, MAILBOX_INBOX);
+	o.map_bytes = 256u << 10;
+	check(asprintf(&uri, "emb:%s", dir) > 0);
+	struct store *s = kit_open_with(uri, o);
+	uint64_t done = 0, refused = 0;
+	for (uint64_t i = 1; i <= 40000 && refused == 0; i += 100) {
+		struct store_res res[100];
+		for (uint64_t k = 0; k < 100; k++) {
+			struct mailbox_append a = { .account = 1,
+				.mailbox = MAILBOX_INBOX,
+				.letter = i + k,
+				.time_ms = KIT_TIME };
+			struct store_body *b = store_body_new(s, i + k);
+			assert_int_equal(store_body_write(b, STR("a letter")), 0);
+			mailbox_append(s, b, &a, STORE_APPLIED, kit_take, &res[k]);
+		}
+		store_wait(s);
+		for (size_t k = 0; k < 100; k++) {
+			assert_true(res[k].rc == 0 || res[k].rc == -ENOSPC);
+			done += res[k].rc == 0;
+			refused += res[k].rc < 0;
+		}
+	}
+	assert_true(done > 100 && refused > 0);
+	store_close(s);
+	free(uri);
+	s = kit_open(dir);
+	assert_non_null(s);
+	struct store_snap *sn;
+	struct mailbox_head h;
+	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+	assert_int_equal(mailbox_head_read(sn, &h), 0);
+	assert_int_equal(h.messages, done);
+	store_snap_close(sn);
+	store_close(s);
+}
+
 #define TEST(f)                                                                                    \
 	{                                                                                          \
 #f, f, set_up, tear_down, NULL                                                     \
@@ -363,6 +407,7 @@ main(void)
 		TEST(a_full_disk_refuses_letters_and_deletes),
 		TEST(a_broken_disk_while_preparing),
 		TEST(a_full_index),
+		TEST(a_full_index_tells_no_lies),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

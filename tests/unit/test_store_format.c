@@ -307,7 +307,7 @@ segment_header(void **state)
 	struct seg_head h = { .seq = 0x11, .size = 0x200000 }, got;
 	memcpy(h.id, id, sizeof(id));
 	seg_head_put(p, &h);
-	assert_memory_equal(p, "PENNYSEG\0\0\0\3\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
+	assert_memory_equal(p, "PENNYSEG\0\0\0\4\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
 	    32);
 	assert_memory_equal(p + 32, id, 16);
 	assert_int_equal(be32_get(p + 60), crc32c(0, p, 60));
@@ -468,7 +468,8 @@ letter_records(void **state)
 		.modseq = 2,
 		.time_ms = 3,
 		.size = 6 + 100 + 2,
-		.flags = 5,
+		.saved_ms = 33,
+		.flags = 5 | 1ull << 63,
 		.letter = 6,
 		.ref = { 7, 8, 100, 9 },
 		.trace_len = 40,
@@ -480,15 +481,19 @@ letter_records(void **state)
 			      got;
 	struct buf b = BUF_INIT(4096);
 	mailbox_letter_put(&b, &l);
-	assert_int_equal(b.len, 94 + 6);
+	assert_int_equal(b.len, 106 + 6);
+	assert_int_equal(b.p[0], 4);
 	assert_int_equal(be64_get((unsigned char *)b.p + 41), 7);
 	assert_int_equal(be64_get((unsigned char *)b.p + 78), 0x77);
 	assert_int_equal(be32_get((unsigned char *)b.p + 86), 4321);
-	assert_memory_equal(b.p + 94, "prefix", 6);
+	assert_int_equal(be32_get((unsigned char *)b.p + 90), 1u << 31);
+	assert_int_equal(be64_get((unsigned char *)b.p + 94), 33);
+	assert_memory_equal(b.p + 106, "prefix", 6);
 	assert_true(mailbox_letter_get(buf_str(&b), &got));
 	assert_true(got.uid == 1 && got.modseq == 2 && got.time_ms == 3 && got.size == l.size &&
-		    got.flags == 5 && got.letter == 6 && got.ref.len == 100 &&
-		    got.trace_len == 40 && got.header_len == 50 && got.insert_blank);
+		    got.flags == l.flags && got.saved_ms == 33 && got.letter == 6 &&
+		    got.ref.len == 100 && got.trace_len == 40 && got.header_len == 50 &&
+		    got.insert_blank);
 	for (size_t n = 0; n < b.len; n++)
 		assert_false(mailbox_letter_get(str_n(b.p, n), &got));
 	/* Sizes that do not agree. */
@@ -499,6 +504,50 @@ letter_records(void **state)
 		assert_false(mailbox_letter_get(buf_str(&b), &got));
 		b.p[wrong[i]] = was;
 	}
+	/* As older programs wrote it: no place, flags of 32 bits. */
+	memmove(b.p + 90, b.p + 102, b.len - 102);
+	b.len -= 12;
+	b.p[0] = 2;
+	assert_true(mailbox_letter_get(buf_str(&b), &got));
+	assert_true(got.flags == 5 && got.saved_ms == 3 && got.keep == 4321);
+	memmove(b.p + 78, b.p + 90, b.len - 90);
+	b.len -= 12;
+	b.p[0] = 1;
+	assert_true(mailbox_letter_get(buf_str(&b), &got));
+	assert_true(got.flags == 5 && got.trace_lsn == 0 && str_eq(got.prefix, STR("prefix")));
+	buf_done(&b);
+}
+
+static void
+head_records(void **state)
+{
+	struct mailbox_head h = { .uidvalidity = 1,
+		.uidnext = 2,
+		.modseq = 3,
+		.messages = 4,
+		.bytes = 5,
+		.unseen = 6,
+		.deleted = 7,
+		.deleted_bytes = 10,
+		.floor = 8,
+		.vanished = 9 },
+			    got;
+	struct buf b = BUF_INIT(4096);
+	mailbox_head_put(&b, &h);
+	assert_memory_equal(b.p,
+	    "\2\0\0\0\1\0\0\0\2\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0\4\0\0\0\0\0\0\0\5"
+	    "\0\0\0\6\0\0\0\7\0\0\0\0\0\0\0\xa\0\0\0\0\0\0\0\x8\0\0\0\x9",
+	    b.len);
+	assert_int_equal(b.len, 61);
+	assert_true(mailbox_head_get(buf_str(&b), &got) && !got.uncounted);
+	assert_true(got.unseen == 6 && got.deleted == 7 && got.deleted_bytes == 10 &&
+		    got.floor == 8 && got.vanished == 9);
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(mailbox_head_get(str_n(b.p, n), &got));
+	b.p[0] = 1;
+	assert_true(mailbox_head_get(str_n(b.p, 33), &got) && got.uncounted && got.bytes == 5);
+	b.p[0] = 3;
+	assert_false(mailbox_head_get(buf_str(&b), &got));
 	buf_done(&b);
 }
 
@@ -526,6 +575,7 @@ main(void)
 		cmocka_unit_test(frames),
 		cmocka_unit_test(records_cut_short),
 		cmocka_unit_test(letter_records),
+		cmocka_unit_test(head_records),
 		cmocka_unit_test(joined_checksums),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -612,14 +612,14 @@ records_of_merges(void **state)
 	struct mailbox_letter got;
 	buf_reset(&b);
 	mailbox_letter_put(&b, &m);
-	assert_int_equal(b.p[0], 3);
-	assert_int_equal(b.len, 94 + 6 + 2 + 4 + 25);
+	assert_int_equal(b.p[0], 5);
+	assert_int_equal(b.len, 106 + 6 + 2 + 4 + 25);
 	assert_true(mailbox_letter_get(buf_str(&b), &got) && got.merged && got.n_pieces == 2 &&
 		    str_eq(got.pieces, m.pieces) && got.size == m.size);
 	for (size_t n = 0; n < b.len; n++)
 		assert_false(mailbox_letter_get(str_n(b.p, n), &got));
 	/* Size, header, number of pieces, a literal's length, a piece's end. */
-	static const size_t wrong[] = { 28, 76, 101, 110, 122, 130 };
+	static const size_t wrong[] = { 28, 76, 113, 122, 134, 142 };
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
 		char was = b.p[wrong[i]];
 		b.p[wrong[i]] = 127;

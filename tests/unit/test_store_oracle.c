@@ -125,8 +125,9 @@ put_letter(struct walk *w, struct str value)
 	/* Places differ; what stands there must not. */
 	char *p = xalloc(l.size + 1);
 	must(mailbox_letter_read(w->s, &l, 0, p, l.size) == (ssize_t)l.size);
-	buf_putf(&w->text, "%u %llu %llu %u %llu %x ", l.uid, (unsigned long long)l.modseq,
-	    (unsigned long long)l.letter, l.flags, (unsigned long long)l.time_ms, l.ref.crc);
+	buf_putf(&w->text, "%u %llu %llu %llx %llu %x ", l.uid, (unsigned long long)l.modseq,
+	    (unsigned long long)l.letter, (unsigned long long)l.flags,
+	    (unsigned long long)l.time_ms, l.ref.crc);
 	buf_put(&w->text, p, l.size);
 	free(p);
 }

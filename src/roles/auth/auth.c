@@ -6,6 +6,7 @@
 #include "log/log.h"
 #include "roles/auth/auth_priv.h"
 #include "roles/auth/oauth.h"
+#include "roles/auth/recent.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
 #include "sys/spawn.h"
@@ -209,6 +210,7 @@ run(struct auth *au)
 	loop_timer_free(au->drain);
 	chan_free(au->parent);
 	guard_free(au->guard);
+	recent_free(au->recent);
 	explicit_bzero(key, sizeof(key));
 }
 

@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "ipc/chan.h"
 #include "ipc/desk.h"
+#include "ipc/pass.h"
 #include "loop/loop.h"
 #include "policy/guard.h"
 #include "roles/auth/accounts.h"
@@ -27,6 +28,7 @@
 struct keyset;
 struct secrets;
 struct oauth;
+struct recent;
 
 struct auth {
 	struct loop *loop;
@@ -42,12 +44,14 @@ struct auth {
 	struct list fronts;            /* struct front_chan */
 	size_t n_exchanges, n_signs;
 	struct guard *guard;
+	struct recent *recent;         /* NULL: no login over POP3 had a delay yet */
 	struct chan *fetch;            /* in gssapi: to auth, in the same place */
 	struct map fetches;            /* number -> exchange that waits */
 	uint64_t last_fetch;
 	struct chan *gssapi;           /* that asks about accounts */
 	bool kerberos;                 /* this is gssapi: no accounts, keys, signatures or tickets of TLS */
 	bool has_keytab;
+	struct pass_key passes;        /* what tickets into the mail are made with */
 	struct secrets *secrets;       /* that are coming in */
 	struct keyset *keys;
 	struct oauth *oauth;           /* NULL: no tokens */
@@ -116,7 +120,10 @@ void fetch_forget(struct auth *au, uint64_t number);
 void fetch_done(struct auth *au);
 /* exchange.c: the answer; NULL, or told false: none came. */
 void exchange_fetched(struct exchange *ex, const struct msg_fetched *m);
-void exchange_confirmed(struct exchange *ex, bool told, bool known);
+void exchange_confirmed(struct exchange *ex, bool told, enum account_verdict v);
+/* mechs.c: what pop3_login_delay says of a login; false: too soon. In auth: remembers it. */
+void auth_delay(const struct auth *au, const struct msg_sasl_start *m, struct msg_account *ret);
+bool auth_again(struct auth *au, const struct msg_account *m);
 
 /* confirm.c: gssapi asks which accounts there are */
 bool confirm_peer(struct auth *au, int fd); /* takes fd over; false: it cannot be watched */

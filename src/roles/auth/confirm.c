@@ -17,14 +17,19 @@ static bool
 on_ask(struct auth *au, const struct ipc_frame *m)
 {
 	char name[PASSWD_NAME_MAX];
+	struct msg_account in;
 	struct account who;
-	if (m->fd >= 0 || m->type != IPC_ACCOUNT_ASK || !passwd_name(m->body, name) ||
-	    chan_pending(au->gssapi) > IPC_HIGH_WATER)
+	if (m->fd >= 0 || m->type != IPC_ACCOUNT_ASK || !msg_account_get(m->body, &in) ||
+	    !passwd_name(in.name, name) || chan_pending(au->gssapi) > IPC_HIGH_WATER)
 		return false;
 	accounts_find(&au->accounts, str_of(name), &who);
-	char known = who.known && strcmp(who.name, name) == 0;
+	bool known = who.known && strcmp(who.name, name) == 0;
 	explicit_bzero(&who, sizeof(who));
-	chan_send(au->gssapi, IPC_ACCOUNT, m->id, str_n(&known, 1), -1);
+	in.name = str_of(name);
+	uint8_t v = !known                ? ACCOUNT_NONE
+	            : auth_again(au, &in) ? ACCOUNT_LETS_IN
+	                                  : ACCOUNT_TOO_SOON;
+	chan_send(au->gssapi, IPC_ACCOUNT, m->id, str_n(&v, 1), -1);
 	return true;
 }
 

@@ -64,17 +64,29 @@ drop(struct exchange *ex)
 
 /* --- answers --- */
 
+/* The way into the account's mail, for the front that asked. */
+static void
+add_ticket(struct msg_sasl *m, const struct exchange *ex, unsigned char mac[PASS_MAC_LEN])
+{
+	m->ticket_ms = (uint64_t)sys_wall_ms();
+	if (ticket_make(&ex->auth->passes, ex->front->index, m->account, m->ticket_ms, mac))
+		m->ticket = str_n(mac, PASS_MAC_LEN);
+}
+
 static void
 put_answer(struct buf *b, enum sasl_verdict v, const struct exchange *ex, const char *why)
 {
 	struct msg_sasl m = { .verdict = (uint8_t)v, .why = str_of(why) };
+	unsigned char mac[PASS_MAC_LEN];
 	if (ex && ex->sasl && (v == SASL_V_OK || v == SASL_V_CHALLENGE))
 		m.text = sasl_out(ex->sasl);
 	if (ex && v == SASL_V_OK) {
 		m.account = str_of(ex->who.name);
 		m.authzid = sasl_authzid(ex->sasl);
+		add_ticket(&m, ex, mac);
 	}
 	msg_sasl_put(b, &m);
+	explicit_bzero(mac, sizeof(mac));
 }
 
 static void
@@ -143,6 +155,15 @@ refuse(struct exchange *ex)
 			     : "wrong name or password");
 	log_end(ex, "login-refused", delay);
 	end(ex, SASL_V_FAIL, delay);
+}
+
+static void
+too_soon(struct exchange *ex)
+{
+	int64_t delay = guard_passed(ex->auth->guard, ex->start.prefix, sys_mono_ms());
+	exchange_why(ex, "sooner after the last login than pop3_login_delay allows");
+	log_end(ex, "login-too-soon", delay);
+	end(ex, SASL_V_TOO_SOON, delay);
 }
 
 static void
@@ -225,14 +246,16 @@ exchange_fetched(struct exchange *ex, const struct msg_fetched *m)
 }
 
 void
-exchange_confirmed(struct exchange *ex, bool told, bool known)
+exchange_confirmed(struct exchange *ex, bool told, enum account_verdict v)
 {
 	ex->fetch = 0;
 	ex->timer = loop_timer_free(ex->timer);
 	if (!told) {
 		not_told(ex, "nobody tells whether there is such an account");
-	} else if (known) {
+	} else if (v == ACCOUNT_LETS_IN) {
 		let_in(ex);
+	} else if (v == ACCOUNT_TOO_SOON) {
+		too_soon(ex);
 	} else {
 		exchange_why(ex, "no such account, or it is locked");
 		refuse(ex);
@@ -240,6 +263,17 @@ exchange_confirmed(struct exchange *ex, bool told, bool known)
 }
 
 /* --- steps --- */
+
+static void
+let_in_again(struct exchange *ex)
+{
+	struct msg_account m = { .name = str_of(ex->who.name) };
+	auth_delay(ex->auth, &ex->start, &m);
+	if (auth_again(ex->auth, &m))
+		let_in(ex);
+	else
+		too_soon(ex);
+}
 
 static void
 settle(struct exchange *ex)
@@ -255,7 +289,7 @@ settle(struct exchange *ex)
 		if (ex->auth->kerberos)
 			ask_somebody(ex);
 		else
-			let_in(ex);
+			let_in_again(ex);
 		break;
 	case SASL_FAILED:
 		refuse(ex);

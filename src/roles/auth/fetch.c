@@ -20,7 +20,7 @@ nobody_answers(struct auth *au)
 		struct exchange *ex = v;
 		fetch_forget(au, ex->fetch);
 		if (au->kerberos)
-			exchange_confirmed(ex, false, false);
+			exchange_confirmed(ex, false, ACCOUNT_NONE);
 		else
 			exchange_fetched(ex, NULL);
 	}
@@ -48,11 +48,12 @@ on_fetched(struct auth *au, const struct ipc_frame *m)
 static bool
 on_account(struct auth *au, const struct ipc_frame *m)
 {
-	if (m->type != IPC_ACCOUNT || m->body.len != 1 || (unsigned char)m->body.p[0] > 1)
+	uint8_t v;
+	if (m->type != IPC_ACCOUNT || !msg_u8_get(m->body, ACCOUNT_VERDICT_COUNT, &v))
 		return false;
 	struct exchange *ex = map_del(&au->fetches, id_key(&m->id));
 	if (ex)
-		exchange_confirmed(ex, true, m->body.p[0] == 1);
+		exchange_confirmed(ex, true, (enum account_verdict)v);
 	return true;
 }
 
@@ -97,11 +98,17 @@ has_room(const struct auth *au)
 bool
 fetch_ask_account(struct auth *au, struct exchange *ex, uint64_t *ret_number)
 {
+	struct msg_account m = { .name = str_of(ex->who.name) };
+	struct buf body = BUF_INIT(1024);
 	if (!has_room(au))
 		return false;
+	auth_delay(au, &ex->start, &m);
+	msg_account_put(&body, &m);
+	check(!body.failed);
 	*ret_number = ++au->last_fetch;
 	map_put(&au->fetches, id_key(ret_number), ex);
-	chan_send(au->fetch, IPC_ACCOUNT_ASK, *ret_number, str_of(ex->who.name), -1);
+	chan_send(au->fetch, IPC_ACCOUNT_ASK, *ret_number, buf_str(&body), -1);
+	buf_done(&body);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 #include "roles/auth/auth.h"
 
 #include "conf/setup.h"
+#include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
 #include "roles/auth/exchange.h"
@@ -133,6 +134,8 @@ on_secret(void *arg, struct ipc_frame *m)
 		take_file(s.name, m->fd, KEYTAB_MAX, &g->keys);
 	else if (s.kind == SECRET_KRB5_CONF)
 		take_file(s.name, m->fd, KRB5_CONF_MAX, &g->conf);
+	else if (s.kind == SECRET_PASSES)
+		return pass_key_read(&g->auth.passes, m->fd);
 	else if (s.kind == SECRET_END)
 		take_end(g);
 	else
@@ -222,6 +225,7 @@ live(struct gssapi *g)
 	unlink(g->keytab);
 	unlink(g->krb5_conf);
 	explicit_bzero(key, sizeof(key));
+	pass_key_done(&au->passes);
 	return status;
 }
 
@@ -258,6 +262,7 @@ serve(struct gssapi *g, const struct msg_setup *setup, struct buf *err)
 	};
 	int status = 1;
 	log_set_level(setup_log_level(au->conf));
+	crypt_init();
 	if (sasl_library_open(NULL, true, err) < 0)
 		return status;
 	au->loop = loop_new();

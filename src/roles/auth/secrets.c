@@ -167,6 +167,11 @@ secrets_take(struct auth *au, struct ipc_frame *m)
 	if (m->fd < 0 || !msg_secret_get(m->body, &s))
 		return false;
 	int fd = role_take_fd(m);
+	if (s.kind == SECRET_PASSES) {
+		bool good = pass_key_read(&au->passes, fd);
+		close(fd);
+		return good;
+	}
 	if (!au->secrets)
 		au->secrets = secrets_new();
 	switch ((enum secret_kind)s.kind) {
@@ -182,6 +187,7 @@ secrets_take(struct auth *au, struct ipc_frame *m)
 	case SECRET_END:
 		take_end(au);
 		break;
+	case SECRET_PASSES: /* was taken above */
 	case SECRET_KEYTAB: /* these are for others */
 	case SECRET_KRB5_CONF:
 	case SECRET_CLIENT:
@@ -203,4 +209,5 @@ secrets_done(struct auth *au)
 		close(au->certs_fd);
 	au->certs_fd = -1;
 	explicit_bzero(au->tickets, sizeof(au->tickets));
+	pass_key_done(&au->passes);
 }

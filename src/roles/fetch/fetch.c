@@ -35,7 +35,7 @@ auth_frame(void *arg, struct chan *c, const struct ipc_frame *m)
 	if (m->fd >= 0)
 		close(m->fd);
 	if (ok)
-		fetch_begin(f, m->id, ask.form);
+		fetch_request_begin(f, m->id, ask.form);
 	else
 		auth_close(f, "malformed message");
 }

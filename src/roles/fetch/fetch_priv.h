@@ -53,7 +53,7 @@ struct fetch {
 };
 
 /* request.c */
-void fetch_begin(struct fetch *f, uint64_t id, struct str form);
+void fetch_request_begin(struct fetch *f, uint64_t id, struct str form);
 void fetch_drop_all(struct fetch *f); /* nobody waits for them any more */
 void fetch_addresses(struct fetch *f, uint64_t ask, struct str addresses); /* dns has answered */
 void fetch_no_dns(struct fetch *f);

@@ -99,7 +99,7 @@ ask_dns(struct request *r)
 }
 
 void
-fetch_begin(struct fetch *f, uint64_t id, struct str form)
+fetch_request_begin(struct fetch *f, uint64_t id, struct str form)
 {
 	if (!*f->conf->oauth_introspect_url || !*f->host) {
 		answer(f, id, 0, STR(""), "oauth.introspect_url is not set");

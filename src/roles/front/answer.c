@@ -1,30 +1,19 @@
 /* answer: what the session cannot know and front does: may a letter come, who has a mailbox. */
-#include "roles/front/front_priv.h"
-
-/* Who it needs is away: the question waits for them (conn_sweep ends that). */
-bool
-answer_park(struct conn *c)
-{
-	if (list_empty(&c->parked)) {
-		c->parked_at = c->front->clock.now;
-		list_add_tail(&c->front->parked, &c->parked);
-	}
-	return false;
-}
+#include "roles/front/smtp_priv.h"
 
 /* A long session without a letter: what led to this one is what matters. */
 static void
 shorten_history(struct conn *c)
 {
-	struct buf *h = &c->history;
+	struct buf *h = &c->smtp->history;
 	h->failed = false; /* one long line may not silence it for good */
 	if (h->len < HISTORY_MAX / 2)
 		return;
 	size_t keep_from = h->len - HISTORY_MAX / 4;
 	keep_from += str_find(str_skip(buf_str(h), keep_from), '\n');
 	buf_drop(h, MIN(keep_from + 1, h->len));
-	conn_note(c, "the conversation before this was left out");
-	c->reported_at = h->len;
+	letter_note(c, "the conversation before this was left out");
+	c->smtp->reported_at = h->len;
 }
 
 static bool
@@ -34,8 +23,8 @@ answer_mail(struct conn *c, struct smtp_answer *a)
 	const struct conf *conf = c->settings->conf;
 	const struct msg_store_state *s = &f->store_state;
 	if (!f->store || f->directory.block.len == 0)
-		return answer_park(c);
-	c->mailboxes = 0;
+		return conn_park(c);
+	c->smtp->mailboxes = 0;
 	shorten_history(c);
 	a->situation = submit_sender(c);
 	if (a->situation != SMTP_NONE)
@@ -61,11 +50,11 @@ static const enum smtp_situation refusal_for[ROUTE_COUNT] = {
 static enum smtp_situation
 keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r)
 {
-	uint64_t most = c->session.txn->merge ? MERGE_RCPT_MAX : RCPT_MAX;
-	if (r->n_target > most - c->mailboxes)
+	uint64_t most = c->smtp->session.txn->merge ? MERGE_RCPT_MAX : RCPT_MAX;
+	if (r->n_target > most - c->smtp->mailboxes)
 		return SMTP_RCPT_TOOMANY;
-	struct rcpt_route *keep =
-	    arena_alloc(&c->session.txn->arena, sizeof(*keep) + r->n_target * sizeof(uint64_t));
+	struct rcpt_route *keep = arena_alloc(&c->smtp->session.txn->arena,
+	    sizeof(*keep) + r->n_target * sizeof(uint64_t));
 	if (!keep)
 		return SMTP_RCPT_TOOMANY;
 	for (size_t i = 0; i < r->n_target; i++) {
@@ -75,15 +64,16 @@ keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r)
 			return SMTP_RCPT_RELAY;
 		}
 		keep->account[keep->n++] = r->target[i].account;
+		keep->limited |= r->target[i].limited;
 	}
-	c->mailboxes += r->n_target;
+	c->smtp->mailboxes += r->n_target;
 	rcpt->host_data = keep;
 	rcpt->host_size = (uint32_t)(sizeof(*keep) + keep->n * sizeof(uint64_t));
 	if (r->n_target == 1)
-		conn_note(c, STR_FMT ": mailbox of " STR_FMT, STR_ARG(rcpt->addr.whole),
+		letter_note(c, STR_FMT ": mailbox of " STR_FMT, STR_ARG(rcpt->addr.whole),
 		    STR_ARG(r->target[0].address));
 	else
-		conn_note(c, STR_FMT ": %zu mailboxes", STR_ARG(rcpt->addr.whole), r->n_target);
+		letter_note(c, STR_FMT ": %zu mailboxes", STR_ARG(rcpt->addr.whole), r->n_target);
 	return SMTP_NONE;
 }
 
@@ -98,22 +88,53 @@ over_rate(struct conn *c)
 	return rate_count(f->rates, FRONT_MAX, &c->key, f->clock.wall) >= limit;
 }
 
-static bool
-answer_rcpt(struct conn *c, struct smtp_answer *a)
+static enum smtp_situation
+find_route(struct conn *c, struct smtp_rcpt *rcpt)
 {
-	struct smtp_rcpt *rcpt = c->session.rcpt_asked;
-	if (over_rate(c) || submit_over_rate(c)) {
-		a->situation = SMTP_RCPT_RATE;
-		return true;
-	}
 	struct route_result r = { 0 };
+	if (over_rate(c) || submit_over_rate(c))
+		return SMTP_RCPT_RATE;
 	route_resolve(&c->front->directory, &rcpt->addr, &r);
-	a->situation = r.verdict == ROUTE_LOCAL ? keep_route(c, rcpt, &r) : refusal_for[r.verdict];
+	enum smtp_situation s =
+	    r.verdict == ROUTE_LOCAL ? keep_route(c, rcpt, &r) : refusal_for[r.verdict];
 	if (r.verdict == ROUTE_REMOTE && submit_may_relay(c))
 		LOG(LOG_WARN, c->id, "elsewhere", LOGZ("peer", c->ip),
 		    LOGF("rcpt", rcpt->addr.whole),
 		    LOGZ("why", "may be sent to, but this version delivers only here"));
 	route_result_done(&r);
+	return s;
+}
+
+/* Quotas are asked for where a recipient is one mailbox: a list must not fail for one of its
+ * members. False: there is nothing to ask. */
+static bool
+ask_room(struct conn *c, const struct smtp_rcpt *rcpt)
+{
+	const struct rcpt_route *route = rcpt->host_data;
+	if (route->n != 1 || (!room_counts(c) && !route->limited))
+		return false;
+	room_ask(c, route->account[0], c->smtp->session.txn->declared_size);
+	return true;
+}
+
+static bool
+answer_rcpt(struct conn *c, struct smtp_answer *a)
+{
+	struct smtp_part *p = c->smtp;
+	struct smtp_rcpt *rcpt = p->session.rcpt_asked;
+	enum room room = p->room;
+	if (c->room)
+		return false;
+	p->room = ROOM_UNKNOWN;
+	if (room == ROOM_UNKNOWN)
+		a->situation = find_route(c, rcpt);
+	if (room == ROOM_UNKNOWN && a->situation == SMTP_NONE && ask_room(c, rcpt))
+		return false;
+	if (room == ROOM_NO) {
+		p->mailboxes--;
+		letter_note(c, STR_FMT ": over its quota", STR_ARG(rcpt->addr.whole));
+		a->situation = SMTP_RCPT_FULL;
+	}
 	if (a->situation == SMTP_NONE && c->front->rate && !c->local)
 		rate_add(c->front->rate, &c->key, c->front->clock.wall);
 	if (a->situation == SMTP_NONE)
@@ -122,10 +143,34 @@ answer_rcpt(struct conn *c, struct smtp_answer *a)
 }
 
 static bool
+answer_tls(struct conn *c, struct smtp_answer *a)
+{
+	static const enum smtp_situation say[] = {
+		[SECURE_OK] = SMTP_NONE,
+		[SECURE_UNAVAILABLE] = SMTP_STARTTLS_UNAVAILABLE,
+		[SECURE_LIMIT] = SMTP_CONN_LIMIT_TLS,
+	};
+	a->situation = say[secure_ask(c)];
+	return true;
+}
+
+static bool
+answer_auth(struct conn *c, struct smtp_answer *a)
+{
+	const struct smtp_auth *s = c->smtp->session.auth;
+	struct login_step step = { s->begin, s->mech, s->has_initial, s->octets };
+	enum sasl_verdict v;
+	if (!login_ask(c, &step, &v))
+		return false;
+	a->situation = v == SASL_V_BADMECH ? SMTP_AUTH_BADMECH : SMTP_AUTH_TEMPFAIL;
+	return true;
+}
+
+static bool
 answer_data(struct conn *c, struct smtp_answer *a)
 {
 	if (!letter_begin(c))
-		return answer_park(c);
+		return conn_park(c);
 	return true;
 }
 
@@ -140,7 +185,7 @@ answer_part(struct conn *c, struct smtp_answer *a)
 static bool
 find_there(struct conn *c, struct route_result *r)
 {
-	struct str arg = str_trim(c->session.arg);
+	struct str arg = str_trim(c->smtp->session.arg);
 	struct addr addr;
 	if (addr_path(&arg, ADDR_LOOSE | ADDR_SMTPUTF8 | ADDR_BARE_POSTMASTER, &addr) != ADDR_OK)
 		return false;
@@ -197,7 +242,7 @@ static answer_fn *const answers[] = {
 bool
 answer_question(struct conn *c, struct smtp_answer *a)
 {
-	enum smtp_ask ask = c->session.ask;
+	enum smtp_ask ask = c->smtp->session.ask;
 	check(ask > SMTP_ASK_NONE && ask < ARRAY_LEN(answers));
 	if (fault_strikes(c, a)) {
 		if (ask == SMTP_ASK_COMMIT)
@@ -205,16 +250,4 @@ answer_question(struct conn *c, struct smtp_answer *a)
 		return true;
 	}
 	return answers[ask](c, a);
-}
-
-void
-answer_parked(struct front *f)
-{
-	list_each(n, &f->parked)
-	{
-		struct conn *c = list_entry(n, struct conn, parked);
-		struct smtp_answer a = { .situation = SMTP_NONE };
-		if (answer_question(c, &a))
-			conn_answer(c, &a);
-	}
 }

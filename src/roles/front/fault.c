@@ -1,5 +1,5 @@
 /* fault: in a lab, the next matching situation is answered as if something had gone wrong. */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 static const struct {
 	const char *prefix;
@@ -42,12 +42,12 @@ bool
 fault_strikes(struct conn *c, struct smtp_answer *a)
 {
 	struct front *f = c->front;
-	bool waits =
-	    (c->letter && c->letter->state == LETTER_ASKED) || (c->login && c->login->asked);
+	bool waits = (c->smtp->letter && c->smtp->letter->state == LETTER_ASKED) ||
+	             (c->login && c->login->asked);
 	if (f->fault == SMTP_NONE || waits)
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(matches); i++) {
-		if (matches[i].ask != c->session.ask ||
+		if (matches[i].ask != c->smtp->session.ask ||
 		    !str_starts(str_of(smtp_situation_key[f->fault]), str_of(matches[i].prefix)))
 			continue;
 		a->situation = (enum smtp_situation)f->fault;
@@ -61,7 +61,7 @@ bool
 fault_shuts(struct conn *c)
 {
 	struct front *f = c->front;
-	if (f->fault != SMTP_SHUTDOWN || c->session.phase != PHASE_COMMAND)
+	if (f->fault != SMTP_SHUTDOWN || !c->smtp || c->smtp->session.phase != PHASE_COMMAND)
 		return false;
 	taken(f, c);
 	return true;

@@ -6,7 +6,9 @@
 
 #include "conf/setup.h"
 #include "ipc/role.h"
-#include "roles/front/front_priv.h"
+#include "mail/charset.h"
+#include "roles/front/visit_priv.h"
+#include "roles/front/smtp_priv.h"
 #include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/sandbox.h"
@@ -74,7 +76,7 @@ on_setup(struct front *f, const struct ipc_frame *m)
 		return false;
 	struct conf *conf = conf_undump(text, &err);
 	memfd_unmap(text);
-	struct settings *s = conf ? settings_new(conf, &err) : NULL;
+	struct settings *s = conf ? settings_new(conf, f->charsets, &err) : NULL;
 	if (!s) {
 		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", buf_str(&err)));
 	} else {
@@ -124,7 +126,22 @@ store_away(struct front *f)
 	f->store = chan_free(f->store);
 	f->store_gone_at = f->clock.now;
 	letter_store_gone(f);
+	room_store_gone(f);
+	list_each(n, &f->conns)
+	{
+		struct conn *c = list_entry(n, struct conn, node);
+		if (c->protocol->store_gone)
+			c->protocol->store_gone(c);
+	}
+	visit_store_gone(f);
 	list_each(n, &f->conns) conn_release(list_entry(n, struct conn, node));
+}
+
+/* One reader is ours; parent hands out all. */
+static bool
+is_my_reader(const struct front *f, uint16_t index)
+{
+	return index == f->index % MAX(f->settings->conf->readers, 1u);
 }
 
 static bool
@@ -133,6 +150,8 @@ on_peer(struct front *f, const struct ipc_frame *m)
 	struct msg_peer p;
 	if (m->fd < 0 || !msg_peer_get(m->body, &p))
 		return false;
+	if (p.role == ROLE_READER && !is_my_reader(f, p.index))
+		return true;
 	if (p.role != ROLE_STORE)
 		return peers_take(f, (enum ipc_role)p.role, m->fd);
 	store_away(f);
@@ -140,7 +159,8 @@ on_peer(struct front *f, const struct ipc_frame *m)
 	if (!f->store)
 		return false;
 	letter_store_back(f);
-	answer_parked(f);
+	watch_store_back(f);
+	conn_unpark(f);
 	return true;
 }
 
@@ -154,11 +174,19 @@ on_tally(struct front *f, const struct ipc_frame *m)
 static bool
 on_status(struct front *f, const struct ipc_frame *m)
 {
-	uint64_t refused = f->n_refused;
-	for (struct list *n = f->conns.next; n != &f->conns; n = n->next)
-		refused += list_entry(n, struct conn, node)->session.refused;
+	uint64_t refused = f->n_refused, smtp = 0, imap = 0, pop3 = 0;
+	for (struct list *n = f->conns.next; n != &f->conns; n = n->next) {
+		const struct conn *c = list_entry(n, struct conn, node);
+		refused += c->smtp ? c->smtp->session.refused : 0;
+		smtp += c->smtp != NULL;
+		imap += c->imap != NULL;
+		pop3 += c->pop3 != NULL;
+	}
 	const struct role_count rows[] = {
 		{ STATUS_CONNECTIONS, f->n_conns },
+		{ STATUS_CONNECTIONS_SMTP, smtp },
+		{ STATUS_CONNECTIONS_IMAP, imap },
+		{ STATUS_CONNECTIONS_POP3, pop3 },
 		{ STATUS_CONNECTIONS_ALL, f->n_conns_all },
 		{ STATUS_LETTERS, f->n_letters },
 		{ STATUS_REFUSED, refused },
@@ -233,7 +261,7 @@ on_directory(struct front *f, const struct ipc_frame *m)
 		memfd_unmap(f->directory_map);
 	f->directory = d;
 	f->directory_map = map;
-	answer_parked(f);
+	conn_unpark(f);
 	return true;
 }
 
@@ -276,6 +304,9 @@ static const struct front_row from_store[] = {
 	{ IPC_ACCEPTED, on_accepted },
 	{ IPC_DIRECTORY, on_directory },
 	{ IPC_STORE_STATE, on_store_state },
+	{ IPC_CHANGE_DONE, visit_changed },
+	{ IPC_STIRRED, watch_stirred },
+	{ IPC_ROOM, room_answered },
 };
 
 static bool
@@ -444,6 +475,11 @@ close_all(struct front *f)
 	map_done(&f->letters);
 	map_done(&f->logins);
 	map_done(&f->names);
+	map_done(&f->questions);
+	map_done(&f->watches);
+	map_done(&f->watch_ids);
+	uidmaps_done(&f->uidmaps);
+	charsets_close(f->charsets);
 	settings_unref(f->settings);
 	secure_close(f);
 }
@@ -459,10 +495,12 @@ front_main(void)
 	list_init(&f.dead);
 	list_init(&f.generations);
 	list_init(&f.knocks);
+	list_init(&f.reads);
 	f.fault = SMTP_NONE;
 	tzset();
 	crypt_init();
 	tls_init();
+	f.charsets = charsets_open();
 	if (!read_setup(&f, &setup))
 		return 1;
 	f.loop = loop_new();

@@ -1,6 +1,8 @@
 /* Inside front: one process, many conversations. See front.c for the life of it all. */
 #pragma once
 
+#include "access/access.h"
+#include "access/uidset.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "conf/conf.h"
@@ -10,10 +12,11 @@
 #include "ipc/msg.h"
 #include "log/log.h"
 #include "loop/loop.h"
-#include "mail/fields.h"
+#include "imap/session.h"
 #include "policy/cidr.h"
 #include "policy/rate.h"
 #include "policy/tally.h"
+#include "pop3/session.h"
 #include "route/route.h"
 #include "smtp/session.h"
 #include "sys/listen.h"
@@ -22,7 +25,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#define HISTORY_MAX (64u << 10)   /* octets of one letter's conversation */
 #define PARK_MS 10000             /* how long a question waits for a store that restarts */
 #define LINGER_MS 2000            /* how long we read on after the last word, so that it arrives */
 #define LAST_WORDS_MS 30000       /* how long the peer may take to read them */
@@ -43,6 +45,8 @@ struct settings {
 	struct conf *conf;
 	size_t n;
 	struct smtp_conf *smtp;         /* per listener; changes only as a whole listener's does */
+	struct imap_conf *imap;
+	struct pop3_conf *pop3;
 	struct smtp_wording **wording;  /* per listener, owned */
 	struct buf *mechs;              /* per listener, two texts: without and with TLS */
 	struct cidr_list (*peers)[PEERS_COUNT]; /* per listener, owned */
@@ -50,7 +54,8 @@ struct settings {
 };
 
 /* Takes conf over, also on failure. */
-struct settings *settings_new(struct conf *conf, struct buf *err);
+struct settings *settings_new(
+    struct conf *conf, const struct charsets *charsets, struct buf *err);
 struct settings *settings_ref(struct settings *s);
 struct settings *settings_unref(struct settings *s);
 
@@ -59,33 +64,6 @@ struct door { /* a listening socket */
 	uint16_t index;
 	int fd;
 	struct loop_io *io;
-};
-
-/* A letter between DATA and its answer. It lives in front->letters under its id until it is
- * answered or dropped; the connection may die earlier. */
-enum letter_state {
-	LETTER_OPEN,   /* octets go to store */
-	LETTER_LOST,   /* store went away with what it had: to be refused at its end */
-	LETTER_ASKED,  /* ACCEPT (or ACCEPT_ASK) is under way */
-};
-struct letter {
-	uint64_t id;
-	struct conn *conn; /* NULL: nobody waits any more */
-	enum letter_state state;
-	bool opened; /* store knows of it */
-	uint32_t ask_no;
-	uint64_t size, rcpts;
-	int64_t asked_at;
-	struct handin *handin; /* or NULL: taken as it comes */
-	struct merge_job *merge; /* of a mail merge: while its views are sent */
-	struct qid_facts facts;
-	char qid[128];
-};
-
-/* What route said about one accepted recipient; in the transaction's arena. */
-struct rcpt_route {
-	size_t n;
-	uint64_t account[];
 };
 
 /* An AUTH exchange under way, in front->logins under its id. */
@@ -104,11 +82,59 @@ enum stage {
 	STAGE_HANDSHAKE,
 };
 
+struct guest;
+struct question;
+struct visit;
+struct smtp_part;
+struct imap_part;
+struct pop3_part;
+
+/* What a protocol is to the connection that carries it: conn.c and its like call these. The
+ * session and all else that only this protocol needs is its part, which is allocated with the
+ * connection, behind it. */
+struct protocol {
+	const char *name;    /* in the log */
+	const char *service; /* SASL's word for it */
+	const char *alpn;    /* TLS's, or NULL: none */
+	size_t part;         /* octets */
+	void (*init)(struct conn *c, void *part, const struct guest *g); /* part is all zeroes */
+	void (*greet)(struct conn *c);  /* or says c->refuse */
+	bool (*step)(struct conn *c);   /* false: there is nothing more to do for now */
+	void (*settle)(struct conn *c); /* behind a run of steps, before the replies go out */
+	bool (*waits)(const struct conn *c); /* a question is open: input stays in the kernel */
+	bool (*owed)(const struct conn *c);  /* an answer is, that even a peer's EOF waits for */
+	void (*drained)(struct conn *c); /* what had to wait is sent */
+	void (*secured)(struct conn *c, struct str facts);
+	bool (*in_auth)(const struct conn *c); /* the open question is a step of SASL */
+	void (*authed)(struct conn *c, const struct login *l, const struct msg_sasl *m);
+	/* Those that read mail (c->visit): a login became a pass, or (verdict) not; an answer to the
+	 * open question; the mailbox it watches changed. */
+	void (*entered)(struct conn *c, enum sasl_verdict v, struct str challenge, struct str user);
+	void (*told)(struct conn *c, enum access_status status, struct str octets);
+	void (*stirred)(struct conn *c);
+	void (*room)(struct conn *c, bool yes); /* room_ask()'s answer; then drive on */
+	void (*sweep)(struct conn *c);   /* four times a second; or NULL */
+	void (*store_gone)(struct conn *c); /* with what it was sent; or NULL */
+	void (*again)(struct conn *c);   /* parked: whoever its question needs may be back */
+	void (*give_up)(struct conn *c); /* and did not come */
+	int64_t (*deadline)(const struct conn *c);
+	bool (*timeout)(struct conn *c); /* true: the session has ended */
+	bool (*shutdown)(struct conn *c, bool late); /* false: not yet */
+	void (*closing)(struct conn *c, const char *why); /* logs it; lets go of what others know */
+	void (*done)(struct conn *c);
+};
+
 struct conn {
 	struct list node;      /* front->conns */
-	struct list parked;    /* front->parked: waits for store */
+	struct list parked;    /* front->parked: waits for another process */
 	struct front *front;
 	struct settings *settings;
+	const struct protocol *protocol;
+	struct smtp_part *smtp; /* one of these three is there */
+	struct imap_part *imap;
+	struct pop3_part *pop3;
+	struct visit *visit; /* of the last two */
+	struct question *room;  /* is there room for a letter? */
 	uint16_t listener;     /* in settings */
 	uint16_t seat;         /* as tally counts it: in the settings of today, or TALLY_NOWHERE */
 	bool counted;          /* in tally */
@@ -120,7 +146,6 @@ struct conn {
 	bool driving;          /* conn_drive is on the stack */
 	bool dead;             /* freed at the end of the turn */
 	bool shut;             /* told about the shutdown */
-	bool relay;            /* its address is in relay_ip */
 	bool local;            /* by a unix socket: there is no address */
 	bool implicit;         /* TLS before the greeting */
 	bool tls_counted;      /* in tally */
@@ -129,23 +154,17 @@ struct conn {
 	enum smtp_situation refuse; /* to be said instead of the greeting */
 	struct tally_key key;
 	struct stream stream;
-	struct smtp_session session;
-	struct buf history;
-	uint64_t reported;     /* session.refused as of the last report ... */
-	size_t reported_at;    /* ... and where the history ended then */
-	struct letter *letter;
 	struct login *login;
 	const char *tls;       /* "version=TLSv1.3 cipher=... bits=256", or NULL: plain; front's */
 	uint64_t id;
-	uint64_t mailboxes;    /* of the letter under way */
-	uint64_t merge_octets; /* that a mail merge holds: counted in front->octets */
 	int64_t parked_at, end_by; /* end_by: when ending, or 0; in a handshake: its end */
 	char ip[INET6_ADDRSTRLEN]; /* or "unix:UID" */
 };
 
 struct front {
 	struct loop *loop;
-	struct chan *parent, *store, *auth, *gssapi, *dns; /* but for parent: NULL when away */
+	struct chan *parent, *store, *reader, *auth, *gssapi, *dns; /* but for parent: NULL when
+	                                                             * away */
 	uint16_t index, count;
 	uint32_t layers;
 	struct settings *settings;
@@ -158,6 +177,14 @@ struct front {
 	bool have_tickets;
 	struct map tls_words;    /* text -> the same text, kept: what conn->tls points to */
 	struct map logins;       /* id -> struct login */
+	struct map questions;    /* id -> struct question */
+	struct map watches, watch_ids; /* what is watched; id -> struct watch */
+	uint64_t question_id;
+	const char *slots;       /* memory of the reader; NULL: not there */
+	struct question *slot[READ_SLOTS];
+	struct list reads;       /* struct question: wait for a slot */
+	struct uidmaps uidmaps;
+	struct charsets *charsets;
 	struct map names;        /* connection's id -> struct conn */
 	uint64_t login_id;
 	int fault;               /* enum smtp_situation that a lab asked for, or SMTP_NONE */
@@ -208,7 +235,6 @@ struct guest {
 };
 void guest_introduce(struct front *f, struct guest *g); /* from fd, listener and from */
 void guest_judge(struct front *f, struct guest *g);     /* counts it, or says why not */
-bool answer_xclient(struct conn *c, struct smtp_answer *a);
 
 /* proxy.c: connections whose first octets say whom they come for */
 bool proxy_expected(const struct front *f, uint16_t listener, const struct sockaddr *from);
@@ -223,7 +249,8 @@ bool secure_certs(struct front *f, const struct ipc_frame *m);
 bool secure_tickets(struct front *f, const struct ipc_frame *m);
 bool secure_signed(struct front *f, const struct ipc_frame *m);
 void secure_signer_gone(void);
-bool answer_tls(struct conn *c, struct smtp_answer *a);
+enum secure_verdict { SECURE_OK, SECURE_UNAVAILABLE, SECURE_LIMIT };
+enum secure_verdict secure_ask(struct conn *c); /* the peer wants to begin; OK: counted */
 /* May it begin at once? Else the guest is refused, or (false) sent away without a word. */
 bool secure_admit(struct conn *c);
 void secure_begin(struct conn *c); /* the handshake; nothing may wait to be sent or eaten */
@@ -233,25 +260,18 @@ const char *secure_error(const struct conn *c);
 void secure_close(struct front *f); /* the process ends */
 
 /* login.c: AUTH */
-bool answer_auth(struct conn *c, struct smtp_answer *a);
+struct login_step { /* what the client said */
+	bool begin;
+	const char *mech; /* with begin */
+	bool has_initial;
+	struct str octets;
+};
+/* True: *ret is the verdict at once. False: it waits (protocol.authed will be told, or it is parked). */
+bool login_ask(struct conn *c, const struct login_step *step, enum sasl_verdict *ret);
 bool login_answered(struct front *f, const struct ipc_frame *m);
 void login_drop(struct conn *c);  /* the exchange is over, or its connection */
 void login_sweep(struct conn *c);
 void login_auth_gone(struct front *f, bool gssapi);
-
-/* submit.c: letters that our own users hand in */
-struct handin; /* what is done with one while it arrives */
-bool submit_may_relay(const struct conn *c);
-enum smtp_situation submit_sender(struct conn *c); /* MAIL: NONE or a refusal */
-bool submit_over_rate(struct conn *c);
-void submit_count(struct conn *c);
-struct handin *handin_new(const struct conn *c);   /* or NULL */
-struct handin *handin_free(struct handin *h);
-struct str handin_feed(struct handin *h, struct str octets); /* what stays; good until the next */
-struct str handin_end(struct handin *h);
-/* Behind the end. ret_reason: of a refusal. */
-enum smtp_situation handin_verdict(struct handin *h, struct conn *c, struct str *ret_reason);
-const struct scan *handin_scan(const struct handin *h); /* of what stays */
 
 /* names.c: reverse names, which nobody waits for */
 void names_ask(struct conn *c, const struct guest *g);
@@ -259,14 +279,22 @@ bool names_answered(struct front *f, const struct ipc_frame *m);
 void names_drop(struct conn *c);
 void names_dns_gone(struct front *f);
 
-/* peers.c: the channels to auth, gssapi and dns */
+/* room.c: quotas; store answers with protocol.room() */
+bool room_counts(const struct conn *c); /* every account has one */
+bool room_limited(const struct conn *c, struct str user); /* this one has, or all have */
+void room_ask(struct conn *c, uint64_t account, uint64_t octets);
+void room_again(struct conn *c); /* while c->room is there */
+void room_drop(struct conn *c);
+bool room_answered(struct front *f, const struct ipc_frame *m);
+void room_store_gone(struct front *f);
+
+/* peers.c: the channels to the reader, auth, gssapi and dns */
 bool peers_take(struct front *f, enum ipc_role role, int fd); /* a copy of fd; false: a breach */
 void peers_close(struct front *f);
 
 /* fault.c: a lab's orders to fail */
 bool fault_take(struct front *f, const struct ipc_frame *m);
-bool fault_strikes(struct conn *c, struct smtp_answer *a); /* the open question */
-bool fault_shuts(struct conn *c);                          /* the next command */
+bool fault_shuts(struct conn *c); /* more input came */
 
 /* pressure.c */
 void pressure_sweep(struct front *f);
@@ -277,46 +305,29 @@ void conn_new(struct front *f, const struct guest *g); /* takes the descriptor o
 void conn_greet(struct conn *c);
 void conn_leave(struct conn *c);   /* no longer counted at its seat */
 void conn_drive(struct conn *c);   /* feed what is there, answer what can be answered */
-void conn_answer(struct conn *c, const struct smtp_answer *a); /* then drive on */
 void conn_kill(struct conn *c, const char *why);
 void conn_release(struct conn *c); /* the way to store is free again: drive on if it was held */
 void conn_sweep(struct conn *c);   /* deadlines, once a second */
 /* Settings of today have other listeners: those who are counted are counted there. */
 void conn_reseat(struct conn *c, const uint16_t seat_of[LISTENER_MAX]);
-/* The server stops: 421, but a letter that comes in may come in whole, unless it is late. */
+/* The server stops: a last word, but what is between its octets and its answer may come in whole,
+ * unless it is late. */
 void conn_shutdown(struct conn *c, bool late);
-/* A decision for the letter's history. */
-void conn_note(struct conn *c, const char *fmt, ...) PRINTF(2, 3);
+void conn_upgrade(struct conn *c); /* TLS begins as soon as what was said is out */
+/* Who its question needs is away: it waits, PARK_MS at most. Returns false. */
+bool conn_park(struct conn *c);
+void conn_unpark(struct front *f); /* asks again whatever waits */
+/* Forgets n octets of its input. A command may hold a password: it does not stay in memory that
+ * is given back. */
+void conn_eat(struct conn *c, struct str in, size_t n);
 void conn_reap(struct front *f);   /* at the end of the turn */
 
-/* answer.c: true when the question was answered at once; false: it waits. */
-bool answer_question(struct conn *c, struct smtp_answer *a);
-bool answer_park(struct conn *c); /* false: until whoever it needs is back */
+extern const struct protocol smtp_protocol, imap_protocol, pop3_protocol;
+const struct protocol *protocol_of(const struct conf_listener *l);
 
-/* report.c: logs the refusals since the last call. */
-void report_refusals(struct conn *c);
-
-/* merge.c: as letter_commit, for a mail merge; it is asked again until all its views are sent. */
-struct merge_job;
-bool merge_commit(struct conn *c, struct smtp_answer *a);
-struct merge_job *merge_job_free(struct merge_job *job);
-void merge_weigh(struct conn *c); /* counts what its merge holds now */
-
-/* letter.c */
-bool letter_begin(struct conn *c);                     /* false: store is away */
-void letter_body(struct conn *c, struct str octets);
-bool letter_must_wait(const struct conn *c);           /* the way to store is full */
-void letter_drop(struct conn *c);
-bool letter_commit(struct conn *c, struct smtp_answer *a); /* as answer_question */
-void letter_answered(struct front *f, uint64_t id, enum accept_status status);
-/* Octets under way: those of all fronts together have a limit. */
+/* letter.c: octets under way: those of all fronts together have a limit. */
 void letter_hold(struct front *f, uint64_t more, uint64_t less);
-void letter_name(struct conn *c, struct letter *l);
-void letter_open(struct front *f, struct letter *l);
-void letter_put_missing(const struct conn *c, const struct scan *scan, struct str id,
-    struct buf *b);
-void letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str extra);
+void letter_answered(struct front *f, uint64_t id, enum accept_status status);
 void letter_store_gone(struct front *f);
 void letter_store_back(struct front *f); /* asks what became of those that were under way */
-void answer_parked(struct front *f);     /* what waited for store may be answered now */
 void letter_sweep(struct front *f);

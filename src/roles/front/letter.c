@@ -5,7 +5,7 @@
  * store dies in between, what was only sent is lost with it (the client hears 451 and keeps its
  * copy), and what was asked is asked again of the next store, which knows.
  */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 #include "mail/received.h"
 #include "sys/clock.h"
@@ -37,9 +37,10 @@ letter_free(struct front *f, struct letter *l)
 	map_del(&f->letters, key_of(&l->id));
 	letter_hold(f, 0, l->size);
 	handin_free(l->handin);
+	outline_free(l->outline);
 	merge_job_free(l->merge);
 	if (l->conn)
-		l->conn->letter = NULL;
+		l->conn->smtp->letter = NULL;
 	free(l);
 	return NULL;
 }
@@ -63,12 +64,13 @@ letter_name(struct conn *c, struct letter *l)
 	const struct conf_listener *cl = &c->settings->conf->listeners[c->listener];
 	/* Small numbers are for the lab, where a dialect shows one; elsewhere the id is the number.
 	 */
-	l->facts =
-	    (struct qid_facts){ .letter = l->id, .pid = f->pid, .host = c->session.conf->host };
+	l->facts = (struct qid_facts){
+		.letter = l->id, .pid = f->pid, .host = c->smtp->session.conf->host
+	};
 	l->facts.counter = c->settings->conf->lab ? cl->counter + tally_number(&f->tally) : l->id;
 	draw(f, l->facts.random, sizeof(l->facts.random));
 	struct buf b = BUF_INIT(sizeof(l->qid) - 1);
-	qid_format(&b, c->session.conf->wording->quirks.qid_style, &l->facts);
+	qid_format(&b, c->smtp->session.conf->wording->quirks.qid_style, &l->facts);
 	(void)str_copy(l->qid, sizeof(l->qid), buf_str(&b));
 	buf_done(&b);
 }
@@ -83,8 +85,9 @@ letter_begin(struct conn *c)
 	*l = (struct letter){ .id = front_next_id(f), .conn = c, .state = LETTER_OPEN };
 	/* The parts of a mail merge have places that count from their beginning: merge.c sees to
 	 * what becomes of them. */
-	l->handin = c->session.txn->merge ? NULL : handin_new(c);
-	c->letter = l;
+	l->handin = c->smtp->session.txn->merge ? NULL : handin_new(c);
+	l->outline = c->smtp->session.txn->merge ? NULL : outline_new(f->charsets);
+	c->smtp->letter = l;
 	map_put(&f->letters, key_of(&l->id), l);
 	return true;
 }
@@ -107,12 +110,14 @@ pass_on(struct conn *c, struct letter *l, struct str octets)
 		return;
 	letter_open(c->front, l);
 	chan_send(c->front->store, IPC_BODY_DATA, l->id, octets, -1);
+	if (l->outline)
+		outline_feed(l->outline, octets);
 }
 
 void
 letter_body(struct conn *c, struct str octets)
 {
-	struct letter *l = c->letter;
+	struct letter *l = c->smtp->letter;
 	check(l != NULL);
 	pass_on(c, l, l->handin ? handin_feed(l->handin, octets) : octets);
 }
@@ -120,7 +125,7 @@ letter_body(struct conn *c, struct str octets)
 bool
 letter_must_wait(const struct conn *c)
 {
-	return c->letter && c->letter->state == LETTER_OPEN &&
+	return c->smtp->letter && c->smtp->letter->state == LETTER_OPEN &&
 	       chan_pending(c->front->store) > IPC_HIGH_WATER;
 }
 
@@ -128,10 +133,10 @@ void
 letter_drop(struct conn *c)
 {
 	struct front *f = c->front;
-	struct letter *l = c->letter;
+	struct letter *l = c->smtp->letter;
 	if (!l)
 		return;
-	c->letter = NULL;
+	c->smtp->letter = NULL;
 	l->conn = NULL;
 	if (l->state == LETTER_ASKED)
 		return; /* store's answer still comes, and is forgotten then */
@@ -143,7 +148,7 @@ letter_drop(struct conn *c)
 static void
 put_rcpts(struct conn *c, struct buf *b, uint32_t *n)
 {
-	list_each(node, &c->session.txn->rcpts)
+	list_each(node, &c->smtp->session.txn->rcpts)
 	{
 		struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
 		const struct rcpt_route *route = r->host_data;
@@ -158,7 +163,7 @@ put_rcpts(struct conn *c, struct buf *b, uint32_t *n)
 static void
 put_received(struct conn *c, struct letter *l, struct buf *b)
 {
-	const struct smtp_session *s = &c->session;
+	const struct smtp_session *s = &c->smtp->session;
 	const struct smtp_txn *t = s->txn;
 	char sid[14];
 	id_format(sid, c->id);
@@ -184,8 +189,8 @@ put_received(struct conn *c, struct letter *l, struct buf *b)
 void
 letter_put_missing(const struct conn *c, const struct scan *scan, struct str id, struct buf *b)
 {
-	const struct smtp_session *s = &c->session;
-	bool ours = c->relay || s->authenticated;
+	const struct smtp_session *s = &c->smtp->session;
+	bool ours = c->smtp->relay || s->authenticated;
 	if (!s->conf->add_missing_headers || (scan->fields > 0 && !ours))
 		return;
 	struct added a = {
@@ -207,12 +212,16 @@ letter_put_missing(const struct conn *c, const struct scan *scan, struct str id,
 void
 letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str extra)
 {
-	const struct smtp_txn *t = c->session.txn;
+	const struct smtp_txn *t = c->smtp->session.txn;
 	struct buf trace = BUF_INIT(TRACE_MAX), body = BUF_INIT(IPC_BODY_MAX);
+	struct buf outline = BUF_INIT(OUTLINE_MAX);
 	uint32_t n = m->n_rcpt + m->n_views;
 	put_received(c, l, &trace);
 	buf_puts(&trace, extra);
-	conn_note(c, "letter of %llu octets for %u mailbox%s goes to the store",
+	if (l->outline && outline_end(l->outline, buf_str(&trace), &outline))
+		m->outline = buf_str(&outline);
+	l->outline = outline_free(l->outline);
+	letter_note(c, "letter of %llu octets for %u mailbox%s goes to the store",
 	    (unsigned long long)l->size, n, n == 1 ? "" : "es");
 	m->session = c->id;
 	m->time_ms = (uint64_t)sys_wall_ms();
@@ -222,7 +231,7 @@ letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str ex
 	m->envid = t->envid;
 	m->ret = t->ret;
 	m->trace = buf_str(&trace);
-	m->history = buf_str(&c->history);
+	m->history = buf_str(&c->smtp->history);
 	msg_accept_put(&body, m);
 	letter_open(c->front, l);
 	if (trace.failed || body.failed) {
@@ -236,19 +245,23 @@ letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str ex
 		l->rcpts = n;
 	}
 	buf_done(&trace);
+	buf_done(&outline);
 	buf_done(&body);
 }
 
 static void
 send_accept(struct conn *c, struct letter *l)
 {
-	const struct scan *scan = l->handin ? handin_scan(l->handin) : &c->session.txn->scan;
+	const struct scan *scan = l->handin ? handin_scan(l->handin) : &c->smtp->session.txn->scan;
 	struct buf rcpts = BUF_INIT(IPC_BODY_MAX), extra = BUF_INIT(TRACE_MAX);
 	struct msg_accept m = {
 		.header_len = (uint32_t)scan->header_len,
 		.insert_blank = scan->insert_blank,
 	};
 	char id[14];
+	/* What is repaired as it is stored is another letter than the one that was looked at. */
+	if (scan->insert_blank || scan->repaired)
+		l->outline = outline_free(l->outline);
 	id_format(id, l->id);
 	put_rcpts(c, &rcpts, &m.n_rcpt);
 	letter_put_missing(c, scan, str_n(id, 13), &extra);
@@ -282,21 +295,21 @@ end_handin(struct conn *c, struct letter *l, struct smtp_answer *a)
 bool
 letter_commit(struct conn *c, struct smtp_answer *a)
 {
-	struct letter *l = c->letter;
+	struct letter *l = c->smtp->letter;
 	check(l != NULL);
-	if (c->session.txn->merge)
+	if (c->smtp->session.txn->merge)
 		return merge_commit(c, a);
 	if (l->state == LETTER_OPEN && !end_handin(c, l, a))
 		return true;
 	if (l->state == LETTER_OPEN) {
 		letter_name(c, l);
-		l->ask_no = c->session.ask_no;
+		l->ask_no = c->smtp->session.ask_no;
 		send_accept(c, l);
 	}
 	if (l->state == LETTER_ASKED)
 		return false;
 	a->situation = SMTP_DATA_TEMPERR;
-	c->letter = letter_free(c->front, l);
+	c->smtp->letter = letter_free(c->front, l);
 	return true;
 }
 
@@ -329,7 +342,7 @@ log_letter(const struct conn *c, const struct letter *l, enum accept_status stat
 {
 	char id[14];
 	id_format(id, l->id);
-	const struct smtp_txn *t = c->session.txn;
+	const struct smtp_txn *t = c->smtp->session.txn;
 	struct buf names = BUF_INIT(1024);
 	if (t)
 		put_names(t, &names);
@@ -337,7 +350,8 @@ log_letter(const struct conn *c, const struct letter *l, enum accept_status stat
 	    status == ACCEPT_OK ? "accepted" : "not-stored", LOGZ("letter", id),
 	    LOGZ("qid", l->qid), LOGF("from", t ? t->from.whole : STR_NULL),
 	    LOGF("to", buf_str(&names)), LOGN("mailboxes", l->rcpts), LOGN("size", l->size),
-	    LOGZ("peer", c->ip), LOGZ("account", c->session.authenticated ? c->session.user : ""),
+	    LOGZ("peer", c->ip),
+	    LOGZ("account", c->smtp->session.authenticated ? c->smtp->session.user : ""),
 	    LOGZ("tls", c->tls ? c->tls : ""));
 	buf_done(&names);
 }
@@ -366,15 +380,15 @@ tell(struct conn *c, struct letter *l, enum accept_status status)
 	if (status == ACCEPT_OK) {
 		/* The history went with the letter; its answer must not begin the next one's. */
 		f->n_letters++;
-		buf_reset(&c->history);
-		c->reported_at = 0;
-		c->session.history = NULL;
+		buf_reset(&c->smtp->history);
+		c->smtp->reported_at = 0;
+		c->smtp->session.history = NULL;
 	}
 	if (f->draining)
-		smtp_session_shutdown(&c->session, &f->clock,
+		smtp_session_shutdown(&c->smtp->session, &f->clock,
 		    &c->stream.out); /* behind the answer */
-	c->letter = letter_free(f, l);
-	conn_answer(c, &a);
+	c->smtp->letter = letter_free(f, l);
+	answer_give(c, &a);
 	buf_done(&uuid);
 	if (!c->dead && c->stream.eof)
 		conn_kill(c, "peer closed");
@@ -386,8 +400,8 @@ letter_answered(struct front *f, uint64_t id, enum accept_status status)
 	struct letter *l = map_get(&f->letters, key_of(&id));
 	if (!l || l->state != LETTER_ASKED)
 		return; /* stale: dropped long ago */
-	if (!l->conn || l->conn->session.ask != SMTP_ASK_COMMIT ||
-	    l->conn->session.ask_no != l->ask_no) {
+	if (!l->conn || l->conn->smtp->session.ask != SMTP_ASK_COMMIT ||
+	    l->conn->smtp->session.ask_no != l->ask_no) {
 		letter_free(f, l);
 		return;
 	}

@@ -5,7 +5,7 @@
  * cancels, or breaks a rule), or with the connection; auth hears of the last two. What stands in
  * messages is wiped here as soon as it is on its way, and is in no log.
  */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 #include "base/base64.h"
 
@@ -52,14 +52,14 @@ login_drop(struct conn *c)
 static struct str
 prompt(const struct conn *c, enum smtp_situation s, struct buf *store)
 {
-	struct str text = c->session.conf->wording->reply[s];
+	struct str text = c->settings->wording[c->listener]->reply[s];
 	if (!base64_dec(store, str_trim(str_skip(text, 4))) || store->failed)
 		buf_reset(store);
 	return buf_str(store);
 }
 
 static void
-send_start(struct conn *c, const struct login *l, const struct smtp_auth *step)
+send_start(struct conn *c, const struct login *l, const struct login_step *step)
 {
 	struct tls_facts t = { 0 };
 	struct buf user = BUF_INIT(256), pass = BUF_INIT(256), body = BUF_INIT(64u << 10);
@@ -68,9 +68,9 @@ send_start(struct conn *c, const struct login *l, const struct smtp_auth *step)
 	if (tls)
 		tls_facts(tls, &t);
 	/* Behind XCLIENT the certificate is the proxy's, not its client's. */
-	bool certified = t.client_verified && !c->session.xclient;
+	bool certified = t.client_verified && !(c->smtp && c->smtp->session.xclient);
 	struct msg_sasl_start m = {
-		.service = STR("smtp"),
+		.service = str_of(c->protocol->service),
 		.mech = str_of(l->mech),
 		.has_initial = step->has_initial,
 		.initial = step->has_initial ? step->octets : STR_NULL,
@@ -96,7 +96,7 @@ send_start(struct conn *c, const struct login *l, const struct smtp_auth *step)
 }
 
 static void
-begin(struct conn *c, const struct smtp_auth *step, bool gssapi)
+begin(struct conn *c, const struct login_step *step, bool gssapi)
 {
 	struct front *f = c->front;
 	struct login *l = xalloc(sizeof(*l));
@@ -108,26 +108,25 @@ begin(struct conn *c, const struct smtp_auth *step, bool gssapi)
 }
 
 bool
-answer_auth(struct conn *c, struct smtp_answer *a)
+login_ask(struct conn *c, const struct login_step *step, enum sasl_verdict *ret)
 {
 	struct front *f = c->front;
-	const struct smtp_auth *step = c->session.auth;
 	bool gssapi =
 	    step->begin ? strcmp(step->mech, "GSSAPI") == 0 : c->login && c->login->gssapi;
 	struct chan *to = channel(f, gssapi);
 	if (c->login && c->login->asked)
 		return false; /* parked ones are asked again; this one waits for auth's word */
 	if (step->begin && !to && (!gssapi || c->settings->conf->gssapi_keytab[0]))
-		return answer_park(c);
+		return conn_park(c);
 	if (step->begin && !to) {
-		a->situation = SMTP_AUTH_BADMECH;
+		*ret = SASL_V_BADMECH;
 		return true;
 	}
 	if (step->begin)
 		login_drop(c);
 	if (!to || (!step->begin && !c->login) || chan_pending(to) > IPC_HIGH_WATER) {
 		login_drop(c);
-		a->situation = SMTP_AUTH_TEMPFAIL;
+		*ret = SASL_V_TEMPFAIL;
 		return true;
 	}
 	if (step->begin)
@@ -140,16 +139,6 @@ answer_auth(struct conn *c, struct smtp_answer *a)
 	return false;
 }
 
-static const enum smtp_situation answer_for[SASL_V_COUNT] = {
-	[SASL_V_CHALLENGE] = SMTP_NONE,
-	[SASL_V_OK] = SMTP_AUTH_OK,
-	[SASL_V_FAIL] = SMTP_AUTH_FAIL,
-	[SASL_V_MALFORMED] = SMTP_AUTH_BADB64,
-	[SASL_V_BADMECH] = SMTP_AUTH_BADMECH,
-	[SASL_V_WEAK] = SMTP_AUTH_WEAK,
-	[SASL_V_TEMPFAIL] = SMTP_AUTH_TEMPFAIL,
-};
-
 /* Who was let in or not, auth has logged; this line says in which session. */
 static void
 log_outcome(const struct conn *c, const struct login *l, const struct msg_sasl *m)
@@ -160,30 +149,17 @@ log_outcome(const struct conn *c, const struct login *l, const struct msg_sasl *
 	    LOGF("why", m->why));
 }
 
-/* The session notes who is in; why somebody is not, only auth knows. */
-static void
-note_outcome(struct conn *c, const struct login *l, const struct msg_sasl *m)
-{
-	if (m->verdict != SASL_V_OK && m->why.len)
-		conn_note(c, "%s: " STR_FMT, l->mech, STR_ARG(m->why));
-}
-
+/* The session may begin another exchange in protocol.authed(). */
 static void
 tell(struct conn *c, const struct msg_sasl *m)
 {
-	struct login *l = c->login;
-	struct smtp_answer a = { .situation = answer_for[m->verdict] };
-	l->asked = false;
-	if (m->verdict == SASL_V_CHALLENGE || m->verdict == SASL_V_OK)
-		a.challenge = m->text;
-	if (m->verdict == SASL_V_OK)
-		a.user = m->account;
+	struct login l = *c->login;
+	c->login->asked = false;
 	if (m->verdict != SASL_V_CHALLENGE) {
-		log_outcome(c, l, m);
-		note_outcome(c, l, m);
-		forget(c->front, l);
+		log_outcome(c, &l, m);
+		forget(c->front, c->login);
 	}
-	conn_answer(c, &a);
+	c->protocol->authed(c, &l, m);
 }
 
 bool
@@ -194,7 +170,7 @@ login_answered(struct front *f, const struct ipc_frame *m)
 	    (s.verdict == SASL_V_OK && s.account.len == 0))
 		return false;
 	struct login *l = map_get(&f->logins, key_of(&m->id));
-	if (!l || !l->asked || l->conn->session.ask != SMTP_ASK_AUTH)
+	if (!l || !l->asked || !l->conn->protocol->in_auth(l->conn))
 		return true; /* nobody waits for it any more */
 	tell(l->conn, &s);
 	return true;
@@ -203,11 +179,12 @@ login_answered(struct front *f, const struct ipc_frame *m)
 static void
 give_up(struct conn *c)
 {
-	struct smtp_answer a = { .situation = SMTP_AUTH_TEMPFAIL };
-	bool waits = c->login->asked && c->session.ask == SMTP_ASK_AUTH;
+	struct msg_sasl m = { .verdict = SASL_V_TEMPFAIL };
+	struct login l = *c->login;
+	bool waits = l.asked && c->protocol->in_auth(c);
 	login_drop(c);
 	if (waits)
-		conn_answer(c, &a);
+		c->protocol->authed(c, &l, &m);
 }
 
 void

@@ -7,7 +7,7 @@
  * was full, what releases every held connection does. Until ACCEPT the letter is one that may be
  * dropped at any moment; then it is as every other.
  */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 #include "smtp/merge.h"
 
@@ -49,13 +49,13 @@ job_new(struct conn *c)
 	struct merge_job *job = xalloc(sizeof(*job));
 	job->conn = c;
 	job->timer = loop_timer_new(c->front->loop, on_timer, job);
-	job->next = c->session.txn->merge->first;
+	job->next = c->smtp->session.txn->merge->first;
 	buf_init(&job->batch, BATCH + VIEW_MAX);
 	buf_init(&job->pieces, VIEW_MAX);
 	buf_init(&job->missing, MISSING_MAX);
-	uint64_t header = MIN(c->session.conf->header_bytes, (uint64_t)SMTP_MERGE_MAX);
+	uint64_t header = MIN(c->smtp->session.conf->header_bytes, (uint64_t)SMTP_MERGE_MAX);
 	buf_init(&job->header, (size_t)header + MERGE_OWN_MAX + 4096);
-	if (c->session.conf->submission || c->session.authenticated)
+	if (c->smtp->session.conf->submission || c->smtp->session.authenticated)
 		job->letter.header = &job->header;
 	return job;
 }
@@ -77,11 +77,11 @@ merge_job_free(struct merge_job *job)
 void
 merge_weigh(struct conn *c)
 {
-	const struct smtp_txn *txn = c->session.txn;
+	const struct smtp_txn *txn = c->smtp->session.txn;
 	uint64_t now = !c->dead && txn && txn->merge ? smtp_merge_memory(txn->merge) : 0;
-	if (now != c->merge_octets)
-		letter_hold(c->front, now, c->merge_octets);
-	c->merge_octets = now;
+	if (now != c->smtp->merge_octets)
+		letter_hold(c->front, now, c->smtp->merge_octets);
+	c->smtp->merge_octets = now;
 }
 
 /* The fields that this letter lacks go in front of it, as words of its own: each letter has a
@@ -91,7 +91,7 @@ put_missing(struct merge_job *job, struct msg_view *v)
 {
 	char id[14];
 	struct buf text = BUF_INIT(32);
-	id_format(id, job->conn->letter->id);
+	id_format(id, job->conn->smtp->letter->id);
 	buf_putf(&text, "%.13s.%u", id, job->n_rcpt);
 	buf_reset(&job->missing);
 	letter_put_missing(job->conn, &job->letter.scan, buf_str(&text), &job->missing);
@@ -146,8 +146,8 @@ send_batch(struct conn *c, struct merge_job *job)
 {
 	if (!job->batch.len)
 		return;
-	letter_open(c->front, c->letter);
-	chan_send(c->front->store, IPC_VIEWS, c->letter->id, buf_str(&job->batch), -1);
+	letter_open(c->front, c->smtp->letter);
+	chan_send(c->front->store, IPC_VIEWS, c->smtp->letter->id, buf_str(&job->batch), -1);
 	buf_reset(&job->batch);
 }
 
@@ -178,14 +178,15 @@ judge_handin(struct conn *c, struct merge_job *job)
 static enum smtp_situation
 slice(struct conn *c, struct merge_job *job)
 {
-	struct smtp_merge *m = c->session.txn->merge;
+	struct smtp_merge *m = c->smtp->session.txn->merge;
 	uint64_t work = 0;
 	while (job->next && work < SLICE && chan_pending(c->front->store) <= IPC_HIGH_WATER) {
 		enum smtp_situation no = smtp_merge_letter(m, job->next, &job->letter);
 		if (no == SMTP_NONE)
 			no = judge_handin(c, job);
 		if (no != SMTP_NONE) {
-			conn_note(c, "the letter of recipient %u cannot be taken", job->n_rcpt + 1);
+			letter_note(c, "the letter of recipient %u cannot be taken",
+			    job->n_rcpt + 1);
 			return no;
 		}
 		job->n_rcpt++;
@@ -213,14 +214,14 @@ refuse(struct conn *c, struct smtp_answer *a, enum smtp_situation say)
 bool
 merge_commit(struct conn *c, struct smtp_answer *a)
 {
-	struct letter *l = c->letter;
+	struct letter *l = c->smtp->letter;
 	if (l->state == LETTER_ASKED)
 		return false;
 	if (l->state == LETTER_LOST)
 		return refuse(c, a, SMTP_DATA_TEMPERR);
 	if (!l->merge) {
 		letter_name(c, l);
-		l->ask_no = c->session.ask_no;
+		l->ask_no = c->smtp->session.ask_no;
 		l->merge = job_new(c);
 	}
 	enum smtp_situation no = slice(c, l->merge);

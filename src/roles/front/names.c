@@ -1,5 +1,5 @@
 /* names: the verified reverse name of each newcomer, when dns knows it. Nobody waits for it. */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 #define NAME_MAX_OCTETS 253 /* RFC 1035 2.3.4, as text */
 
@@ -75,8 +75,8 @@ names_answered(struct front *f, const struct ipc_frame *m)
 		return true;
 	names_drop(c);
 	/* Behind XCLIENT the client is another one. */
-	if (m->body.len && !c->session.xclient)
-		smtp_session_peer_name(&c->session, m->body);
+	if (m->body.len && !c->smtp->session.xclient)
+		smtp_session_peer_name(&c->smtp->session, m->body);
 	return true;
 }
 

@@ -1,5 +1,5 @@
-/* peers: the channels to auth, gssapi and dns; each may go away and come back. */
-#include "roles/front/front_priv.h"
+/* peers: the channels to the reader, auth, gssapi and dns; each may go away and come back. */
+#include "roles/front/visit_priv.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -27,6 +27,13 @@ static const struct peer_row from_dns[] = {
 	{ 0, NULL },
 };
 
+static const struct peer_row from_reader[] = {
+	{ IPC_SLOTS, slots_take },
+	{ IPC_ENTERED, visit_entered },
+	{ IPC_READ_DONE, slots_answered },
+	{ 0, NULL },
+};
+
 static void
 auth_away(struct front *f)
 {
@@ -47,6 +54,7 @@ static const struct peer {
 	const struct peer_row *rows;
 	void (*away)(struct front *f);
 } peers[] = {
+	{ ROLE_READER, offsetof(struct front, reader), from_reader, slots_reader_gone },
 	{ ROLE_AUTH, offsetof(struct front, auth), from_auth, auth_away },
 	{ ROLE_GSSAPI, offsetof(struct front, gssapi), from_gssapi, gssapi_away },
 	{ ROLE_DNS, offsetof(struct front, dns), from_dns, names_dns_gone },
@@ -117,7 +125,7 @@ peers_take(struct front *f, enum ipc_role role, int fd)
 			continue;
 		away(f, p);
 		*slot(f, p) = chan_new(f->loop, fcntl(fd, F_DUPFD_CLOEXEC, 0), &peer_handler, f);
-		answer_parked(f);
+		conn_unpark(f);
 		return *slot(f, p) != NULL;
 	}
 	return false;

@@ -17,10 +17,19 @@ percent_of(uint64_t limit, unsigned percent)
 }
 
 static uint64_t
-idle_seconds(const struct conf_listener *l, bool busy)
+shortened(uint64_t seconds, bool busy)
 {
-	uint64_t is = l->limit_idle_seconds;
-	return busy ? MIN(is, MAX(is / HURRY, (uint64_t)HURRY_SECONDS)) : is;
+	return busy ? MIN(seconds, MAX(seconds / HURRY, (uint64_t)HURRY_SECONDS)) : seconds;
+}
+
+/* Who reads mail by IMAP and has logged in may be silent for as long as ever: that is IDLE. */
+static void
+hurry_listener(struct settings *s, size_t i, bool busy)
+{
+	const struct conf_listener *l = &s->conf->listeners[i];
+	s->smtp[i].idle_seconds = shortened(l->limit_idle_seconds, busy);
+	s->imap[i].login_seconds = shortened(l->limit_idle_seconds, busy);
+	s->pop3[i].idle_seconds = shortened(conf_idle_seconds(l), busy);
 }
 
 static void
@@ -30,7 +39,7 @@ hurry(struct front *f, bool busy)
 	{
 		struct settings *s = list_entry(n, struct settings, node);
 		for (size_t i = 0; i < s->n; i++)
-			s->smtp[i].idle_seconds = idle_seconds(&s->conf->listeners[i], busy);
+			hurry_listener(s, i, busy);
 	}
 }
 

@@ -1,5 +1,5 @@
 /* report: each refusal becomes a line of the log: what was said and what it answered. */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 #define LOOK_BACK 64 /* lines of a refused command's neighbourhood */
 
@@ -46,11 +46,11 @@ is_refusal(struct str reply)
 void
 report_refusals(struct conn *c)
 {
-	if (c->session.refused == c->reported)
+	if (c->smtp->session.refused == c->smtp->reported)
 		return;
-	c->reported = c->session.refused;
-	struct str history = buf_str(&c->history), said;
-	size_t from = MIN(c->reported_at, history.len);
+	c->smtp->reported = c->smtp->session.refused;
+	struct str history = buf_str(&c->smtp->history), said;
+	size_t from = MIN(c->smtp->reported_at, history.len);
 	struct str command = command_before(history, from), rest = str_skip(history, from);
 	while (rest.p && rest.len) {
 		struct str line = str_cut(&rest, '\n');
@@ -60,5 +60,5 @@ report_refusals(struct conn *c)
 			LOG(LOG_INFO, c->id, "refused", LOGZ("peer", c->ip),
 			    LOGF("command", command), LOGF("reply", said));
 	}
-	c->reported_at = history.len;
+	c->smtp->reported_at = history.len;
 }

@@ -41,7 +41,7 @@ make_server(struct front *f, const struct settings *s, const struct conf_listene
 	    l->tls_client_ca);
 	struct tls_server_conf conf = {
 		.legacy = l->tls_legacy,
-		.alpn = conf_is_lmtp(l) ? NULL : "smtp",
+		.alpn = conf_is_lmtp(l) ? NULL : protocol_of(l)->alpn,
 		.client_ca = conf_text_of(s->conf, l->tls_client_ca),
 		.id = buf_str(&id),
 	};
@@ -61,7 +61,8 @@ static void
 offer(struct settings *s, size_t i)
 {
 	const struct conf_listener *l = &s->conf->listeners[i];
-	s->smtp[i].starttls = conf_starttls(l) && (s->tls[i] || strcmp(l->starttls, "yes") == 0);
+	bool yes = conf_starttls(l) && (s->tls[i] || strcmp(l->starttls, "yes") == 0);
+	s->smtp[i].starttls = s->imap[i].starttls = s->pop3[i].stls = yes;
 }
 
 static void
@@ -209,15 +210,13 @@ secure_leave(struct conn *c)
 	c->tls = NULL;
 }
 
-bool
-answer_tls(struct conn *c, struct smtp_answer *a)
+enum secure_verdict
+secure_ask(struct conn *c)
 {
 	const struct conf_listener *l = &c->settings->conf->listeners[c->listener];
 	if (l->tls_broken || !server_of(c) || !c->front->auth)
-		a->situation = SMTP_STARTTLS_UNAVAILABLE;
-	else if (!enter(c))
-		a->situation = SMTP_CONN_LIMIT_TLS;
-	return true;
+		return SECURE_UNAVAILABLE;
+	return enter(c) ? SECURE_OK : SECURE_LIMIT;
 }
 
 bool
@@ -296,7 +295,7 @@ secure_done(struct conn *c)
 	f->n_tls++;
 	f->n_handshakes++;
 	log_secured(c, &t);
-	smtp_session_secured(&c->session, buf_str(&facts), &f->clock);
+	c->protocol->secured(c, buf_str(&facts));
 	explicit_bzero(&t, sizeof(t));
 	buf_done(&facts);
 	buf_done(&word);

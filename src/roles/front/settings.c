@@ -1,5 +1,6 @@
 #include "roles/front/front_priv.h"
 
+#include "dialect/access_words.h"
 #include "sasl/sasl.h"
 
 #include <stdlib.h>
@@ -84,7 +85,7 @@ translate_limits(const struct conf_listener *l, struct smtp_conf *s)
 static struct buf *
 list_for(const struct sasl_mech *m, bool named, struct buf *plain, struct buf *tls)
 {
-	if (!m || ((m->weak || m->need == SASL_NEED_TICKET) && !named))
+	if (!m || m->pop || ((m->weak || m->need == SASL_NEED_TICKET) && !named))
 		return NULL;
 	return m->binds || m->need == SASL_NEED_EXTERNAL ? tls : plain;
 }
@@ -192,6 +193,50 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 	s->bad_commands = bad_commands(l, q);
 }
 
+static void
+translate_imap(const struct conf *c, const struct conf_listener *l, const struct smtp_wording *w,
+    struct imap_conf *s)
+{
+	*s = (struct imap_conf){
+		.wording = &w->access->imap,
+		.host = or_else(l->host, str_of(c->hostname)),
+		.capability_pre = str_of(l->imap_capability_pre),
+		.capability_tls = str_of(l->imap_capability_tls),
+		.separator = l->imap_separator[0] == '.' ? '.' : '/',
+		.starttls_refuse = strcmp(l->starttls, "advertise-refuse") == 0,
+		.tls_required = conf_tls_required(l),
+		.auth_cleartext = strcmp(l->auth_cleartext, "allow") == 0,
+		.bare_lf = conf_bare_lf_session(l) || lf_by_dialect(l, &w->quirks),
+		.max_size = l->max_size,
+		.bad_commands = l->limit_bad_commands,
+		.idle_seconds = conf_idle_seconds(l),
+		.login_seconds = l->limit_idle_seconds,
+		.conn_seconds = l->limit_conn_seconds,
+		.version = STR(PENNYPOST_VERSION),
+	};
+}
+
+static void
+translate_pop3(const struct conf *c, const struct conf_listener *l, const struct smtp_wording *w,
+    struct pop3_conf *s)
+{
+	*s = (struct pop3_conf){
+		.wording = &w->access->pop3,
+		.host = or_else(l->host, str_of(c->hostname)),
+		.stls_refuse = strcmp(l->starttls, "advertise-refuse") == 0,
+		.tls_required = conf_tls_required(l),
+		.auth_cleartext = strcmp(l->auth_cleartext, "allow") == 0,
+		.apop = l->pop3_apop,
+		.bare_lf = conf_bare_lf_session(l) || lf_by_dialect(l, &w->quirks),
+		.bad_commands = l->limit_bad_commands,
+		.idle_seconds = conf_idle_seconds(l),
+		.conn_seconds = l->limit_conn_seconds,
+		.login_delay = l->pop3_login_delay,
+		.expire_days = l->pop3_expire,
+		.implementation = STR("Pennypost-" PENNYPOST_VERSION),
+	};
+}
+
 static struct smtp_wording *
 load_wording(struct conf *c, const struct conf_listener *l, struct buf *err)
 {
@@ -242,14 +287,16 @@ read_listener(struct settings *s, size_t i, struct buf *err)
 	if (!s->wording[i] || !read_peers(l, s->peers[i], err))
 		return false;
 	translate(s->conf, l, s->wording[i], &s->smtp[i]);
+	translate_imap(s->conf, l, s->wording[i], &s->imap[i]);
+	translate_pop3(s->conf, l, s->wording[i], &s->pop3[i]);
 	list_mechs(s->conf, l, s->wording[i]->quirks.mechs, plain, tls);
-	s->smtp[i].mechs = buf_str(plain);
-	s->smtp[i].mechs_tls = buf_str(tls);
+	s->smtp[i].mechs = s->imap[i].mechs = s->pop3[i].mechs = buf_str(plain);
+	s->smtp[i].mechs_tls = s->imap[i].mechs_tls = s->pop3[i].mechs_tls = buf_str(tls);
 	return true;
 }
 
 struct settings *
-settings_new(struct conf *conf, struct buf *err)
+settings_new(struct conf *conf, const struct charsets *charsets, struct buf *err)
 {
 	struct settings *s = xalloc(sizeof(*s));
 	list_init(&s->node);
@@ -257,13 +304,17 @@ settings_new(struct conf *conf, struct buf *err)
 	s->conf = conf;
 	s->n = conf->n_listeners;
 	s->smtp = xalloc(s->n * sizeof(*s->smtp));
+	s->imap = xalloc(s->n * sizeof(*s->imap));
+	s->pop3 = xalloc(s->n * sizeof(*s->pop3));
 	s->wording = xalloc(s->n * sizeof(struct smtp_wording *));
 	s->mechs = xalloc(s->n * 2 * sizeof(*s->mechs));
 	s->peers = xalloc(s->n * sizeof(*s->peers));
 	s->tls = xalloc(s->n * sizeof(struct tls_server *));
-	for (size_t i = 0; i < s->n; i++)
+	for (size_t i = 0; i < s->n; i++) {
 		if (!read_listener(s, i, err))
 			return settings_unref(s);
+		s->imap[i].charsets = charsets;
+	}
 	return s;
 }
 
@@ -296,6 +347,8 @@ settings_unref(struct settings *s)
 	free(s->wording);
 	free(s->mechs);
 	free(s->smtp);
+	free(s->imap);
+	free(s->pop3);
 	free(s->peers);
 	free(s->tls);
 	conf_free(s->conf);

@@ -2,7 +2,7 @@
  * submit: letters that our own users hand in (RFC 6409): whose name they may carry, what is taken
  * out, how many they may be.
  */
-#include "roles/front/front_priv.h"
+#include "roles/front/smtp_priv.h"
 
 #include "mail/author.h"
 
@@ -24,8 +24,8 @@ owner_of(const struct conn *c, struct owner *ret)
 	struct addr a;
 	struct route_result r = { 0 };
 	const struct directory *d = &c->front->directory;
-	if (d->block.len == 0 || !c->session.authenticated ||
-	    addr_mailbox(str_of(c->session.user), ADDR_SMTPUTF8, &a) != ADDR_OK)
+	if (d->block.len == 0 || !c->smtp->session.authenticated ||
+	    addr_mailbox(str_of(c->smtp->session.user), ADDR_SMTPUTF8, &a) != ADDR_OK)
 		return false;
 	route_resolve(d, &a, &r);
 	bool ok = r.verdict == ROUTE_LOCAL && !r.is_alias && r.n_target == 1;
@@ -64,7 +64,7 @@ listener_of(const struct conn *c)
 enum smtp_situation
 submit_sender(struct conn *c)
 {
-	const struct smtp_session *s = &c->session;
+	const struct smtp_session *s = &c->smtp->session;
 	const struct addr *from = &s->txn->from;
 	struct owner o;
 	/* The null sender is a report's, and anybody may send one of those. */
@@ -97,8 +97,8 @@ is_listed(struct str list, const struct addr *a)
 bool
 submit_may_relay(const struct conn *c)
 {
-	const struct smtp_session *s = &c->session;
-	return c->relay || s->authenticated ||
+	const struct smtp_session *s = &c->smtp->session;
+	return c->smtp->relay || s->authenticated ||
 	       (s->txn && is_listed(str_of(listener_of(c)->relay_sender), &s->txn->from));
 }
 
@@ -111,7 +111,7 @@ account_key(const struct conn *c)
 	static const unsigned char seed[2][16] = { "pennypost accnt", "pennypost count" };
 	struct tally_key k;
 	for (size_t i = 0; i < 2; i++) {
-		uint64_t h = siphash(seed[i], str_of(c->session.user));
+		uint64_t h = siphash(seed[i], str_of(c->smtp->session.user));
 		memcpy(k.b + 8 * i, &h, 8);
 	}
 	return k;
@@ -122,7 +122,7 @@ submit_over_rate(struct conn *c)
 {
 	struct front *f = c->front;
 	uint64_t limit = listener_of(c)->limit_rcpts_per_hour_account;
-	if (limit == CONF_OFF || !c->session.authenticated)
+	if (limit == CONF_OFF || !c->smtp->session.authenticated)
 		return false;
 	struct tally_key k = account_key(c);
 	return rate_count(f->rates, FRONT_MAX, &k, f->clock.wall) >= limit;
@@ -132,7 +132,7 @@ void
 submit_count(struct conn *c)
 {
 	struct front *f = c->front;
-	if (!f->rate || !c->session.authenticated ||
+	if (!f->rate || !c->smtp->session.authenticated ||
 	    listener_of(c)->limit_rcpts_per_hour_account == CONF_OFF)
 		return;
 	struct tally_key k = account_key(c);
@@ -155,7 +155,7 @@ struct handin *
 handin_new(const struct conn *c)
 {
 	static const struct scan_limits none = { UINT64_MAX, UINT64_MAX };
-	const struct smtp_session *s = &c->session;
+	const struct smtp_session *s = &c->smtp->session;
 	if (s->conf->lmtp || !(s->conf->submission || s->authenticated))
 		return NULL;
 	struct handin *h = xalloc(sizeof(*h));
@@ -235,16 +235,16 @@ handin_verdict(struct handin *h, struct conn *c, struct str *ret_reason)
 {
 	if (h->fields.unclear) {
 		*ret_reason = STR("its header cannot be told apart");
-		conn_note(c, STR_FMT, STR_ARG(*ret_reason));
+		letter_note(c, STR_FMT, STR_ARG(*ret_reason));
 		return SMTP_DATA_REJECTED;
 	}
 	enum author_verdict v = h->check_from ? judge_author(h, c) : AUTHOR_NONE;
 	if (v == AUTHOR_OK || v == AUTHOR_NONE)
 		return SMTP_NONE;
 	*ret_reason = STR("an address in the From field is not yours");
-	conn_note(c, "the From field %s",
+	letter_note(c, "the From field %s",
 	    v == AUTHOR_BAD ? "cannot be read" : "names an address that is not the account's");
-	LOG(LOG_INFO, c->id, "not-author", LOGZ("account", c->session.user),
+	LOG(LOG_INFO, c->id, "not-author", LOGZ("account", c->smtp->session.user),
 	    LOGF("from", str_trim(buf_str(&h->from))));
 	return SMTP_DATA_REJECTED;
 }

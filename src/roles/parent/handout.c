@@ -16,6 +16,7 @@ static const struct {
 } peers[] = {
 	{ ROLE_STORE, ROLE_FRONT },
 	{ ROLE_STORE, ROLE_READER },
+	{ ROLE_FRONT, ROLE_READER },
 	{ ROLE_FRONT, ROLE_AUTH },
 	{ ROLE_FRONT, ROLE_DNS },
 	{ ROLE_FRONT, ROLE_GSSAPI },

@@ -247,6 +247,11 @@ prepare(struct parent *p, struct buf *err)
 		    strerror(-p->conf_fd));
 		return EXIT_BROKEN;
 	}
+	p->passes_fd = handout_passes_new();
+	if (p->passes_fd < 0) {
+		buf_putf(err, "cannot make the key of passes: %s\n", strerror(-p->passes_fd));
+		return EXIT_BROKEN;
+	}
 	p->loop = loop_new();
 	if (!doors_open(p, err) || (!p->options->maintenance && !place_log(c, err)))
 		return EXIT_BROKEN;
@@ -307,6 +312,8 @@ finish(struct parent *p)
 	listeners_close(&p->listeners);
 	if (p->conf_fd >= 0)
 		close(p->conf_fd);
+	if (p->passes_fd >= 0)
+		close(p->passes_fd);
 	if (p->lock_fd >= 0)
 		close(p->lock_fd);
 	if (p->desk)
@@ -327,6 +334,7 @@ parent_run(struct conf *c, const struct parent_options *o)
 		.conf = c,
 		.lock_fd = -1,
 		.conf_fd = -1,
+		.passes_fd = -1,
 		.doors.fd = -1,
 		.starter = getppid() };
 	struct buf err = BUF_INIT(64u << 10);

@@ -157,6 +157,7 @@ void handout_new(struct child *c);   /* after the start: setup, secrets, counter
 void handout_setup(struct child *c);
 void handout_listeners(struct child *c); /* a front: all of them */
 void handout_secrets(struct child *c);   /* secret.c; nothing for a role that knows none */
+int handout_passes_new(void);            /* secret.c: a new key (ipc/pass.h): fd or -errno */
 void handout_log(struct parent *p); /* everybody writes to our standard error from now on */
 void handout_unlisten(struct parent *p, size_t index);
 
@@ -205,6 +206,7 @@ struct parent {
 	struct loop *loop;
 	int lock_fd;
 	int conf_fd; /* sealed conf_dump(), as the roles get it */
+	int passes_fd; /* the key of tickets and passes, sealed */
 	struct uids uids;
 	struct listeners listeners;
 	unsigned n_fronts, n_readers;

@@ -1,11 +1,15 @@
 /*
  * The files of certificates, keys and secrets: opened here, with the rights of parent, and handed
  * on unread to the role that may know them. One that cannot be opened is said and left out; the
- * rest goes on.
+ * rest goes on. And the key of tickets and passes, which lives as long as parent does and never
+ * on a disk.
  */
 #include "roles/parent/parent_priv.h"
 
+#include "ipc/pass.h"
 #include "log/log.h"
+#include "sys/file.h"
+#include "sys/random.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -132,18 +136,45 @@ give_gssapi(struct child *c, const struct conf *conf)
 
 static const struct {
 	enum ipc_role role;
-	void (*give)(struct child *c, const struct conf *conf);
+	bool passes; /* gets the key of tickets and passes */
+	void (*give)(struct child *c, const struct conf *conf); /* files; NULL: it gets none */
 } rows[] = {
-	{ ROLE_AUTH, give_auth },
-	{ ROLE_FETCH, give_fetch },
-	{ ROLE_GSSAPI, give_gssapi },
+	{ ROLE_AUTH, true, give_auth },
+	{ ROLE_FETCH, false, give_fetch },
+	{ ROLE_GSSAPI, true, give_gssapi },
+	{ ROLE_STORE, true, NULL },
+	{ ROLE_READER, true, NULL },
 };
+
+static void
+give_passes(struct child *c)
+{
+	int fd = fcntl(c->parent->passes_fd, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		child_kill(c, "the key of passes cannot be handed to it");
+	else
+		give(c, SECRET_PASSES, "", fd);
+}
+
+int
+handout_passes_new(void)
+{
+	char key[PASS_KEY_LEN];
+	random_bytes(key, sizeof(key));
+	int fd = memfd_sealed("pennypost-passes", str_n(key, sizeof(key)));
+	explicit_bzero(key, sizeof(key));
+	return fd;
+}
 
 void
 handout_secrets(struct child *c)
 {
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (rows[i].role != c->role)
+			continue;
+		if (rows[i].passes)
+			give_passes(c);
+		if (!rows[i].give)
 			continue;
 		if (!c->parent->options->maintenance)
 			rows[i].give(c, c->parent->conf);

@@ -233,6 +233,7 @@ letter_of(uint64_t id, const struct msg_accept *m)
 		.header_len = m->header_len,
 		.insert_blank = m->insert_blank,
 		.history = m->history,
+		.outline = m->outline,
 	};
 }
 
@@ -244,9 +245,12 @@ commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct 
 	struct accept *a = accept_new(f, id);
 	l.rcpt = rcpt;
 	l.n_rcpt = n;
-	a->memory = store_body_memory(body) + m->trace.len + m->history.len;
-	for (size_t i = 0; i < n; i++)
+	uint64_t size = store_body_size(body) + m->trace.len + (m->insert_blank ? 2 : 0);
+	a->memory = store_body_memory(body) + m->trace.len + m->history.len + m->outline.len;
+	for (size_t i = 0; i < n; i++) {
 		a->memory += rcpt[i].prefix.len + 2 * rcpt[i].rcpt.len;
+		writer_usage_add(f->role, rcpt[i].account, size + rcpt[i].prefix.len);
+	}
 	f->role->body_memory += a->memory;
 	store_accept(f->role->store, body, &l, on_accepted, a);
 	loop_defer_add(f->role->loop, &f->role->go);

@@ -177,6 +177,7 @@ add_view(struct body *b, const struct msg_view *m, struct buf *pieces, struct bu
 	delivered_to_put(prefix, m->rcpt.rcpt);
 	if (!put_pieces(pieces, m) || prefix->failed)
 		return -ENOMEM;
+	writer_usage_add(r, m->rcpt.account, m->size + prefix->len);
 	return store_views_add(b->views, &(struct store_view){ .account = m->rcpt.account,
 					     .mailbox = MAILBOX_INBOX,
 					     .prefix = buf_str(prefix),

@@ -14,9 +14,13 @@ const struct desk_op writer_ops[] = {
 	{ "user.add", writer_op_user_add, false },
 	{ "user.remove", writer_op_user_remove, false },
 	{ "user.list", writer_op_user_list, false },
+	{ "user.quota", writer_op_user_quota, false },
 	{ "alias.add", writer_op_alias_add, false },
 	{ "alias.remove", writer_op_alias_remove, false },
 	{ "alias.list", writer_op_alias_list, false },
+	{ "mailbox.create", writer_op_mailbox_create, false },
+	{ "mailbox.rename", writer_op_mailbox_rename, false },
+	{ "mailbox.subscribe", writer_op_mailbox_subscribe, false },
 	{ "mailbox.delete", writer_op_mailbox_delete, false },
 	{ "backup.begin", writer_op_backup_begin, false },
 	{ "backup.hold", writer_op_backup_hold, false },
@@ -74,7 +78,7 @@ writer_changes_done(struct store_role *r)
 	}
 }
 
-void
+struct change *
 writer_change_new(struct store_role *r, struct desk_ask *a, const struct change_kind *kind,
     const char *name, char *members)
 {
@@ -83,6 +87,7 @@ writer_change_new(struct store_role *r, struct desk_ask *a, const struct change_
 	check(str_copy(c->name, sizeof(c->name), str_of(name)));
 	list_add_tail(&r->changes, &c->node);
 	loop_defer_add(r->loop, &r->change_next);
+	return c;
 }
 
 /* Its answer is sent. */

@@ -25,11 +25,12 @@ struct change {
 	struct desk_ask *ask;
 	const struct change_kind *kind;
 	char name[NAME_MAX_FOLDED]; /* folded */
-	char *members;              /* of an alias, one a line, or NULL */
+	char *members;              /* of an alias, one a line; names of mailboxes; or NULL */
+	uint64_t account, number;   /* of a user; what its op takes besides */
 };
 
 /* Queues it. Takes members over. */
-void writer_change_new(struct store_role *r, struct desk_ask *a, const struct change_kind *kind,
+struct change *writer_change_new(struct store_role *r, struct desk_ask *a, const struct change_kind *kind,
     const char *name, char *members);
 /* Ends without a change; c is gone afterwards. */
 void writer_change_refuse(struct change *c, enum ctl_code code, const char *fmt, ...) PRINTF(3, 4);
@@ -39,7 +40,7 @@ void writer_change_committed(void *arg, const struct store_res *res);
 /* A batch of one put (or, value p NULL, one del) in the directory domain. */
 void writer_change_commit_record(struct change *c, char kind, struct str value);
 
-/* users.c, domains.c, aliases.c, lists.c, delete_op.c, backup_op.c: one op each. */
+/* users.c, domains.c, aliases.c, lists.c, name_op.c, delete_op.c, backup_op.c: the ops. */
 void writer_op_user_add(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_user_remove(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_user_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
@@ -53,6 +54,10 @@ void writer_op_domain_list(void *arg, struct desk_ask *a, const struct msg_ask *
 void writer_op_alias_add(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_alias_remove(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_alias_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_mailbox_create(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_mailbox_rename(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_mailbox_subscribe(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_user_quota(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_mailbox_delete(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_backup_begin(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_backup_hold(void *arg, struct desk_ask *a, const struct msg_ask *m);

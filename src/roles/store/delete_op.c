@@ -216,6 +216,7 @@ on_deleted(void *arg, const struct store_res *res)
 	writer_check(res->rc);
 	if (res->rc < 0)
 		return failed(d, res->rc);
+	writer_usage_add(d->role, d->account, 0);
 	d->letters += res->slot[0];
 	d->octets += res->slot[1];
 	if (!desk_full(d->ask))

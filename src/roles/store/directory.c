@@ -8,6 +8,7 @@
 #include "log/log.h"
 #include "roles/store/names.h"
 #include "route/directory.h"
+#include "store/mail.h"
 #include "store/mailbox.h"
 #include "sys/file.h"
 
@@ -17,6 +18,7 @@
 
 struct gather {
 	struct store_role *role;
+	struct store_snap *snap;
 	struct directory_builder *builder;
 	struct map accounts;
 	uint64_t n_users;
@@ -33,6 +35,15 @@ add_domain(void *arg, struct str key, struct str value)
 }
 
 static bool
+is_limited(struct gather *g, uint64_t account)
+{
+	struct mail_options o;
+	int rc = mail_get_options(g->snap, account, &o);
+	writer_check(rc);
+	return rc == 0 && o.quota != 0;
+}
+
+static bool
 add_user(void *arg, struct str key, struct str value)
 {
 	struct gather *g = arg;
@@ -42,7 +53,10 @@ add_user(void *arg, struct str key, struct str value)
 		LOG(LOG_ERROR, 0, "directory-damaged", LOGF("key", key));
 		return true;
 	}
-	directory_add_user(g->builder, address, account);
+	if (is_limited(g, account))
+		directory_add_limited(g->builder, address, account);
+	else
+		directory_add_user(g->builder, address, account);
 	map_put(&g->accounts, id_key(&account), g->role);
 	g->n_users++;
 	if (g->first_user.len == 0 || account < g->first_account) {
@@ -99,12 +113,14 @@ gather(struct gather *g, uint64_t *ret_ver)
 	int rc = store_snap_open(g->role->store, &dom, &sn, ret_ver);
 	if (rc < 0)
 		return rc;
+	g->snap = sn;
 	rc = names_scan(sn, 'd', add_domain, g);
 	if (rc == 0)
 		rc = names_scan(sn, 'u', add_user, g);
 	if (rc == 0)
 		rc = names_scan(sn, 'a', add_alias, g);
 	store_snap_close(sn);
+	g->snap = NULL;
 	add_conf(g);
 	const struct conf *c = g->role->conf;
 	struct str postmaster =

@@ -8,6 +8,8 @@
  */
 #include "roles/store/change.h"
 
+#include "access/name.h"
+#include "access/name.h"
 #include "base/num.h"
 #include "base/wire.h"
 #include "ipc/pack.h"
@@ -118,9 +120,11 @@ opened(void *arg, const struct store_res *res)
 	struct import *i = arg;
 	char num[3][TEXT_NUM];
 	writer_check(res->rc);
+	entries_forget(&i->role->entries, i->account);
 	if (res->rc < 0 && res->rc != -EEXIST) {
 		REFUSE(i, CTL_FAILED, "mailbox \"%s\" cannot be made: %s", i->name,
-		    res->rc == -E2BIG ? "the name is too long" : strerror(-res->rc));
+		    res->rc == -E2BIG ? "its name is too long, or there are too many"
+				      : strerror(-res->rc));
 		return;
 	}
 	const struct str row[] = {
@@ -210,6 +214,11 @@ writer_op_import_open(void *arg, struct desk_ask *a, const struct msg_ask *m)
 		    "%s has no mailbox \"%s\"; make it with --create, or `pennypost mailbox list "
 		    "%s` shows those there are",
 		    address, i->name, address);
+		return;
+	}
+	const char *why = rc == -ENOENT ? name_check(m->arg[1]) : NULL;
+	if (why) {
+		REFUSE(i, CTL_INVALID, "%s", why);
 		return;
 	}
 	if (rc < 0 && rc != -ENOENT) {
@@ -453,6 +462,7 @@ append(struct import *i)
 	i->n_sent++;
 	i->n_octets += s->octets;
 	i->role->body_memory += s->memory;
+	writer_usage_add(i->role, i->account, s->octets);
 	mailbox_append(i->role->store, body, &a, STORE_DURABLE, appended, s);
 	buf_done(&mark);
 	buf_done(&history);

@@ -5,6 +5,7 @@
 #include "roles/store/change.h"
 
 #include "roles/store/text.h"
+#include "store/mail.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,7 @@ struct listing {
 	struct list node; /* role->listings */
 	struct store_role *role;
 	struct desk_ask *ask;
+	struct store_snap *sn; /* while a slice is read */
 	char kind;
 	char last[NAME_MAX_FOLDED]; /* folded name of the last row */
 	uint32_t n;                 /* rows of this slice */
@@ -29,14 +31,17 @@ put_domain(struct desk_ask *a, struct str name, struct str value)
 }
 
 static void
-put_user(struct desk_ask *a, struct str name, struct str value)
+put_user(const struct listing *l, struct str name, struct str value)
 {
 	uint64_t account;
-	char num[TEXT_NUM];
+	struct mail_options o;
+	char num[2][TEXT_NUM];
 	if (!names_account_get(value, &account))
 		return;
-	const struct str row[] = { name, text_u64(num, account) };
-	desk_row(a, row, ARRAY_LEN(row));
+	bool own = mail_get_options(l->sn, account, &o) == 0 && o.quota;
+	const struct str row[] = { name, text_u64(num[0], account),
+		own ? text_u64(num[1], o.quota) : STR("") };
+	desk_row(l->ask, row, ARRAY_LEN(row));
 }
 
 static void
@@ -57,7 +62,7 @@ each(void *arg, struct str key, struct str value)
 	if (l->kind == 'd')
 		put_domain(l->ask, name, value);
 	else if (l->kind == 'u')
-		put_user(l->ask, name, value);
+		put_user(l, name, value);
 	else
 		put_alias(l->ask, name, value);
 	l->n++;
@@ -74,6 +79,7 @@ slice(struct listing *l)
 	int rc = store_snap_open(l->role->store, &dom, &sn, &ver);
 	if (rc < 0)
 		return rc;
+	l->sn = sn;
 	rc = names_scan_after(sn, l->kind, str_of(l->last), SLICE, each, l);
 	store_snap_close(sn);
 	return rc;

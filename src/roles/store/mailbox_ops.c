@@ -5,6 +5,7 @@
 #include "roles/store/names.h"
 #include "roles/store/reader_priv.h"
 #include "roles/store/text.h"
+#include "store/mail.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,8 @@
 struct job_names {
 	size_t n, at;
 	struct {
-		uint32_t mailbox;
+		uint32_t mailbox, special;
+		bool subscribed;
 		char *name;
 	} row[NAMES_MAX];
 };
@@ -54,11 +56,15 @@ find_account(struct job *j)
 }
 
 static bool
-keep_name(void *arg, uint32_t mailbox, struct str name)
+keep_name(void *arg, const struct mail_name *m)
 {
 	struct job_names *names = arg;
-	names->row[names->n].mailbox = mailbox;
-	names->row[names->n].name = str_dup(name);
+	if (!m->exists || m->mailbox == 0)
+		return true;
+	names->row[names->n].mailbox = m->mailbox;
+	names->row[names->n].special = m->special;
+	names->row[names->n].subscribed = m->subscribed;
+	names->row[names->n].name = str_dup(m->name);
 	return ++names->n < NAMES_MAX;
 }
 
@@ -74,7 +80,7 @@ find_names(struct job *j)
 	int rc = store_snap_open(j->reader->store, &dom, &sn, &ver);
 	if (rc < 0)
 		return cannot_read(j, rc);
-	rc = mailbox_list(sn, keep_name, j->names);
+	rc = mail_each_name(sn, keep_name, j->names);
 	store_snap_close(sn);
 	return rc < 0 ? cannot_read(j, rc) : JOB_MORE;
 }
@@ -134,10 +140,27 @@ read_head(struct job *j, uint32_t mailbox, struct mailbox_head *ret)
 	return rc;
 }
 
+/* RFC 6154 2 */
+static void
+put_special(struct buf *out, uint32_t special)
+{
+	static const struct {
+		uint32_t use;
+		const char *word;
+	} words[] = { { MAIL_USE_DRAFTS, "drafts" }, { MAIL_USE_SENT, "sent" },
+		{ MAIL_USE_TRASH, "trash" }, { MAIL_USE_JUNK, "junk" },
+		{ MAIL_USE_ARCHIVE, "archive" }, { MAIL_USE_ALL, "all" },
+		{ MAIL_USE_FLAGGED, "flagged" }, { MAIL_USE_IMPORTANT, "important" } };
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (special & words[i].use)
+			buf_putf(out, "%s%s", out->len ? " " : "", words[i].word);
+}
+
 static enum job_step
 list_step(struct job *j)
 {
-	char num[5][TEXT_NUM];
+	char num[6][TEXT_NUM];
+	struct buf special = BUF_INIT(256);
 	struct mailbox_head h;
 	if (j->names->at == j->names->n)
 		return reader_job_end(j, CTL_OK, "%s", "");
@@ -145,6 +168,7 @@ list_step(struct job *j)
 	int rc = read_head(j, j->names->row[i].mailbox, &h);
 	if (rc < 0)
 		return cannot_read(j, rc);
+	put_special(&special, j->names->row[i].special);
 	const struct str row[] = {
 		str_of(j->names->row[i].name),
 		text_u64(num[0], h.messages),
@@ -152,8 +176,12 @@ list_step(struct job *j)
 		text_u64(num[2], h.uidnext),
 		text_u64(num[3], h.uidvalidity),
 		text_u64(num[4], h.modseq),
+		text_u64(num[5], h.unseen),
+		buf_str(&special),
+		j->names->row[i].subscribed ? STR("yes") : STR("no"),
 	};
 	desk_row(j->ask, row, ARRAY_LEN(row));
+	buf_done(&special);
 	return JOB_MORE;
 }
 
@@ -179,7 +207,7 @@ note_damage(struct job *j, const struct letter *l)
 
 /* As a Maildir has them in its files' names. */
 static struct str
-flag_letters(uint32_t flags, char out[8])
+flag_letters(uint64_t flags, char out[8])
 {
 	static const struct {
 		uint32_t flag;
@@ -317,7 +345,7 @@ static enum job_step
 export_next(struct job *j)
 {
 	struct letter *l;
-	char num[3][TEXT_NUM];
+	char num[3][TEXT_NUM], flags[8];
 	int rc = reader_letters_next(j->reader->store, j, &l);
 	if (rc == -ENOENT)
 		return end_walk(j);
@@ -336,6 +364,7 @@ export_next(struct job *j)
 		text_u64(num[1], l->meta.time_ms),
 		text_u64(num[2], l->meta.size),
 		reader_return_path(&l->meta),
+		flag_letters(l->meta.flags, flags),
 	};
 	desk_row(j->ask, row, ARRAY_LEN(row));
 	j->off = 0;

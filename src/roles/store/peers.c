@@ -17,6 +17,9 @@ front_close(struct front_peer *f, const char *why)
 	LOG(why ? LOG_WARN : LOG_DEBUG, 0, "front-away", LOGN("front", f->index),
 	    LOGZ("why", why ? why : "closed"), LOGN("bodies", f->n_bodies));
 	f->chan = chan_free(f->chan);
+	f->life++;
+	f->n_changes = 0;
+	writer_watches_drop_all(f);
 	writer_bodies_drop_all(f);
 	writer_accept_front_gone(f);
 }
@@ -71,6 +74,31 @@ on_accept_ask(struct front_peer *f, const struct ipc_frame *m)
 	return m->body.len == 0;
 }
 
+static bool
+on_change(struct front_peer *f, const struct ipc_frame *m)
+{
+	return writer_mail_change(f, m->id, m->body);
+}
+
+static bool
+on_watch(struct front_peer *f, const struct ipc_frame *m)
+{
+	return writer_watch(f, m->id, m->body);
+}
+
+static bool
+on_unwatch(struct front_peer *f, const struct ipc_frame *m)
+{
+	writer_unwatch(f, m->id);
+	return m->body.len == 0;
+}
+
+static bool
+on_room_ask(struct front_peer *f, const struct ipc_frame *m)
+{
+	return writer_room_ask(f, m->id, m->body);
+}
+
 static const struct {
 	enum ipc_type type;
 	bool (*handle)(struct front_peer *f, const struct ipc_frame *m); /* false: a breach */
@@ -81,6 +109,10 @@ static const struct {
 	{ IPC_BODY_DROP, on_body_drop },
 	{ IPC_ACCEPT_ASK, on_accept_ask },
 	{ IPC_VIEWS, on_views },
+	{ IPC_CHANGE, on_change },
+	{ IPC_WATCH, on_watch },
+	{ IPC_UNWATCH, on_unwatch },
+	{ IPC_ROOM_ASK, on_room_ask },
 };
 
 static void

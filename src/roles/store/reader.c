@@ -1,5 +1,6 @@
 /* The life of a reader. */
 #include "conf/setup.h"
+#include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
 #include "roles/store/reader_priv.h"
@@ -47,6 +48,7 @@ writer_close(struct reader *r, const char *why)
 	LOG(LOG_WARN, 0, "store-away", LOGZ("why", why ? why : "closed"));
 	r->writer = chan_free(r->writer);
 	reader_jobs_writer_away(r);
+	reader_fronts_writer_away(r);
 }
 
 static void
@@ -55,10 +57,12 @@ writer_frame(void *arg, struct chan *c, const struct ipc_frame *m)
 	struct reader *r = arg;
 	if (m->fd >= 0)
 		close(m->fd);
-	if (m->fd >= 0 || m->type != IPC_SYNCED)
+	if (m->fd >= 0 || m->type != IPC_SYNCED) {
 		writer_close(r, "malformed message");
-	else
-		reader_jobs_synced(r, m->id);
+		return;
+	}
+	reader_jobs_synced(r, m->id);
+	reader_fronts_synced(r, m->id);
 }
 
 static void
@@ -94,16 +98,33 @@ on_peer(void *arg, struct ipc_frame *m)
 {
 	struct reader *r = arg;
 	struct msg_peer p;
-	if (m->fd < 0 || !msg_peer_get(m->body, &p) || p.role != ROLE_STORE)
+	if (m->fd < 0 || !msg_peer_get(m->body, &p))
+		return false;
+	if (p.role == ROLE_FRONT) {
+		reader_front_connect(r, p.index, role_take_fd(m));
+		return true;
+	}
+	if (p.role != ROLE_STORE)
 		return false;
 	writer_close(r, "replaced");
 	r->stale = true;
 	r->writer = chan_new(r->role.loop, role_take_fd(m), &writer_handler, r);
-	if (r->writer)
+	if (r->writer) {
 		reader_jobs_ask_writer(r);
-	else
+		reader_fronts_ask_writer(r);
+	} else {
 		LOG(LOG_ERROR, 0, "store-refused", LOGZ("error", strerror(errno)));
+	}
 	return true;
+}
+
+static bool
+on_secret(void *arg, struct ipc_frame *m)
+{
+	struct reader *r = arg;
+	struct msg_secret s;
+	return m->fd >= 0 && msg_secret_get(m->body, &s) && s.kind == SECRET_PASSES &&
+	       pass_key_read(&r->passes, m->fd);
 }
 
 static bool
@@ -127,6 +148,7 @@ on_status(void *arg, struct ipc_frame *m)
 static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
+	{ IPC_SECRET, on_secret },
 	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
 };
@@ -135,7 +157,7 @@ static bool
 idle(void *arg)
 {
 	const struct reader *r = arg;
-	return desk_open(r->desk) == 0;
+	return desk_open(r->desk) == 0 && !reader_fronts_connected(r);
 }
 
 /* Who still waits is told. */
@@ -158,9 +180,12 @@ live(struct reader *r)
 	r->role.idle = idle;
 	r->role.end = last_words;
 	r->desk = desk_new(r->role.loop, ROLE_READER, reader_ops, r);
+	reader_fronts_init(r);
 	int status = role_run(&r->role, SPAWN_FD);
+	reader_fronts_done(r);
 	desk_free(r->desk);
 	chan_free(r->writer);
+	pass_key_done(&r->passes);
 	return status;
 }
 
@@ -168,7 +193,7 @@ int
 reader_main(void)
 {
 	static char who[24];
-	struct reader r = { 0 };
+	static struct reader r;
 	struct msg_setup setup;
 	struct buf err = BUF_INIT(ERR_MAX);
 	list_init(&r.jobs);
@@ -182,12 +207,13 @@ reader_main(void)
 		log_init(who, STDERR_FILENO, setup_log_level(r.conf));
 		struct sandbox box = {
 			.role = "reader",
-			.sets = SANDBOX_FDPASS | SANDBOX_FILES_RO,
+			.sets = SANDBOX_FDPASS | SANDBOX_FILES_RO | SANDBOX_MEMFD,
 			.dir = dir,
 			.chroot_empty = true,
 			.uid = setup.uid,
 			.gid = setup.gid,
 		};
+		crypt_init(); /* libcrypto reads its configuration now */
 		r.role.loop = loop_new();
 		r.role.layers = sandbox_apply(&box);
 		r.dir = sandbox_dir(&box, r.role.layers);

@@ -1,5 +1,6 @@
 /*
- * Inside a reader: it shows what is in mailboxes and changes nothing.
+ * Inside a reader: it shows what is in mailboxes and changes nothing. Two kinds of askers: fronts
+ * (reader_front.c, answered by windows: window.h) and the command line.
  *
  * A job is one question of the command line. It first asks the writer to bring the index up to
  * what is durable, so that every acknowledged letter is seen, opens the store if this writer is
@@ -13,12 +14,27 @@
 #include "conf/conf.h"
 #include "ipc/chan.h"
 #include "ipc/desk.h"
+#include "ipc/pass.h"
 #include "ipc/role.h"
 #include "loop/loop.h"
 #include "store/mailbox.h"
 #include "store/store.h"
 
 #define JOB_ARGS_MAX 3
+
+struct reader;
+
+/* One front, as a reader sees it: reader_front.c. */
+struct reader_front {
+	struct reader *reader;
+	struct chan *chan;    /* NULL: not connected */
+	uint16_t index;
+	unsigned char *slots; /* READ_SLOTS of READ_SLOT_SIZE; NULL: not connected */
+	uint32_t busy;        /* bit n: slot n belongs to an open request */
+	size_t n_enters;      /* requests of that kind that are open */
+	struct list ready;    /* requests that can be answered, in the order in which they came */
+	struct list waiting;  /* ... that wait for the writer */
+};
 
 struct reader {
 	struct role role;
@@ -29,6 +45,14 @@ struct reader {
 	struct desk *desk;
 	struct list jobs;
 	uint64_t last_sync;
+	struct pass_key passes;
+	struct reader_front front[FRONT_MAX];
+	uint64_t turn_sync;           /* the ask that all fresh requests of this turn share, or 0 */
+	struct loop_defer turn_end;
+	struct loop_defer work;       /* requests are ready */
+	struct loop_timer *work_on;   /* ... and were too many for one turn */
+	struct loop_timer *tick;      /* runs while requests wait for the writer */
+	unsigned next_front;          /* whose turn it is */
 	const char *dir; /* as we may name it inside the sandbox */
 };
 
@@ -84,6 +108,15 @@ void reader_jobs_writer_away(struct reader *r);
 void reader_jobs_synced(struct reader *r, uint64_t id);
 void reader_jobs_done(struct reader *r); /* ends them unfinished */
 enum job_step reader_job_end(struct job *j, enum ctl_code code, const char *fmt, ...) PRINTF(3, 4);
+
+/* reader_front.c */
+void reader_fronts_init(struct reader *r);
+void reader_fronts_done(struct reader *r);
+void reader_front_connect(struct reader *r, uint16_t index, int fd); /* takes fd over */
+void reader_fronts_ask_writer(struct reader *r);   /* it is (back) here */
+void reader_fronts_writer_away(struct reader *r);
+void reader_fronts_synced(struct reader *r, uint64_t id);
+bool reader_fronts_connected(const struct reader *r);
 
 /* mailbox_ops.c, trace_op.c */
 extern const struct desk_op reader_ops[];

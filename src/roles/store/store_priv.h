@@ -2,7 +2,8 @@
  * Inside the store role: the writer. One struct holds everything; each file is one idea:
  * bodies.c (letters that arrive), accept.c (letters that are made durable), directory.c (who has
  * a mailbox here, told to every front), change.c and its ops (what the command line changes),
- * lists.c (what it asks), store_role.c (the life of the process).
+ * lists.c (what it asks), mail_change.c (what users change), usage.c (how much they have),
+ * watches.c (who is told of it), store_role.c (the life of the process).
  *
  * Everything runs on the loop's thread. Nothing here waits for a front: what is said to one is
  * queued, and a front that does not read its answers loses its channel.
@@ -14,9 +15,11 @@
 #include "conf/conf.h"
 #include "ipc/chan.h"
 #include "ipc/desk.h"
+#include "ipc/pass.h"
 #include "ipc/role.h"
 #include "ipc/msg.h"
 #include "loop/loop.h"
+#include "roles/store/entry.h"
 #include "store/store.h"
 #include "sys/sandbox.h"
 
@@ -38,6 +41,10 @@ struct front_peer {
 	struct map bodies; /* letter id -> struct body */
 	size_t n_bodies;
 	bool crowded; /* said so in the log */
+	uint64_t life; /* counts its channels, so that an answer never reaches the wrong one */
+	size_t n_changes; /* of mail, open */
+	struct map watches; /* id -> struct watcher */
+	size_t n_watches;
 };
 
 struct reader_peer {
@@ -93,6 +100,16 @@ struct store_role {
 	uint32_t import_seq;
 	struct list backups;
 	struct list deletions;
+	struct pass_key passes;
+	struct entries entries;  /* names of mailboxes, as far as asked for */
+	struct list mail;        /* changes of mail that are with the engine */
+	struct list held;        /* ... that wait for the end of the sweep */
+	bool sweeping;
+	struct map usages;       /* account -> struct usage, of accounts with a quota */
+	struct map watched;      /* domain -> struct watched */
+	struct list stirred;     /* those of them that were told of a commit */
+	struct loop_timer *look; /* at them */
+	bool looking;
 	struct msg_store_state state;
 	uint64_t space_free;
 	uint64_t space_taken; /* octets that came since then */
@@ -140,6 +157,26 @@ void writer_accept_ask(struct front_peer *f, uint64_t id);
 void writer_accept_retry(struct store_role *r); /* once a second */
 void writer_accept_front_gone(struct front_peer *f);
 void writer_accepts_done(struct store_role *r);
+
+/* mail_change.c: what users change. False: a breach. */
+bool writer_mail_change(struct front_peer *f, uint64_t id, struct str body);
+void writer_mail_swept(struct store_role *r); /* what was held begins */
+void writer_mail_done(struct store_role *r);  /* after the engine has finished all: frees the rest */
+
+/* usage.c: how much an account has, where there is a quota */
+bool writer_has_room(struct store_role *r, uint64_t account, uint64_t octets);
+uint64_t writer_quota(struct store_role *r, uint64_t account); /* octets; 0: there is none */
+/* So many octets come to the account (0: something else has changed). */
+void writer_usage_add(struct store_role *r, uint64_t account, uint64_t octets);
+void writer_usage_forget(struct store_role *r); /* limits have changed */
+bool writer_room_ask(struct front_peer *f, uint64_t id, struct str body); /* false: a breach */
+
+/* watches.c: fronts that want to know when a mailbox changes. False: a breach. */
+bool writer_watch(struct front_peer *f, uint64_t id, struct str body);
+void writer_unwatch(struct front_peer *f, uint64_t id);
+void writer_watches_drop_all(struct front_peer *f);
+void writer_watches_init(struct store_role *r);
+void writer_watches_done(struct store_role *r);
 
 /* import_op.c */
 void writer_imports_done(struct store_role *r); /* ends them unfinished */

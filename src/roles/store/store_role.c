@@ -5,10 +5,11 @@
 #include "roles/store/store_role.h"
 
 #include "conf/setup.h"
+#include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
 #include "roles/store/store_priv.h"
-#include "store/mailbox.h"
+#include "store/mail.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
 
@@ -50,6 +51,7 @@ on_setup(void *arg, struct ipc_frame *m)
 		conf_free(r->conf);
 		r->conf = c;
 		log_set_level(setup_log_level(c));
+		writer_usage_forget(r);
 		r->directory_reloads++;
 		(void)writer_directory_publish(r);
 	} else {
@@ -74,6 +76,15 @@ on_peer(void *arg, struct ipc_frame *m)
 		return false;
 	}
 	return true;
+}
+
+static bool
+on_secret(void *arg, struct ipc_frame *m)
+{
+	struct store_role *r = arg;
+	struct msg_secret s;
+	return m->fd >= 0 && msg_secret_get(m->body, &s) && s.kind == SECRET_PASSES &&
+	       pass_key_read(&r->passes, m->fd);
 }
 
 static bool
@@ -117,6 +128,7 @@ on_status(void *arg, struct ipc_frame *m)
 static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
+	{ IPC_SECRET, on_secret },
 	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
 };
@@ -198,6 +210,9 @@ init(struct store_role *r)
 	list_init(&r->imports);
 	list_init(&r->backups);
 	list_init(&r->deletions);
+	list_init(&r->mail);
+	list_init(&r->held);
+	list_init(&r->stirred);
 	writer_changes_init(r);
 	writer_peers_init(r);
 	loop_defer_init(&r->go, on_go, r);
@@ -230,14 +245,27 @@ open_store(struct store_role *r, struct buf *err)
 	return writer_directory_publish(r);
 }
 
-/* Removals that the end of a former life of ours interrupted. */
+/* Copies and deletions that the end of a former life of ours interrupted. */
 static void
-on_swept(void *arg, const struct store_res *res)
+on_mail_swept(void *arg, const struct mail_result *res)
 {
 	writer_check(res->rc);
 	if (res->rc < 0)
 		LOG(LOG_WARN, 0, "sweep-failed", LOGZ("error", strerror(-res->rc)),
+		    LOGZ("then", "what was interrupted stays so until the next start"));
+	writer_mail_swept(arg);
+}
+
+/* And removals. */
+static void
+on_swept(void *arg, const struct store_res *res)
+{
+	struct store_role *r = arg;
+	writer_check(res->rc);
+	if (res->rc < 0)
+		LOG(LOG_WARN, 0, "sweep-failed", LOGZ("error", strerror(-res->rc)),
 		    LOGZ("then", "mail of removed users takes room until the next start"));
+	mail_sweep(r->store, on_mail_swept, r);
 }
 
 /* What was asked of the engine becomes durable, and who is still there is told. */
@@ -254,6 +282,7 @@ settle(void *arg)
 	writer_imports_done(r);
 	writer_deletions_done(r);
 	writer_backups_done(r);
+	writer_mail_done(r);
 	writer_peers_flush(r);
 	desk_flush(r->desk);
 }
@@ -271,6 +300,8 @@ live(struct store_role *r)
 	r->tick = loop_timer_new(r->loop, on_tick, r);
 	loop_timer_set(r->tick, TICK_MS, TICK_MS);
 	look_at_space(r);
+	writer_watches_init(r);
+	r->sweeping = true;
 	account_sweep(r->store, on_swept, r);
 	return role_run(&r->life, SPAWN_FD);
 }
@@ -279,9 +310,13 @@ static void
 finish(struct store_role *r)
 {
 	writer_peers_done(r);
+	writer_watches_done(r);
 	desk_free(r->desk);
 	writer_accepts_done(r);
 	writer_directory_done(r);
+	writer_usage_forget(r);
+	entries_done(&r->entries);
+	pass_key_done(&r->passes);
 	loop_timer_free(r->tick);
 	loop_io_free(r->watch);
 	if (r->store)
@@ -313,6 +348,7 @@ store_main(void)
 			.gid = setup.gid,
 		};
 		log_set_level(setup_log_level(r->conf));
+		crypt_init(); /* libcrypto reads its configuration now */
 		r->loop = loop_new();
 		r->life.layers = sandbox_apply(&box);
 		r->dir = sandbox_dir(&box, r->life.layers);

@@ -2,6 +2,8 @@
 #include "roles/store/change.h"
 #include "store/mailbox.h"
 
+#include <errno.h>
+
 static bool
 may_add(struct change *c, struct store_snap *sn)
 {
@@ -33,16 +35,29 @@ static bool
 may_remove(struct change *c, struct store_snap *sn)
 {
 	struct str value;
-	if (names_get(sn, 'u', str_of(c->name), &value) == 0)
+	if (names_get(sn, 'u', str_of(c->name), &value) == 0 &&
+	    names_account_get(value, &c->account))
 		return true;
 	writer_change_refuse(c, CTL_NOT_FOUND, "there is no user %s", c->name);
 	return false;
 }
 
 static void
+removed(void *arg, const struct store_res *res)
+{
+	struct change *c = arg;
+	/* It may be there still. */
+	if (res->rc < 0 && res->rc != -EIO)
+		(void)writer_directory_publish(c->role);
+	writer_change_committed(c, res);
+}
+
+/* From now on nothing is taken for it: what came behind its INBOX would stay for ever. */
+static void
 commit_remove(struct change *c)
 {
-	account_remove(c->role->store, str_of(c->name), writer_change_committed, c);
+	map_del(&c->role->accounts, id_key(&c->account));
+	account_remove(c->role->store, str_of(c->name), removed, c);
 }
 
 static const struct change_kind adding = { may_add, commit_add };
