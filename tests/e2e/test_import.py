@@ -65,13 +65,14 @@ def put_maildir(path, numbers, sub='new'):
             f.write(text_of(n))
 
 
-def export(lab, box='INBOX'):
-    """The letters of a mailbox in order, with LF line ends."""
+def export(lab, box='INBOX', marks=False):
+    """The letters of a mailbox in order, with LF line ends; with marks the flags in front of them."""
     octets = lab.run('mailbox', 'export', ALICE, '--mailbox', box, text=False).stdout
     parts = re.split(rb'^From \S+ \w{3} \w{3} .\d \d\d:\d\d:\d\d \d{4}\n', octets, flags=re.M)
     assert parts[0] == b''
     assert all(p.endswith(b'\n') for p in parts[1:])
-    return [re.sub(rb'^>(>*From )', rb'\1', p[:-1], flags=re.M) for p in parts[1:]]
+    parts = [re.sub(rb'^>(>*From )', rb'\1', p[:-1], flags=re.M) for p in parts[1:]]
+    return parts if marks else [re.sub(rb'\A(Status: RO\n)?(X-Status: [AFDT]+\n)?', b'', p) for p in parts]
 
 
 def words(lab, *more):
@@ -118,9 +119,11 @@ def test_mbox_of_another_program(lab, tmp_path):
     box.flush()
     box.close()
     assert count(run_import(lab, path)) == 6
-    got = export(lab)
-    assert not any(b'Status:' in g for g in got)
     assert [r['flags'] for r in lab.json('mailbox', 'show', ALICE)] == ['', 'S', 'S', 'RS', 'F', 'FRT']
+    for row in lab.json('mailbox', 'show', ALICE):
+        assert b'Status:' not in lab.run('mailbox', 'read', ALICE, str(row['uid']), text=False).stdout
+    marks = [b'', b'Status: RO\n', b'Status: RO\n', b'Status: RO\nX-Status: A\n', b'X-Status: F\n', b'X-Status: AFD\n']
+    assert [g.partition(b'From: ')[0] for g in export(lab, marks=True)] == marks
 
 
 def test_mbox_with_lengths(lab, tmp_path):
@@ -239,10 +242,10 @@ def test_maildir_folders(lab, tmp_path):
     assert r.returncode == 2 and '--create' in r.stderr
     r = run_import(lab, path, '--recursive', '--create', '--dry-run')
     assert 'letters to import: 3 ' in r.stderr
-    assert [b['name'] for b in lab.json('mailbox', 'list', ALICE)] == ['INBOX']
+    assert not [b for b in lab.json('mailbox', 'list', ALICE) if b['name'].startswith('Lists')]
     assert count(run_import(lab, path, '--recursive', '--create')) == 3
-    assert {b['name']: b['messages'] for b in lab.json('mailbox', 'list', ALICE)} == {
-        'INBOX': 1, 'Sent': 2, 'Lists.R&AOk-sum&AOk-': 1}
+    assert {b['name']: b['messages'] for b in lab.json('mailbox', 'list', ALICE) if b['messages']} == {
+        'INBOX': 1, 'Sent': 2, 'Lists/R\u00e9sum\u00e9': 1}
     assert export(lab, 'Sent') == [text_of(2), text_of(3)]
     fsck(lab)
 

@@ -140,3 +140,116 @@ def test_header_repairs(lab):
     assert b'\r\nFrom: sender@example.net\r\n' in head + b'\r\n' or b'<sender@example.net>' in head
     assert b'\r\nSubject: A Test\r\n\r\nJust a test.\r\nmore or less\r\n' in short
     split_letter(damaged, b'Received: from a by b\r\nc; Fri,\r\nFrom: x@example.net\r\nSubject: s\r\n\r\nbody\r\n')
+
+
+ALICE = 'alice@example.com'
+
+
+def boxes(lab):
+    return {b['name']: b for b in lab.json('mailbox', 'list', ALICE)}
+
+
+def test_mailboxes_are_made_and_renamed(lab):
+    assert {n: b['special_use'] for n, b in boxes(lab).items()} == {
+        'INBOX': '', 'Archive': 'archive', 'Drafts': 'drafts', 'Junk': 'junk', 'Sent': 'sent', 'Trash': 'trash'}
+    lab.run('mailbox', 'create', ALICE, 'Lists/Sailing')
+    lab.run('mailbox', 'create', ALICE, 'Spam', '--special', 'junk')
+    lab.run('mailbox', 'create', ALICE, 'Ärger')
+    have = boxes(lab)
+    assert 'Lists' not in have  # only a name
+    assert have['Spam']['special_use'] == 'junk' and not have['Spam']['subscribed']
+    assert have['Lists/Sailing']['messages'] == 0 and have['Ärger']['uidnext'] == 1
+    lab.run('mailbox', 'subscribe', ALICE, 'Spam')
+    assert boxes(lab)['Spam']['subscribed'] is True
+    lab.run('mailbox', 'unsubscribe', ALICE, 'Spam')
+    assert boxes(lab)['Spam']['subscribed'] is False
+    lab.run('mailbox', 'rename', ALICE, 'Lists', 'Old')
+    have = boxes(lab)
+    assert 'Old/Sailing' in have and 'Lists/Sailing' not in have
+    assert lab.stop() == 0
+    lab.start()
+    assert boxes(lab) == have
+
+
+def test_mailbox_names_that_cannot_be(lab):
+    for words, what in ((('create', ALICE, 'Sent'), 'of that name'), (('create', ALICE, 'a//b'), 'empty'),
+                        (('create', ALICE, '../x'), 'mailbox name'), (('create', ALICE, 'inbox'), 'INBOX'),
+                        (('create', ALICE, '~x'), 'mailbox name'), (('create', ALICE, 'x' * 300), 'mailbox name'),
+                        (('create', ALICE, 'x', '--special', 'spam'), 'special use'),
+                        (('create', 'nobody@example.com', 'x'), 'no user'), (('create', 'nobody', 'x'), 'no address'),
+                        (('rename', ALICE, 'None', 'Some'), 'no such mailbox'), (('rename', ALICE, 'Sent', 'Junk'), 'of that name'),
+                        (('rename', ALICE, 'a\nb', 'c'), 'mailbox name'), (('subscribe', ALICE, '/x'), 'mailbox name')):
+        r = lab.run('mailbox', *words, check=False)
+        assert r.returncode == 2 and what in r.stderr and not r.stdout, (words, r)
+
+
+def test_quota_of_a_user(lab):
+    def quotas():
+        return {u['address']: u['quota'] for u in lab.json('user', 'list')}
+
+    assert quotas() == {ALICE: None, 'bob@example.com': None}
+    lab.run('user', 'quota', ALICE, '5M')
+    assert quotas() == {ALICE: 5 << 20, 'bob@example.com': None}
+    assert lab.stop() == 0
+    lab.start()
+    assert quotas()[ALICE] == 5 << 20
+    lab.run('user', 'quota', ALICE, 'none')
+    assert quotas()[ALICE] is None
+    assert lab.run('user', 'quota', ALICE, '5X', check=False).returncode == 1
+    assert lab.run('user', 'quota', 'nobody@example.com', '1G', check=False).returncode == 2
+
+
+def test_quota_of_a_user_alone(lab):
+    """Without a quota in the configuration: RCPT refuses only who is over a quota of his own."""
+    def rcpt(address):
+        with lab.smtp() as s:
+            s.ehlo()
+            s.mail('sender@example.net')
+            return s.rcpt(address)
+
+    letter = b'Subject: x\r\n\r\n' + 100 * (78 * b'x' + b'\r\n')
+    lab.run('alias', 'add', 'both@example.com', ALICE, 'bob@example.com')
+    lab.run('alias', 'add', 'she@example.com', ALICE)
+    lab.run('user', 'quota', ALICE, '20K')
+    lab.send(letter)
+    assert rcpt(ALICE)[0] == 250
+    lab.send(letter, to='both@example.com')
+    lab.send(letter)  # the first that is too much; its size was not told
+    for address in (ALICE, 'she@example.com'):
+        code, text = rcpt(address)
+        assert code == 452 and text.startswith(b'4.2.2'), text
+    assert rcpt('bob@example.com')[0] == 250
+    lab.send(letter, to='both@example.com')  # a list does not fail for one of its members
+    assert lab.count(ALICE) == 4 and lab.count('bob@example.com') == 2
+    with lab.smtp() as s:  # what is told counts
+        s.ehlo()
+        lab.run('user', 'quota', ALICE, '40K')
+        s.mail('sender@example.net', ['SIZE=20000'])
+        assert s.rcpt(ALICE)[0] == 452
+        s.rset()
+        s.mail('sender@example.net', ['SIZE=2000'])
+        assert s.rcpt(ALICE)[0] == 250
+    assert lab.stop() == 0
+    lab.start()
+    lab.run('user', 'quota', ALICE, '20K')
+    assert rcpt(ALICE)[0] == 452
+    lab.run('user', 'quota', ALICE, 'none')
+    assert rcpt(ALICE)[0] == 250
+
+
+def test_flags_are_exported(lab, tmp_path):
+    path = tmp_path / 'in.mbox'
+    path.write_bytes(b''.join(b'From a Fri Sep 25 12:27:48 2009\n%sSubject: %d\n\nx\n\n' % (mark, n) for n, mark in enumerate(
+        (b'', b'Status: RO\n', b'Status: RO\nX-Status: AFDT\n', b'X-Status: F\n'))))
+    lab.run('mailbox', 'import', ALICE, str(path))
+    flags = [r['flags'] for r in lab.json('mailbox', 'show', ALICE)]
+    assert flags == ['', 'S', 'DFRST', 'F']
+    assert boxes(lab)['INBOX']['unseen'] == 2
+    lab.run('mailbox', 'export', ALICE, '--format', 'maildir', '--to', str(tmp_path / 'md'))
+    found = sorted(os.listdir(tmp_path / 'md' / 'cur'), key=lambda n: int(re.search(r'Q(\d+)', n).group(1)))
+    assert [n.split(':2,')[1] for n in found] == flags[1:] and len(os.listdir(tmp_path / 'md' / 'new')) == 1
+    (tmp_path / 'out.mbox').write_bytes(lab.run('mailbox', 'export', ALICE, text=False).stdout)
+    for source in ('out.mbox', 'md'):
+        lab.run('mailbox', 'import', 'bob@example.com', str(tmp_path / source), '--mailbox', source, '--create')
+        rows = lab.json('mailbox', 'show', 'bob@example.com', '--mailbox', source)
+        assert sorted(r['flags'] for r in rows) == sorted(flags) and all(r['subject'].isdigit() for r in rows)

@@ -8,6 +8,7 @@ import select
 import signal
 import time
 
+import rawimap
 from secure import secure, upgrade
 from server import SLOW, wait_until
 
@@ -162,3 +163,35 @@ def test_stop(make_lab):
     lab.start()
     letters = lab.letters(ALICE)
     assert len(letters) == 1 and letters[0].endswith(b'Subject: half\r\n\r\nthe other half\r\n')
+
+
+def test_busy_readers(make_lab):
+    """IMAP before login and POP3 hurry as well; who has logged in by IMAP stays. `status` counts each protocol."""
+    def connections():
+        s = lab.json('status')
+        return [s['connections' + what] for what in ('', '_smtp', '_imap', '_pop3')]
+
+    def line(sock):
+        sock.settimeout(60 * SLOW)
+        return sock.makefile('rb').readline()
+
+    lab = make_lab(sets=['fronts=2', 'limit.conns_total=10', 'limit.idle_seconds=90'])
+    reader = rawimap.login(lab, select='INBOX')
+    start = time.monotonic()
+    pop3 = [lab.connect(110) for _ in range(3)]
+    assert all(line(s).startswith(b'+OK') for s in pop3)
+    imap = [rawimap.Socket('127.0.0.1', lab.port(143), 60 * SLOW) for _ in range(3)]
+    assert connections() == [7, 0, 4, 3]
+    smtp = lab.talk()
+    assert greeted(smtp) == 220
+    assert connections() == [8, 1, 4, 3]
+    wait_until(lambda: 'event=busy' in lab.log())
+    for s in pop3:
+        assert line(s) == b''  # RFC 1939 3: without a word
+    for c in imap:
+        assert c.response().startswith(b'* BYE')
+    assert time.monotonic() - start < 80
+    wait_until(lambda: connections()[2:] == [1, 0])
+    reader.ok('NOOP')
+    for s in [reader, smtp] + imap + pop3:
+        s.close()

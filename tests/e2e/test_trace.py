@@ -1,6 +1,8 @@
 """trace: what happened to a letter, by queue id, by letter, by session."""
 import re
 
+from rawimap import login
+
 LETTER = b'From: a@example.net\r\nSubject: traced\r\n\r\nx\r\n'
 
 
@@ -61,3 +63,20 @@ def test_credentials_are_masked(lab):
     letter = lab.json('mailbox', 'show', 'alice@example.com')[0]['letter']
     assert 'AGFsaWNlAHNlY3JldHBhc3M' not in lab.run('trace', letter).stdout
     assert 'AGFsaWNlAHNlY3JldHBhc3M' not in lab.log()
+
+
+def test_appended_by_imap(lab):
+    """Who appended it, from where, when, in which session; and the id that IMAP shows leads there."""
+    c = login(lab)
+    c.append('Junk', LETTER, date='" 1-Jan-2001 00:00:00 +0000"')
+    c.ok('SELECT Junk')
+    emailid = re.search(rb'EMAILID \((M[0-9a-f]{16})\)', b''.join(c.ok('FETCH 1 EMAILID'))).group(1).decode()
+    c.close()
+    row = lab.json('trace', emailid)[0]
+    assert row['rcpts'][0]['address'] == 'alice@example.com'
+    assert not row['time'].startswith('2001')  # when it came, not what date it was given
+    assert row['history'] == ['appended to Junk by alice@example.com from 127.0.0.1']
+    assert int(row['session'], 32) > 0 and lab.json('trace', row['session']) == [row]
+    text = lab.run('trace', row['letter']).stdout
+    assert 'To:        alice@example.com (account ' in text
+    assert 'Queue id:' not in text and 'From:' not in text
