@@ -43,9 +43,11 @@ kit_remove(const char *dir)
 static inline char *
 kit_path(const char *dir, const char *rest)
 {
-	size_t n = strlen(dir) + strlen(rest) + 2;
-	char *path = xalloc(n);
-	snprintf(path, n, "%s/%s", dir, rest);
+	size_t n = strlen(dir), m = strlen(rest);
+	char *path = xalloc(n + m + 2);
+	memcpy(path, dir, n);
+	path[n] = '/';
+	memcpy(path + n + 1, rest, m + 1);
 	return path;
 }
 
