@@ -18,7 +18,7 @@ IDLE = int(os.environ.get('PENNYPOST_IDLE', 1000 if SLOW > 1 else 10000))
 SPARE = 300
 KIB_EACH = 4
 KIB_TLS = 20
-IDLE_TLS = 300
+IDLE_TLS = 1000  # enough of them that what grows in steps does not matter
 ADDRESSES = 20  # the client's: so many ports are nobody else's loss
 PATIENCE = 60 * SLOW
 
