@@ -87,7 +87,10 @@ fuzz_head(struct str in)
 	if (!mailbox_head_get(in, &h))
 		return;
 	mailbox_head_put(&b, &h);
-	same(&b, in);
+	/* A modseq of 0, as older programs wrote it, is read as the least. */
+	if (h.modseq > MAILBOX_MODSEQ_MIN)
+		same(&b, in);
+	buf_done(&b);
 }
 
 static void
