@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define FIELD_KEPT 4096 /* octets of memory for a field, from letter to letter */
+
 /* --- body --- */
 
 static void
@@ -271,6 +273,26 @@ mime_walk_new(const struct mime_sink *sink, void *arg, size_t field_max)
 	(void)buf_reserve(&w->field, MIN((size_t)1024, field_max));
 	mime_part_push(w, 0, 0);
 	return w;
+}
+
+void
+mime_walk_reset(struct mime_walk *w)
+{
+	struct mime_walk fresh = {
+		.sink = w->sink, .arg = w->arg, .line_start = true, .field = w->field
+	};
+	while (w->part) {
+		struct mime_part *p = w->part;
+		w->part = p->parent;
+		p->parent = w->spare;
+		w->spare = p;
+	}
+	fresh.spare = w->spare;
+	buf_reset(&fresh.field);
+	if (fresh.field.cap > FIELD_KEPT)
+		buf_done(&fresh.field);
+	*w = fresh;
+	mime_part_push(w, 0, 0);
 }
 
 static void

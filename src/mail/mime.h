@@ -67,6 +67,8 @@ struct mime_field {
 	struct str name;  /* blanks in front of the colon are off; a line without a colon is all name */
 	struct str value; /* behind the colon and one blank, folded as it stands, last line end off */
 	bool cut;         /* there was more than is kept */
+	/* The first Content-Type of a part, taken apart, for the time of the call; or NULL. */
+	const struct mime_value *type;
 };
 
 /* Any may be NULL. A part is good until its `end` has been told. */
@@ -81,6 +83,7 @@ struct mime_sink {
 struct mime_walk;
 struct mime_walk *mime_walk_new(const struct mime_sink *sink, void *arg, size_t field_max);
 struct mime_walk *mime_walk_free(struct mime_walk *w); /* NULL is fine; returns NULL */
+void mime_walk_reset(struct mime_walk *w); /* to the start of another letter */
 void mime_walk_feed(struct mime_walk *w, struct str octets);
 /* The letter ends: what is open is closed, the letter itself last. */
 void mime_walk_end(struct mime_walk *w);

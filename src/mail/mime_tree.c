@@ -122,30 +122,43 @@ mime_line_kind(const struct mime_walk *w, struct str head, bool last, struct mim
 /* --- header --- */
 
 static void
-take_type(struct mime_walk *w, struct mime_part *p, struct str value)
+take_type(struct mime_part *p, const struct mime_value *v)
 {
-	struct arena arena;
-	struct mime_value v;
-	if (p->typed)
-		return;
 	p->typed = true;
-	arena_init(&arena, value.len * 4 + (64u << 10));
-	(void)mime_type_parse(value, &arena, &v);
-	p->broken = v.broken;
-	if (str_ieq(v.word, STR("message")) &&
-	    (str_ieq(v.sub, STR("rfc822")) || str_ieq(v.sub, STR("global")))) {
+	p->broken = v->broken;
+	if (str_ieq(v->word, STR("message")) &&
+	    (str_ieq(v->sub, STR("rfc822")) || str_ieq(v->sub, STR("global")))) {
 		p->kind = MIME_MESSAGE;
-	} else if (str_ieq(v.word, STR("text"))) {
+	} else if (str_ieq(v->word, STR("text"))) {
 		p->kind = MIME_TEXT;
-	} else if (str_ieq(v.word, STR("multipart"))) {
-		struct str b = mime_param(&v, "boundary");
+	} else if (str_ieq(v->word, STR("multipart"))) {
+		struct str b = mime_param(v, "boundary");
 		p->kind = MIME_MULTIPART;
-		p->digest = str_ieq(v.sub, STR("digest"));
+		p->digest = str_ieq(v->sub, STR("digest"));
 		p->bounded = b.p != NULL;
 		p->boundary_len = (uint8_t)MIN(b.len, MIME_BOUNDARY_MAX);
 		if (p->boundary_len)
 			memcpy(p->boundary, b.p, p->boundary_len);
 	}
+}
+
+static void
+tell_field(struct mime_walk *w, const struct mime_field *f)
+{
+	if (w->sink->field)
+		w->sink->field(w->arg, w->part, f);
+}
+
+static void
+tell_type(struct mime_walk *w, struct mime_field *f)
+{
+	struct arena arena;
+	struct mime_value v;
+	arena_init(&arena, f->value.len * 4 + (64u << 10));
+	(void)mime_type_parse(f->value, &arena, &v);
+	take_type(w->part, &v);
+	f->type = &v;
+	tell_field(w, f);
 	arena_done(&arena);
 }
 
@@ -173,12 +186,12 @@ field_end(struct mime_walk *w)
 	bool long_enough = f.name.len == sizeof("Content-Type") - 1; /* and of Mime-Version */
 	if (long_enough && str_ieq(f.name, STR("Mime-Version")))
 		p->mime = true;
-	if (long_enough && str_ieq(f.name, STR("Content-Type"))) {
-		p->mime = true;
-		take_type(w, p, f.value);
-	}
-	if (w->sink->field)
-		w->sink->field(w->arg, p, &f);
+	bool type = long_enough && str_ieq(f.name, STR("Content-Type"));
+	p->mime |= type;
+	if (type && !p->typed)
+		tell_type(w, &f);
+	else
+		tell_field(w, &f);
 	buf_reset(&w->field);
 }
 

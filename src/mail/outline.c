@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define MEMORY_KEPT (16u << 10) /* for values in the making, from letter to letter */
+
 /* --- what the walk tells --- */
 
 static void
@@ -118,6 +120,15 @@ static const struct mime_sink sink = { on_begin, on_field, on_header_end, on_bod
 
 /* --- the builder --- */
 
+/* Its first block stays when it is rewound. */
+static void
+start_arena(struct arena *a, size_t max, struct arena_mark *ret)
+{
+	arena_init(a, max);
+	(void)arena_alloc(a, 1);
+	*ret = arena_mark(a);
+}
+
 static struct outline_builder *
 builder_new(const struct charsets *cs, bool wide)
 {
@@ -125,8 +136,8 @@ builder_new(const struct charsets *cs, bool wide)
 	size_t memory = wide ? OUTLINE_WIDE_MEMORY : OUTLINE_MEMORY;
 	size_t node = sizeof(struct outline_node) + OUTLINE_ITEMS * sizeof(struct str) + 64;
 	b->wide = wide;
-	arena_init(&b->nodes, wide ? MIME_PARTS_MAX * node : memory);
-	arena_init(&b->texts, memory);
+	start_arena(&b->nodes, wide ? MIME_PARTS_MAX * node : memory, &b->nodes_start);
+	start_arena(&b->texts, memory, &b->texts_start);
 	buf_init(&b->wire, memory);
 	imaptext_addrs_init(&b->addrs, memory);
 	preview_init(&b->preview, cs);
@@ -166,6 +177,33 @@ outline_free(struct outline_builder *b)
 	return NULL;
 }
 
+static size_t
+memory_of(const struct outline_builder *b)
+{
+	const struct imaptext_addrs *x = &b->addrs;
+	return b->wire.cap + x->text.cap + x->comment.cap + x->name.cap + x->route.cap +
+	       x->mailbox.cap + x->host.cap;
+}
+
+struct outline_builder *
+outline_again(struct outline_builder *b)
+{
+	if (!b || b->failed || b->wide || memory_of(b) > MEMORY_KEPT)
+		return outline_free(b);
+	arena_rewind(&b->nodes, &b->nodes_start);
+	arena_rewind(&b->texts, &b->texts_start);
+	buf_reset(&b->wire);
+	preview_again(&b->preview);
+	b->preview_of = NULL;
+	b->preview_over = false;
+	b->root = NULL;
+	b->n_parts = b->n_refs = 0;
+	b->date = STR_NULL;
+	b->msgid = b->reply_to = 0;
+	mime_walk_reset(b->walk);
+	return b;
+}
+
 void
 outline_feed(struct outline_builder *b, struct str octets)
 {
@@ -187,26 +225,6 @@ take_trace(struct outline_builder *b, struct str trace)
 		if (i >= 0 && !b->root->item[i].p)
 			outline_envelope_field(b, b->root, &field);
 	}
-}
-
-/* The day that was written: the date without its zone. */
-static void
-take_date(struct outline_builder *b, struct outline_facts *f)
-{
-	size_t colon = str_rfind(b->date, ':');
-	struct str local = b->date;
-	if (!when_header(b->date, &f->sent))
-		return;
-	f->has_sent = true;
-	f->sent_day = f->sent;
-	if (colon < local.len) {
-		size_t n = colon + 1;
-		while (n < local.len && local.p[n] >= '0' && local.p[n] <= '9')
-			n++;
-		local.len = n;
-		(void)when_header(local, &f->sent_day);
-	}
-	f->sent_day = f->sent_day / 86400 - (f->sent_day % 86400 < 0);
 }
 
 static uint64_t
@@ -241,7 +259,7 @@ outline_end(struct outline_builder *b, struct str trace, struct buf *out)
 		f.refs = &b->reply_to;
 		f.n_refs = 1;
 	}
-	take_date(b, &f);
+	f.has_sent = when_header_day(b->date, &f.sent, &f.sent_day);
 	outline_write(out, &f);
 	if (!out->failed)
 		return true;

@@ -41,13 +41,15 @@ struct charsets; /* mail/charset.h: for the preview; NULL: only UTF-8, ASCII and
 struct outline_builder *outline_new(const struct charsets *cs);
 struct outline_builder *outline_new_wide(const struct charsets *cs);
 struct outline_builder *outline_free(struct outline_builder *b); /* NULL is fine; returns NULL */
+/* Ready for another letter, with the memory it has, and returned; or freed, and NULL returned. */
+struct outline_builder *outline_again(struct outline_builder *b);
 void outline_feed(struct outline_builder *b, struct str octets);
 /*
  * trace: header lines (CRLF) that stand in front of the octets fed; an envelope field in it counts
  * where the letter itself has none. Appends the record to out. False, and out as before: there
  * is no outline (too large for the builder or for out, or no memory). A letter into which an empty
  * line is put behind its header (scan.h, insert_blank) is another letter: do not ask for its
- * outline then, a FETCH makes it. Only outline_free() may follow.
+ * outline then, a FETCH makes it. Only outline_free() or outline_again() may follow.
  */
 bool outline_end(struct outline_builder *b, struct str trace, struct buf *out);
 

@@ -191,23 +191,20 @@ put_params(struct outline_builder *b, const struct mime_value *v)
 	}
 }
 
+/* The first one counts: of others the walk does not tell the type. */
 static void
-content_type(struct outline_builder *b, struct outline_node *n, struct str value)
+content_type(struct outline_builder *b, struct outline_node *n, const struct mime_value *v)
 {
-	struct mime_value v;
-	if (n->fact[FACT_TYPE].p)
-		return;
-	(void)mime_type_parse(value, &b->texts, &v);
-	imaptext_string(&b->wire, v.word);
+	imaptext_string(&b->wire, v->word);
 	buf_putc(&b->wire, ' ');
-	imaptext_string(&b->wire, v.sub);
-	n->text = str_ieq(v.word, STR("text"));
-	struct str charset = mime_param(&v, "charset");
+	imaptext_string(&b->wire, v->sub);
+	n->text = str_ieq(v->word, STR("text"));
+	struct str charset = mime_param(v, "charset");
 	n->has_charset = charset.p != NULL;
-	n->charset = charset;
+	n->charset = charset.p ? arena_str(&b->texts, charset) : STR_NULL;
 	n->fact[FACT_TYPE] = keep(b);
-	if (v.n_params) {
-		put_params(b, &v);
+	if (v->n_params) {
+		put_params(b, v);
 		n->fact[FACT_PARAMS] = keep(b);
 	}
 }
@@ -274,7 +271,6 @@ static const struct {
 	enum outline_fact fact;
 	content_fn *fn; /* NULL: the value as it stands */
 } contents[] = {
-	{ "Type", FACT_TYPE, content_type },
 	{ "Transfer-Encoding", FACT_ENCODING, content_encoding },
 	{ "Disposition", FACT_DISPOSITION, content_disposition },
 	{ "Language", FACT_LANGUAGE, content_language },
@@ -288,6 +284,10 @@ void
 outline_content_field(struct outline_builder *b, struct outline_node *n, const struct mime_field *f)
 {
 	struct str name = str_skip(f->name, 8);
+	if (f->type) {
+		content_type(b, n, f->type);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(contents); i++) {
 		enum outline_fact fact = contents[i].fact;
 		if (!str_ieq(name, str_of(contents[i].name)))

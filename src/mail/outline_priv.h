@@ -6,7 +6,13 @@
 #include "mail/outline.h"
 #include "mail/preview.h"
 
-#define OUTLINE_VERSION 1
+#define OUTLINE_VERSION 2
+#define OUTLINE_VERSION_1 1 /* always with a text of the body structure */
+
+/* The body of a letter that says nothing about it (RFC 2045 5.2): its record has no text of it. */
+#define OUTLINE_PLAIN "\"text\" \"plain\""
+#define OUTLINE_ASCII "\"charset\" \"us-ascii\""
+#define OUTLINE_7BIT "\"7bit\""
 
 /* What BODYSTRUCTURE says of a part, in wire form; p NULL: nothing. */
 enum outline_fact {
@@ -36,6 +42,7 @@ struct outline_builder {
 	bool wide, failed;
 	struct mime_walk *walk;
 	struct arena nodes, texts;
+	struct arena_mark nodes_start, texts_start;
 	struct buf wire; /* a value in the making */
 	struct imaptext_addrs addrs;
 	struct preview preview;

@@ -263,13 +263,17 @@ outline_get(struct str record, struct outline *ret)
 {
 	struct wire w = wire_of(record);
 	struct outline o = { 0 };
-	if (get_u8(&w) != OUTLINE_VERSION)
+	uint8_t version = get_u8(&w);
+	if (version != OUTLINE_VERSION && version != OUTLINE_VERSION_1)
 		return false;
 	get_facts(&w, &o);
 	get_items(&w, &o);
 	o.body = get_octets(&w);
-	o.n_cuts = get_num(&w);
-	o.cuts = get_octets(&w);
+	bool plain = version == OUTLINE_VERSION && o.body.len == 0;
+	if (!plain) {
+		o.n_cuts = get_num(&w);
+		o.cuts = get_octets(&w);
+	}
 	uint64_t refs = get_num(&w);
 	if (w.bad || refs > OUTLINE_REFS_MAX)
 		return false;
@@ -279,7 +283,7 @@ outline_get(struct str record, struct outline *ret)
 	o.parts = get_rest(&w);
 	struct cuts cuts = cuts_of(o.cuts, o.n_cuts);
 	if (w.bad || parts == 0 || parts > MIME_PARTS_MAX || !is_utf8(o.preview) ||
-	    !is_text(o.body, &cuts))
+	    (!plain && !is_text(o.body, &cuts)) || (plain && parts != 1))
 		return false;
 	o.n_parts = (uint32_t)parts;
 	if (!check_parts(o.parts, o.n_parts, o.size))
@@ -302,11 +306,39 @@ outline_envelope_put(struct buf *out, const struct outline *o)
 	buf_putc(out, ')');
 }
 
+static void
+put_num(struct buf *out, uint64_t v)
+{
+	char octets[20];
+	size_t at = sizeof(octets);
+	do {
+		octets[--at] = (char)('0' + v % 10);
+	} while (v /= 10);
+	buf_put(out, octets + at, sizeof(octets) - at);
+}
+
+/* What there is no text of. */
+static void
+put_plain(struct buf *out, const struct outline *o, bool extended)
+{
+	struct outline_part p;
+	check(outline_part(o, NULL, 0, &p));
+	buf_puts(out, STR("(" OUTLINE_PLAIN " (" OUTLINE_ASCII ") NIL NIL " OUTLINE_7BIT " "));
+	put_num(out, p.body.len);
+	buf_putc(out, ' ');
+	put_num(out, p.lines);
+	buf_puts(out, extended ? STR(" NIL NIL NIL NIL)") : STR(")"));
+}
+
 void
 outline_body_put(struct buf *out, const struct outline *o, bool extended)
 {
 	struct cuts c = cuts_of(o->cuts, o->n_cuts);
 	size_t at = 0;
+	if (!o->body.len) {
+		put_plain(out, o, extended);
+		return;
+	}
 	if (extended) {
 		buf_puts(out, o->body);
 		return;

@@ -9,9 +9,12 @@
 void
 outline_put_num(struct buf *b, uint64_t v)
 {
+	char octets[10];
+	size_t n = 0;
 	for (; v >= 0x80; v >>= 7)
-		put_u8(b, (uint8_t)(v | 0x80));
-	put_u8(b, (uint8_t)v);
+		octets[n++] = (char)(v | 0x80);
+	octets[n++] = (char)v;
+	buf_put(b, octets, n);
 }
 
 static void
@@ -67,7 +70,7 @@ put_params(struct text *t, const struct outline_node *n, bool charset)
 	if (charset && !n->has_charset) {
 		if (params.p)
 			buf_putc(t->out, ' ');
-		buf_puts(t->out, STR("\"charset\" \"us-ascii\""));
+		buf_puts(t->out, STR(OUTLINE_ASCII));
 	}
 	buf_putc(t->out, ')');
 }
@@ -123,7 +126,7 @@ put_body(struct text *t, const struct outline_node *n)
 	}
 	bool plain = !n->fact[FACT_TYPE].p && n->kind != MIME_MESSAGE;
 	if (plain)
-		buf_puts(t->out, STR("\"text\" \"plain\""));
+		buf_puts(t->out, STR(OUTLINE_PLAIN));
 	else
 		buf_puts(t->out,
 		    n->fact[FACT_TYPE].p ? n->fact[FACT_TYPE] : STR("\"message\" \"rfc822\""));
@@ -132,7 +135,7 @@ put_body(struct text *t, const struct outline_node *n)
 	put_params(t, n, text);
 	put_fact(t, n->fact[FACT_ID]);
 	put_fact(t, n->fact[FACT_DESCRIPTION]);
-	put_fact(t, n->fact[FACT_ENCODING].p ? n->fact[FACT_ENCODING] : STR("\"7bit\""));
+	put_fact(t, n->fact[FACT_ENCODING].p ? n->fact[FACT_ENCODING] : STR(OUTLINE_7BIT));
 	buf_putf(t->out, " %" PRIu64, n->end - n->body_off);
 	if (n->kind == MIME_MESSAGE && n->child) {
 		buf_puts(t->out, STR(" ("));
@@ -210,12 +213,41 @@ put_items(struct buf *out, const struct str *item)
 	}
 }
 
+/* A letter without Content fields, and one that says only what is so without them. */
+static bool
+is_default(const struct outline_node *n)
+{
+	struct str type = n->fact[FACT_TYPE], params = n->fact[FACT_PARAMS];
+	struct str encoding = n->fact[FACT_ENCODING];
+	for (unsigned i = 0; i < FACT_COUNT; i++)
+		if (n->fact[i].p && i != FACT_TYPE && i != FACT_PARAMS && i != FACT_ENCODING)
+			return false;
+	return n->kind == MIME_TEXT && (!type.p || str_eq(type, STR(OUTLINE_PLAIN))) &&
+	       (!params.p || str_eq(params, STR(OUTLINE_ASCII))) &&
+	       (!encoding.p || str_eq(encoding, STR(OUTLINE_7BIT)));
+}
+
+static void
+put_body_text(struct buf *out, const struct outline_node *root)
+{
+	struct buf body = BUF_INIT(out->max);
+	struct text t = { .cuts = BUF_INIT(out->max), .out = &body };
+	buf_putc(&body, '(');
+	put_body(&t, root);
+	buf_putc(&body, ')');
+	put_octets(out, buf_str(&body));
+	outline_put_num(out, t.n_cuts);
+	put_octets(out, buf_str(&t.cuts));
+	out->failed |= body.failed || t.cuts.failed;
+	buf_done(&body);
+	buf_done(&t.cuts);
+}
+
 void
 outline_write(struct buf *out, const struct outline_facts *f)
 {
-	struct text t = { .cuts = BUF_INIT(out->max) };
-	struct buf body = BUF_INIT(out->max);
 	uint64_t header = 0;
+	(void)buf_reserve(out, MIN((size_t)1024, out->max - out->len));
 	put_u8(out, OUTLINE_VERSION);
 	outline_put_num(out, f->size);
 	put_u64(out, f->thread);
@@ -226,13 +258,10 @@ outline_write(struct buf *out, const struct outline_facts *f)
 		put_u64(out, (uint64_t)f->sent_day);
 	}
 	put_items(out, f->root->item);
-	t.out = &body;
-	buf_putc(&body, '(');
-	put_body(&t, f->root);
-	buf_putc(&body, ')');
-	put_octets(out, buf_str(&body));
-	outline_put_num(out, t.n_cuts);
-	put_octets(out, buf_str(&t.cuts));
+	if (is_default(f->root))
+		outline_put_num(out, 0);
+	else
+		put_body_text(out, f->root);
 	outline_put_num(out, f->n_refs);
 	for (uint32_t i = 0; i < f->n_refs; i++)
 		put_u64(out, f->refs[i]);
@@ -240,7 +269,4 @@ outline_write(struct buf *out, const struct outline_facts *f)
 	outline_put_num(out, f->n_parts);
 	for (const struct outline_node *n = f->root; n; n = node_after(n))
 		put_part(out, n, f->trace, &header);
-	out->failed |= body.failed || t.cuts.failed;
-	buf_done(&body);
-	buf_done(&t.cuts);
 }

@@ -28,6 +28,17 @@ preview_done(struct preview *p)
 }
 
 void
+preview_again(struct preview *p)
+{
+	p->charset = charset_free(p->charset);
+	buf_reset(&p->octets);
+	buf_reset(&p->utf8);
+	p->chars = 0;
+	p->len = 0;
+	p->blank = p->done = false;
+}
+
+void
 preview_begin(struct preview *p, enum mime_encoding encoding, struct str charset, bool html)
 {
 	mime_decode_init(&p->decoder, encoding);
@@ -192,26 +203,33 @@ html_char(struct preview *p, uint32_t c)
 
 /* --- feeding --- */
 
-static bool
-is_visible(uint32_t c)
-{
-	return c > ' ' && c < 0x7f;
-}
-
-/* What is visible ASCII at the start of s, all at once; how many octets. */
+/* put_char() for the ASCII at the start of s, as far as there is room; how many octets. */
 static size_t
-put_word_of(struct preview *p, struct str s)
+put_ascii(struct preview *p, struct str s)
 {
-	size_t n = 1;
-	put_char(p, (unsigned char)s.p[0]);
-	while (n < s.len && is_visible((unsigned char)s.p[n]))
-		n++;
-	size_t more = MIN(n - 1, (size_t)(PREVIEW_CHARS - p->chars));
-	memcpy(p->text + p->len, s.p + 1, more);
-	p->len += more;
-	p->chars += (unsigned)more;
-	p->done |= p->chars >= PREVIEW_CHARS;
-	return n;
+	unsigned chars = p->chars;
+	char *o = p->text + p->len;
+	bool blank = p->blank;
+	size_t i = 0;
+	for (; i < s.len && chars < PREVIEW_CHARS; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		if (c >= 0x7f)
+			break;
+		if (c <= ' ') {
+			blank = true;
+			continue;
+		}
+		if (blank && chars && ++chars)
+			*o++ = ' ';
+		blank = false;
+		if (chars < PREVIEW_CHARS && ++chars)
+			*o++ = (char)c;
+	}
+	p->blank = blank;
+	p->chars = chars;
+	p->len = (size_t)(o - p->text);
+	p->done |= chars >= PREVIEW_CHARS;
+	return i;
 }
 
 static void
@@ -220,8 +238,8 @@ take_text(struct preview *p)
 	struct str s = buf_str(&p->utf8);
 	for (size_t i = 0, n; i < s.len && !p->done; i += n) {
 		uint32_t c = (unsigned char)s.p[i];
-		if (!p->html && is_visible(c)) {
-			n = put_word_of(p, str_skip(s, i));
+		if (!p->html && c < 0x7f) {
+			n = put_ascii(p, str_skip(s, i));
 			continue;
 		}
 		int len = c < 0x80 ? 1 : utf_next(str_skip(s, i), &c);

@@ -27,6 +27,7 @@ struct preview {
 };
 void preview_init(struct preview *p, const struct charsets *cs);
 void preview_done(struct preview *p);
+void preview_again(struct preview *p); /* for another letter */
 /* A text part begins; what the parts before said stays. */
 void preview_begin(struct preview *p, enum mime_encoding encoding, struct str charset, bool html);
 /* False: no more is wanted. */

@@ -160,7 +160,7 @@ next_word(struct str *s)
 }
 
 bool
-when_header(struct str s, int64_t *ret)
+when_header_day(struct str s, int64_t *ret, int64_t *ret_day)
 {
 	int day, year, sec, zone = 0;
 	size_t comma = str_find(s, ',');
@@ -172,8 +172,16 @@ when_header(struct str s, int64_t *ret)
 	if (month == 0 || !year_of(next_word(&s), &year) || !clock_at(&s, &sec))
 		return false;
 	(void)zone_of(next_word(&s), &zone);
-	*ret = unix_time(year, month, day, sec, zone);
+	*ret_day = days_of(year, month, day);
+	*ret = *ret_day * DAY + sec - (int64_t)zone * 60;
 	return true;
+}
+
+bool
+when_header(struct str s, int64_t *ret)
+{
+	int64_t local;
+	return when_header_day(s, ret, &local);
 }
 
 /* --- From_ lines --- */

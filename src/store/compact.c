@@ -38,7 +38,7 @@ struct effort {
 	unsigned empty;   /* of a segment that is moved: so much of it may be live */
 	unsigned worth;   /* of a segment: so much may be written to free it */
 };
-static const struct effort effort_busy = { 33, 60, 75 }, effort_rest = { 10, 80, 88 },
+static const struct effort effort_busy = { 33, 60, 75 }, effort_rest = { 6, 84, 91 },
 			   effort_hard = { 10, 85, 90 };
 
 struct seg_state {

@@ -2,7 +2,9 @@
 
 #include "base/check.h"
 #include "base/wire.h"
+#include "store/bundle.h"
 #include "store/record.h"
+#include "store/resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define META_KEY "meta"
 #define INDEX_FILE_MODE 0600
 #define MAP_LEAST (1ull << 30) /* a smaller map is not tried */
 
@@ -214,8 +215,10 @@ val_of(struct str s)
 int
 index_meta_get(struct index *ix, MDB_txn *txn, struct index_meta *ret)
 {
-	MDB_val key = val_of(STR(META_KEY)), value;
+	MDB_val key = val_of(STR(INDEX_META)), old = val_of(STR(INDEX_META_OLD)), value;
 	int rc = mdb_get(txn, ix->dbi, &key, &value);
+	if (rc == MDB_NOTFOUND) /* up to format 2: what follows is the same */
+		rc = mdb_get(txn, ix->dbi, &old, &value);
 	if (rc != 0)
 		return index_errno(rc);
 	struct index_meta m;
@@ -253,87 +256,13 @@ index_get(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str 
     struct str *ret)
 {
 	char full[16 + STORE_KEY_MAX];
+	if (outline_is(d, key))
+		return bundle_get(ix, txn, d, be32_get((const unsigned char *)key.p + 2), ret);
 	MDB_val k = val_of(full_key(full, d, key)), v;
 	int rc = mdb_get(txn, ix->dbi, &k, &v);
 	if (rc == 0)
 		*ret = str_n(v.mv_data, v.mv_size);
 	return index_errno(rc);
-}
-
-struct range {
-	struct str from, to; /* full keys, [from, to) */
-};
-
-static bool
-in_range(const struct range *r, MDB_val key)
-{
-	struct str k = str_n(key.mv_data, key.mv_size);
-	return str_cmp(k, r->from) >= 0 && str_cmp(k, r->to) < 0;
-}
-
-static int
-range_first(MDB_cursor *c, const struct range *r, bool reverse, MDB_val *k, MDB_val *v)
-{
-	*k = val_of(reverse ? r->to : r->from);
-	int rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
-	if (!reverse)
-		return rc;
-	return mdb_cursor_get(c, k, v, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
-}
-
-int
-index_scan(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,
-    struct str to, uint32_t limit, bool reverse, store_scan_fn *fn, void *arg)
-{
-	char low[16 + STORE_KEY_MAX], high[16 + STORE_KEY_MAX + 1];
-	struct range r = { full_key(low, d, from), full_key(high, d, to) };
-	if (!to.p) {
-		/* Above every key of the domain. */
-		memset(high + 16, 0xff, STORE_KEY_MAX + 1);
-		r.to.len = sizeof(high);
-	}
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(txn, ix->dbi, &c);
-	if (rc != 0)
-		return index_errno(rc);
-	MDB_val k, v;
-	uint32_t n = 0;
-	rc = range_first(c, &r, reverse, &k, &v);
-	while (rc == 0 && in_range(&r, k)) {
-		/* Without the version, which stands under the empty key. */
-		if (k.mv_size > 16) {
-			if (!fn(arg, str_n((char *)k.mv_data + 16, k.mv_size - 16),
-				str_n(v.mv_data, v.mv_size)))
-				break;
-			if (++n == limit)
-				break;
-		}
-		rc = mdb_cursor_get(c, &k, &v, reverse ? MDB_PREV : MDB_NEXT);
-	}
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
-}
-
-int
-index_next(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,
-    struct str to, struct str *ret_key, struct str *ret_value)
-{
-	char low[16 + STORE_KEY_MAX], high[16 + STORE_KEY_MAX];
-	struct range r = { full_key(low, d, from), full_key(high, d, to) };
-	MDB_val k = val_of(r.from), v;
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(txn, ix->dbi, &c);
-	if (rc != 0)
-		return index_errno(rc);
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	mdb_cursor_close(c);
-	if (rc != 0)
-		return index_errno(rc);
-	if (!in_range(&r, k))
-		return -ENOENT;
-	*ret_key = str_n((char *)k.mv_data + 16, k.mv_size - 16);
-	*ret_value = str_n(v.mv_data, v.mv_size);
-	return 0;
 }
 
 int

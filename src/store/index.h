@@ -1,6 +1,6 @@
 /*
  * index: the log's outcome in LMDB, DIR/index. Keys are the 16 octets of the domain and the
- * key; a domain's version stands under its 16 octets alone. The key "meta" (shorter than any
+ * key; a domain's version stands under its 16 octets alone. The key "META" (shorter than any
  * domain) holds format, the store's id and the position up to which the log is applied, always
  * committed together with what was applied. So the index is a function of the log: it may be
  * thrown away at any time.
@@ -16,12 +16,16 @@
 
 #include <lmdb.h>
 
-#define INDEX_FORMAT 2
+#define INDEX_FORMAT 3
+#define INDEX_META "META"
+#define INDEX_META_OLD "meta"
 #define INDEX_READERS 126
 /* How long an accepted letter's id is remembered at least, in the queue and in mailboxes. A front
  * asks again within the 30 s for which it lives without a store. */
 #define STORE_MARKER_AGE_MS 180000u
-#define INDEX_DOM_DERIVED 'S'
+/* Domains stand in the order of their letters, and the queue's marks, which only grow, behind all
+ * others: LMDB fills pages whose last key is the last of all, and splits the rest in the middle. */
+#define INDEX_DOM_DERIVED 'D'
 
 /* The last checkpoint in the log; all zero: there is none. */
 struct checkpoint {
@@ -68,7 +72,7 @@ struct index_write {
 	uint64_t intent_letter;
 	bool intent_open;
 	size_t ops;         /* so far; a long replay commits in between */
-	size_t marks;       /* ids of letters remembered in this write */
+	struct buf marks;   /* ids of letters remembered in this write, key and value of each */
 	struct checkpoint checkpoint;
 	uint64_t max_blob;
 	struct live_change *live; /* octets that became live or dead, by segment */
@@ -86,7 +90,7 @@ void index_abort(struct index_write *w);
 
 /* --- what is derived from the records of letters, for indexwrite.c --- */
 /*
- * In the domain 'S', 0, 0, never in the log:
+ * In the domain 'D', 0, 0, never in the log:
  *   r|lsn8|account8|mailbox4|uid4 -> keep4 trace8   a letter's record refers to the body at lsn
  *   L|seq8 -> octets8                               what bodies in a segment are referred to take
  *   b|number8|lsn8 -> nothing                       the frame that names a blob is referred to
@@ -129,7 +133,7 @@ bool index_is_hollow(struct index *ix, uint64_t least);
 int index_shrink(struct index *ix, int at, const char *dir);
 int index_get(
     struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str key, struct str *ret);
-/* The first key of [from, to) in d; -ENOENT: there is none. */
+/* The first key of [from, to) in d, which is not among outlines; -ENOENT: there is none. */
 int index_next(struct index *ix, MDB_txn *txn, const struct store_dom *d, struct str from,
     struct str to, struct str *ret_key, struct str *ret_value);
 int index_meta_get(struct index *ix, MDB_txn *txn, struct index_meta *ret);

@@ -1,5 +1,5 @@
 /* index: applying the log's frames. */
-#include "store/index.h"
+#include "store/index_priv.h"
 
 #include "base/check.h"
 #include "base/wire.h"
@@ -11,18 +11,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-
-#define HEAD_VALUE_MAX 128 /* a longer header is written at once, each time */
-#define MARKER_TRIM 64     /* old markers removed per commit, and two for each new one */
-#define LETTER_ID_MS(id) ((id) >> 22)
-
-/* What a domain has come to in this write, put down once at the commit. */
-struct dom_change {
-	uint64_t ver;
-	enum { HEAD_SAME, HEAD_PUT, HEAD_DEL } head;
-	size_t head_len;
-	char value[HEAD_VALUE_MAX];
-};
 
 static MDB_val
 val_of(struct str s)
@@ -53,42 +41,6 @@ index_del(struct index_write *w, const void *dom, struct str key)
 	w->ops++;
 	int rc = mdb_del(w->txn, w->ix->dbi, &k, NULL);
 	return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
-}
-
-int
-index_begin(struct index *ix, struct index_write *w)
-{
-	*w = (struct index_write){ .ix = ix,
-		.intent = BUF_INIT(SEG_SIZE_MAX),
-		.checkpoint = ix->checkpoint,
-		.max_blob = ix->max_blob };
-	return index_errno(mdb_txn_begin(ix->env, NULL, 0, &w->txn));
-}
-
-static void
-forget(struct index_write *w)
-{
-	size_t pos = 0;
-	struct str key;
-	void *value;
-	while (map_next(&w->doms, &pos, &key, &value))
-		free(value);
-	map_done(&w->doms);
-	buf_done(&w->intent);
-	free(w->live);
-	free(w->gone);
-	w->live = NULL;
-	w->gone = NULL;
-	w->n_live = w->n_gone = 0;
-}
-
-void
-index_abort(struct index_write *w)
-{
-	if (w->txn)
-		mdb_txn_abort(w->txn);
-	w->txn = NULL;
-	forget(w);
 }
 
 /* --- frames --- */
@@ -147,6 +99,14 @@ apply_letter(struct index_write *w, const struct store_dom *d, const struct batc
 }
 
 static int
+apply_outline(struct index_write *w, const struct store_dom *d, struct bundle *p,
+    const struct batch_op *op)
+{
+	uint32_t uid = be32_get((const unsigned char *)op->key.p + 2);
+	return op->del ? bundle_del(w, p, d, uid) : bundle_put(w, p, d, uid, op->value);
+}
+
+static int
 apply_op(struct index_write *w, const struct store_dom *d, struct dom_change *c,
     const struct batch_op *op)
 {
@@ -161,6 +121,8 @@ apply_op(struct index_write *w, const struct store_dom *d, struct dom_change *c,
 		c->head = HEAD_SAME;
 	if (is_letter(d, op->key))
 		return apply_letter(w, d, op);
+	if (outline_is(d, op->key))
+		return apply_outline(w, d, &c->outlines, op);
 	return op->del ? index_del(w, d->b, op->key) : index_put(w, d->b, op->key, op->value);
 }
 
@@ -185,8 +147,8 @@ apply_batch(struct index_write *w, struct str payload)
 
 /* An intent stays in memory until its DONE, which nearly always follows in the same write; only
  * one that another frame overtakes goes to the index. */
-static int
-put_open_intent(struct index_write *w)
+int
+index_put_open_intent(struct index_write *w)
 {
 	struct store_dom d = store_dom_queue(0);
 	char key[DONE_KEY_LEN];
@@ -269,7 +231,7 @@ apply_snap(struct index_write *w, const struct frame *f, struct str payload)
 		return 0;
 	/* An intent that waits in memory stands in a range of its own. */
 	struct store_dom q = store_dom_queue(0);
-	int rc = memcmp(r.dom.b, q.b, 16) == 0 ? put_open_intent(w) : 0;
+	int rc = memcmp(r.dom.b, q.b, 16) == 0 ? index_put_open_intent(w) : 0;
 	struct dom_change *c = change_of(w, &r.dom);
 	if (r.ver)
 		c->ver = r.ver;
@@ -310,7 +272,7 @@ apply_intent(struct index_write *w, struct str payload)
 	struct intent in;
 	if (!intent_get(payload, &in))
 		return -EBADMSG;
-	int r = put_open_intent(w);
+	int r = index_put_open_intent(w);
 	if (r < 0)
 		return r;
 	buf_reset(&w->intent);
@@ -357,7 +319,6 @@ close_intent(struct index_write *w, uint64_t letter)
 static int
 apply_done(struct index_write *w, struct str payload)
 {
-	struct store_dom d = store_dom_queue(0);
 	uint64_t letter, time_ms;
 	if (!done_get(payload, &letter, &time_ms))
 		return -EBADMSG;
@@ -366,10 +327,8 @@ apply_done(struct index_write *w, struct str payload)
 	uint64_t now = (uint64_t)sys_wall_ms();
 	if (letter > w->ix->max_letter && LETTER_ID_MS(letter) <= now + STORE_MARKER_AGE_MS)
 		w->ix->max_letter = letter;
-	w->marks++;
-	return r < 0 ? r
-	             : index_put(w, d.b, str_n(payload.p + 16, DONE_KEY_LEN),
-			   str_n(payload.p + 16 + DONE_KEY_LEN, DONE_VALUE_LEN));
+	buf_put(&w->marks, payload.p + 16, MARK_LEN);
+	return r < 0 ? r : w->marks.failed ? -ENOMEM : 0;
 }
 
 int
@@ -396,113 +355,4 @@ index_apply(struct index_write *w, const struct frame *f, struct str payload)
 		break;
 	}
 	return -EBADMSG;
-}
-
-/* --- commit --- */
-
-static int
-put_changes(struct index_write *w)
-{
-	size_t pos = 0;
-	struct str dom;
-	void *value;
-	while (map_next(&w->doms, &pos, &dom, &value)) {
-		struct dom_change *c = value;
-		unsigned char ver[8];
-		be64_put(ver, c->ver);
-		/* The queue has none: its marks are no batches. */
-		int r = c->ver ? index_put(w, dom.p, STR(""), str_n(ver, sizeof(ver))) : 0;
-		if (r == 0 && c->head == HEAD_PUT)
-			r = index_put(w, dom.p, HEAD_KEY, str_n(c->value, c->head_len));
-		if (r == 0 && c->head == HEAD_DEL)
-			r = index_del(w, dom.p, HEAD_KEY);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* The id is as old as the letter's first octet, which may have come long before the last; the time
- * of acceptance tells, if it can be believed. */
-static bool
-is_old(const struct index_write *w, uint64_t letter, struct str value)
-{
-	uint64_t now = LETTER_ID_MS(w->ix->max_letter), accepted = 0;
-	if (value.len == DONE_VALUE_LEN)
-		accepted = be64_get((const unsigned char *)value.p + 1);
-	if (accepted > now + STORE_MARKER_AGE_MS)
-		accepted = 0;
-	return MAX(LETTER_ID_MS(letter), accepted) + STORE_MARKER_AGE_MS < now;
-}
-
-/* Ids are ordered by time, so the oldest markers stand first. */
-static int
-trim_markers(struct index_write *w)
-{
-	char from[16 + 2];
-	struct store_dom d = store_dom_queue(0);
-	memcpy(from, d.b, 16);
-	memcpy(from + 16, "a|", 2);
-	MDB_cursor *c;
-	int rc = mdb_cursor_open(w->txn, w->ix->dbi, &c);
-	if (rc != 0)
-		return index_errno(rc);
-	MDB_val k = { sizeof(from), from }, v;
-	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
-	for (size_t i = 0; rc == 0 && i < MARKER_TRIM + 2 * w->marks; i++) {
-		if (k.mv_size != 16 + DONE_KEY_LEN || memcmp(k.mv_data, from, sizeof(from)) != 0)
-			break;
-		uint64_t letter = be64_get((unsigned char *)k.mv_data + sizeof(from));
-		if (!is_old(w, letter, str_n(v.mv_data, v.mv_size)))
-			break;
-		rc = mdb_cursor_del(c, 0);
-		if (rc == 0)
-			rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
-	}
-	mdb_cursor_close(c);
-	return rc == MDB_NOTFOUND ? 0 : index_errno(rc);
-}
-
-static int
-put_meta(struct index_write *w, const struct index_meta *m)
-{
-	char octets[128];
-	struct buf b = { .p = octets, .cap = sizeof(octets), .max = sizeof(octets) };
-	put_u32(&b, m->format);
-	buf_put(&b, m->id, STORE_ID_LEN);
-	put_u64(&b, m->applied);
-	put_u64(&b, w->checkpoint.begin);
-	put_u64(&b, w->checkpoint.lsn);
-	put_u64(&b, w->checkpoint.octets);
-	put_u64(&b, w->ix->rebuild);
-	put_u64(&b, w->max_blob);
-	check(!b.failed);
-	MDB_val k = val_of(STR("meta")), v = { b.len, octets };
-	return index_errno(mdb_put(w->txn, w->ix->dbi, &k, &v, 0));
-}
-
-int
-index_commit(struct index_write *w, const struct index_meta *m)
-{
-	int r = put_changes(w);
-	if (r == 0)
-		r = put_open_intent(w);
-	if (r == 0)
-		r = index_live_commit(w);
-	if (r == 0)
-		r = trim_markers(w);
-	if (r == 0)
-		r = put_meta(w, m);
-	if (r == 0) {
-		MDB_txn *txn = w->txn;
-		w->txn = NULL;
-		r = index_errno(mdb_txn_commit(txn));
-	}
-	if (r == 0) {
-		w->ix->checkpoint = w->checkpoint;
-		w->ix->max_blob = w->max_blob;
-		index_gone_commit(w);
-	}
-	index_abort(w);
-	return r;
 }

@@ -13,7 +13,9 @@ import threading
 from server import BINARY, SLOW, wait_until
 
 ALICE, BOB = 'alice@example.com', 'bob@example.com'
-SPARE = 8 << 20  # of segments of 1 MiB
+# Segments of 1 MiB that are written to, ready or in reserve; and pages of the index that are free again: its file
+# keeps them for what comes next, and gets smaller at a start.
+SPARE = (8 << 20) + (4 << 20)
 BATCH = 50  # letters that are on the way in one connection
 
 
@@ -110,7 +112,7 @@ def waves(dir, port, letters, kept, size, wave, told=lambda *row: None):
 
 def settled(dir, spare=0, seconds=60):
     """Waits until at most twice the live data is used, and what is used then. Beside little live
-    data the segments count that are written to, ready, or in reserve: `spare` octets."""
+    data those octets count that do not depend on it: `spare`."""
     limit = 2 * live(dir) + spare
 
     def small():

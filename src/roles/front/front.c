@@ -479,6 +479,7 @@ close_all(struct front *f)
 	map_done(&f->watches);
 	map_done(&f->watch_ids);
 	uidmaps_done(&f->uidmaps);
+	outline_free(f->outline);
 	charsets_close(f->charsets);
 	settings_unref(f->settings);
 	secure_close(f);

@@ -185,6 +185,7 @@ struct front {
 	struct list reads;       /* struct question: wait for a slot */
 	struct uidmaps uidmaps;
 	struct charsets *charsets;
+	struct outline_builder *outline; /* for the next letter, or NULL */
 	struct map names;        /* connection's id -> struct conn */
 	uint64_t login_id;
 	int fault;               /* enum smtp_situation that a lab asked for, or SMTP_NONE */

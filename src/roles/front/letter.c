@@ -31,13 +31,31 @@ letter_hold(struct front *f, uint64_t more, uint64_t less)
 		tally_octets_set(&f->tally, f->octets);
 }
 
+/* One builder goes from letter to letter. */
+static void
+outline_begin(struct front *f, struct letter *l)
+{
+	l->outline = f->outline ? f->outline : outline_new(f->charsets);
+	f->outline = NULL;
+}
+
+static void
+outline_over(struct front *f, struct letter *l)
+{
+	if (!f->outline)
+		f->outline = outline_again(l->outline);
+	else
+		outline_free(l->outline);
+	l->outline = NULL;
+}
+
 static struct letter *
 letter_free(struct front *f, struct letter *l)
 {
 	map_del(&f->letters, key_of(&l->id));
 	letter_hold(f, 0, l->size);
 	handin_free(l->handin);
-	outline_free(l->outline);
+	outline_over(f, l);
 	merge_job_free(l->merge);
 	if (l->conn)
 		l->conn->smtp->letter = NULL;
@@ -86,7 +104,8 @@ letter_begin(struct conn *c)
 	/* The parts of a mail merge have places that count from their beginning: merge.c sees to
 	 * what becomes of them. */
 	l->handin = c->smtp->session.txn->merge ? NULL : handin_new(c);
-	l->outline = c->smtp->session.txn->merge ? NULL : outline_new(f->charsets);
+	if (!c->smtp->session.txn->merge)
+		outline_begin(f, l);
 	c->smtp->letter = l;
 	map_put(&f->letters, key_of(&l->id), l);
 	return true;
@@ -220,7 +239,7 @@ letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str ex
 	buf_puts(&trace, extra);
 	if (l->outline && outline_end(l->outline, buf_str(&trace), &outline))
 		m->outline = buf_str(&outline);
-	l->outline = outline_free(l->outline);
+	outline_over(c->front, l);
 	letter_note(c, "letter of %llu octets for %u mailbox%s goes to the store",
 	    (unsigned long long)l->size, n, n == 1 ? "" : "es");
 	m->session = c->id;
@@ -261,7 +280,7 @@ send_accept(struct conn *c, struct letter *l)
 	char id[14];
 	/* What is repaired as it is stored is another letter than the one that was looked at. */
 	if (scan->insert_blank || scan->repaired)
-		l->outline = outline_free(l->outline);
+		outline_over(c->front, l);
 	id_format(id, l->id);
 	put_rcpts(c, &rcpts, &m.n_rcpt);
 	letter_put_missing(c, scan, str_n(id, 13), &extra);
