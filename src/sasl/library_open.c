@@ -5,7 +5,10 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <unistd.h>
+#if __has_include(<sys/random.h>)
+#include <sys/random.h> /* getentropy() of some systems is there */
+#endif
 
 #define MODULES "libsasl2-modules"
 
@@ -120,10 +123,9 @@ on_auxprop(const sasl_utils_t *utils, int max_version, int *out_version, sasl_au
 static void
 own_rand(sasl_rand_t *pool, char *out, unsigned n)
 {
-	for (size_t at = 0; at < n;) {
-		ssize_t got = getrandom(out + at, n - at, 0);
-		check(got > 0 || errno == EINTR);
-		at += got > 0 ? (size_t)got : 0;
+	for (unsigned at = 0, part; at < n; at += part) {
+		part = MIN(n - at, 256u); /* the most of one call */
+		check(getentropy(out + at, part) == 0);
 	}
 }
 
@@ -215,7 +217,7 @@ sasl_library_open(const char *plugin_dir, bool gssapi, struct buf *err)
 	size_t hash_seed;
 	crypt_init();
 	/* The JSON library would open /dev/urandom with the first object. */
-	check(getrandom(&hash_seed, sizeof(hash_seed), 0) == (ssize_t)sizeof(hash_seed));
+	check(getentropy(&hash_seed, sizeof(hash_seed)) == 0);
 	json_object_seed(hash_seed | 1);
 	sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
 	if (plugin_dir) {

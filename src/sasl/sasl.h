@@ -114,7 +114,7 @@ enum sasl_status {
 /* Once per process, before the sandbox, from one thread; calls crypt_init(). plugin_dir NULL: the
  * library's own. 0 or -errno with a sentence. Afterwards nothing is opened (but by GSSAPI, which
  * takes KRB5_CONFIG, KRB5_KTNAME and KRB5RCACHENAME from the environment): each
- * exchange gets random octets from getrandom() and no log, where the library by itself would go to
+ * exchange gets random octets from the kernel and no log, where the library by itself would go to
  * /dev/urandom and to syslog. No file of its configuration is read. */
 int sasl_library_open(const char *plugin_dir, bool gssapi, struct buf *err);
 void sasl_library_close(void);

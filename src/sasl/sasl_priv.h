@@ -47,5 +47,8 @@ bool sasl_saslname_get(struct str raw, char dst[SASL_NAME_MAX]); /* RFC 5802 5.1
 bool sasl_scram_first(struct str in, struct sasl_gs2 *ret_gs2, char name[SASL_NAME_MAX]);
 bool sasl_scram_final(struct str in, struct str *ret_binding); /* c=, still base64 */
 
+/* What there is of SASLprep; ASCII, and what is no UTF-8, stay as they are. */
+void sasl_scram_prepare(struct buf *out, struct str in);
+
 /* base64url without padding (RFC 7515 2). */
 bool sasl_base64url_dec(struct buf *out, struct str in);

@@ -49,9 +49,13 @@ decode(const char *p, uint32_t *ret)
 	return n;
 }
 
-static void
-prepare(struct buf *out, struct str in)
+void
+sasl_scram_prepare(struct buf *out, struct str in)
 {
+	if (utf8_is_ascii(in) || !utf8_valid(in)) {
+		buf_puts(out, in);
+		return;
+	}
 	buf_reserve(out, in.len);
 	for (size_t i = 0, n; i < in.len; i += n) {
 		uint32_t v;
@@ -74,11 +78,9 @@ sasl_scram_make(enum crypt_hash h, struct str password, struct str salt, uint32_
 	size_t n = crypt_hash_size(h);
 	struct buf prepared = BUF_INIT(password.len + 1);
 	check(salt.len >= 1 && salt.len <= SASL_SALT_MAX && rounds >= 1);
-	if (!utf8_is_ascii(password) && utf8_valid(password)) {
-		prepare(&prepared, password);
-		check(!prepared.failed);
-		password = buf_str(&prepared);
-	}
+	sasl_scram_prepare(&prepared, password);
+	check(!prepared.failed);
+	password = buf_str(&prepared);
 	/* RFC 5802 3 */
 	*ret = (struct sasl_scram){ .hash = h, .rounds = rounds, .salt_len = salt.len };
 	memcpy(ret->salt, salt.p, salt.len);
