@@ -92,8 +92,10 @@ str_find_any(struct str s, const char *set)
 size_t
 str_rfind(struct str s, char c)
 {
-	const char *hit = s.len ? memrchr(s.p, c, s.len) : NULL;
-	return hit ? (size_t)(hit - s.p) : s.len;
+	for (size_t i = s.len; i > 0; i--)
+		if (s.p[i - 1] == c)
+			return i - 1;
+	return s.len;
 }
 
 size_t

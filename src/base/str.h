@@ -9,6 +9,15 @@
 #include <stddef.h>
 #include <string.h>
 
+#ifdef LACKS_EXPLICIT_BZERO /* some systems do */
+static inline void
+explicit_bzero(void *p, size_t n)
+{
+	for (volatile unsigned char *at = p; n > 0; n--)
+		*at++ = 0;
+}
+#endif
+
 struct str {
 	const char *p;
 	size_t len;

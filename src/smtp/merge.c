@@ -403,6 +403,16 @@ smtp_merge_rcpt_add(struct smtp_merge *m, const struct smtp_rcpt *r)
 	return keep != NULL;
 }
 
+void
+smtp_merge_clear(struct smtp_merge *m)
+{
+	smtp_merge_forget(m);
+	m->first = m->last = NULL;
+	m->n_rcpt = 0;
+	memset(m->needed, 0, sizeof(m->needed));
+	arena_reset(&m->arena);
+}
+
 struct merge_rcpt_view
 smtp_merge_rcpt_view(const struct merge_rcpt *r)
 {

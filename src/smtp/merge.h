@@ -113,6 +113,10 @@ void smtp_merge_forget(struct smtp_merge *m);
  * no room; what was defined is forgotten all the same. */
 bool smtp_merge_rcpt_add(struct smtp_merge *m, const struct smtp_rcpt *r);
 
+/* Forgets all recipients; names, parts and the seal stay. For a sender that puts one letter together
+ * after the other. */
+void smtp_merge_clear(struct smtp_merge *m);
+
 /* The argument of XPRT. SMTP_NONE: now_no and now_last are set; else *ret_bad is the word to name. */
 enum smtp_situation smtp_merge_xprt(struct smtp_merge *m, struct str arg, struct str *ret_bad);
 void smtp_merge_part_begin(struct smtp_merge *m);
