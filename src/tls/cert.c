@@ -136,8 +136,8 @@ put_name(void *arg, const char *name)
 	return true;
 }
 
-static int64_t
-seconds_of(const ASN1_TIME *t)
+int64_t
+tls_seconds(const ASN1_TIME *t)
 {
 	struct tm tm;
 
@@ -178,8 +178,8 @@ tls_cert_read(struct str pem, struct tls_cert_info *ret, struct buf *names, stru
 	if (ok) {
 		show_name(X509_get_subject_name(x), info.subject);
 		show_name(X509_get_issuer_name(x), info.issuer);
-		info.not_before = seconds_of(X509_get0_notBefore(x));
-		info.not_after = seconds_of(X509_get0_notAfter(x));
+		info.not_before = tls_seconds(X509_get0_notBefore(x));
+		info.not_after = tls_seconds(X509_get0_notAfter(x));
 		info.self_signed = X509_self_signed(x, 0) == 1;
 		tls_cert_names(x, put_name, names);
 		*ret = info;

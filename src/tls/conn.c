@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 struct tls *tls_current;
 
@@ -98,7 +99,7 @@ tls_conn_new(SSL_CTX *ctx, int fd)
 	struct tls *t = xalloc(sizeof(*t));
 	BIO *b = BIO_new(socket_method);
 
-	*t = (struct tls){ .ssl = SSL_new(ctx), .fd = fd, .recvs = -1, .error = "" };
+	*t = (struct tls){ .ssl = SSL_new(ctx), .fd = fd, .recvs = -1, .error = "", .keylog = -1 };
 	if (!t->ssl || !b || SSL_set_app_data(t->ssl, t) != 1) {
 		ERR_clear_error();
 		BIO_free(b);
@@ -140,6 +141,8 @@ tls_free(struct tls *t)
 	SSL_free(t->ssl);
 	tls_open_trim();
 	tls_server_free(t->server);
+	if (t->keylog >= 0)
+		close(t->keylog);
 	free(t);
 	return NULL;
 }
@@ -158,6 +161,7 @@ fail(struct tls *t, const char *why)
 static enum tls_io
 outcome(struct tls *t, int ret)
 {
+	t->code = ret > 0 ? 0 : ERR_peek_error();
 	switch (SSL_get_error(t->ssl, ret)) {
 	case SSL_ERROR_NONE:
 		return TLS_OK;

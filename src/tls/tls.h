@@ -120,13 +120,35 @@ struct tls_server *tls_server_free(struct tls_server *s); /* connections outlive
 
 /* --- a client (talk; relay to come) --- */
 
+/* A TLSA record (RFC 6698 2.1): what the DNS says about a server's certificate. data: octets. */
+struct tls_tlsa {
+	uint8_t usage, selector, matching;
+	struct str data;
+};
+/* Can mail use it (RFC 7672 3.1)? Usages 2 and 3, data that is whole. */
+bool tls_tlsa_usable(const struct tls_tlsa *r);
+
 struct tls_client_conf {
 	const char *name;       /* SNI and the name to verify, or NULL */
 	const char *alpn;
-	const char *ca_file;    /* or NULL: the system's (loaded only now) */
+	const char *ca_file;    /* a file, a directory of hashed names, or NULL: the system's (loaded
+	                         * only now) */
 	bool verify;
-	const char *cert_file, *key_file; /* PEM files, or NULL */
+	const char *cert_file, *key_file; /* PEM files, or NULL; the key may be in cert_file */
 	int min_version, max_version;     /* 0x0301 .. 0x0304; 0: TLS 1.2, any */
+	const char *verify_name; /* the name to verify, when it is another than that of the SNI */
+	bool judge;              /* without verify: find out what there is to say (tls_peer_trust()) */
+	bool ocsp;               /* ask for a stapled answer (RFC 6066 8) */
+	const char *ciphers;     /* suites that are offered, of any version, parted by ':' ',' or ' ' */
+	const char *keylog;      /* a file that secrets are appended to, for others to decipher with */
+	/* Each message of the protocol that goes or comes; what: "handshake: ClientHello". */
+	void (*trace)(void *arg, bool sent, const char *what, size_t octets);
+	void *trace_arg;
+	/* With any of them they decide, and no authority: DANE. The name to verify is the one at which
+	 * they stand; also_name: another that is as good, or NULL. */
+	const struct tls_tlsa *tlsa;
+	size_t n_tlsa;
+	const char *also_name;
 };
 
 /* --- a connection --- */
@@ -157,6 +179,19 @@ void tls_close_notify(struct tls *t); /* tries once */
 struct tls *tls_free(struct tls *t);  /* the socket stays open */
 const char *tls_error(const struct tls *t); /* why it failed: a short sentence, never NULL */
 
+/* What kind of failure that was, for advice to people. */
+enum tls_cause {
+	TLS_CAUSE_OTHER,
+	TLS_CAUSE_PLAIN,       /* what came is not TLS */
+	TLS_CAUSE_CERTIFICATE, /* we do not trust theirs */
+	TLS_CAUSE_VERSION,     /* no version in common */
+	TLS_CAUSE_CIPHER,      /* no suite, group or signature in common */
+	TLS_CAUSE_WANTS_CERT,  /* they do not trust ours, or there is none */
+	TLS_CAUSE_NAME,        /* they know no such name */
+	TLS_CAUSE_CLOSED,      /* the peer closed or reset the connection */
+};
+enum tls_cause tls_cause(const struct tls *t);
+
 /* The answer to tls_sign_fn: sig empty: refused. The owner whose handshake can go on, or NULL:
  * nobody waits any more, or tls_sign_fn has not returned yet. */
 void *tls_signed(uint32_t id, struct str sig);
@@ -183,3 +218,53 @@ struct tls_facts {
 void tls_facts(const struct tls *t, struct tls_facts *ret);
 /* The peer's certificate chain as PEM texts (a client's view); for `cert` and transcripts. */
 bool tls_peer_chain(const struct tls *t, struct buf *pem);
+
+/* What a client finds out about the peer's certificate: with verify or judge. */
+enum tls_trust {
+	TLS_TRUST_OK,
+	TLS_TRUST_NO_CERT,
+	TLS_TRUST_EXPIRED,
+	TLS_TRUST_EARLY,        /* not valid yet */
+	TLS_TRUST_NAME,         /* made out to other names */
+	TLS_TRUST_SELF_SIGNED,
+	TLS_TRUST_UNKNOWN_ROOT, /* the chain is whole, its authority is not ours */
+	TLS_TRUST_INCOMPLETE,   /* an issuer is missing between it and any authority */
+	TLS_TRUST_REVOKED,
+	TLS_TRUST_PURPOSE,      /* not for servers, or an issuer that may not issue */
+	TLS_TRUST_WEAK,         /* a key or digest that is too weak */
+	TLS_TRUST_OTHER,
+	TLS_TRUST_DANE,         /* no TLSA record is about it */
+	TLS_TRUST_COUNT
+};
+/* detail: libcrypto's words for it and which certificate it is about. */
+enum tls_trust tls_peer_trust(const struct tls *t, struct buf *detail);
+/* Which TLSA record the peer was found good by; ret: without data. False: none. */
+bool tls_peer_dane(const struct tls *t, struct tls_tlsa *ret);
+
+struct tls_peer_cert {
+	char subject[512], issuer[512]; /* RFC 2253, control octets escaped; "..." at the end: cut */
+	char common_name[256];          /* of the subject, escaped; "" when there is none */
+	char serial[130];
+	char key_type[48], signature[64]; /* "EC P-256", "ecdsa-with-SHA256" */
+	int64_t not_before, not_after;
+	unsigned char key[TLS_KEY_NAME]; /* SHA-256 of its SubjectPublicKeyInfo: a pin */
+	unsigned char sha256[32];
+	bool self_signed, authority;
+};
+size_t tls_peer_certs(const struct tls *t); /* how many the peer sent */
+/* Number i of them, 0 is the peer's own. names: the subjectAltName, one a line: DNS names as they
+ * are, "IP:", "email:", "URI:" in front of others, escaped. */
+bool tls_peer_cert(const struct tls *t, size_t i, struct tls_peer_cert *ret, struct buf *names);
+bool tls_peer_der(const struct tls *t, size_t i, bool public_key, struct buf *ret);
+
+struct tls_ocsp {
+	bool stapled;
+	const char *status;  /* "good", "revoked", "unknown", "unreadable", "of another certificate" */
+	bool verified;       /* signed by the issuer, and in its time */
+	int64_t this_update, next_update; /* 0: none is told */
+};
+/* Asked for with `ocsp`. */
+void tls_peer_ocsp(const struct tls *t, struct tls_ocsp *ret);
+
+/* Suites that could be offered for a version (0x0301 .. 0x0304), one a line. */
+void tls_suites(int version, struct buf *ret);

@@ -45,6 +45,7 @@ STACK_OF(X509) *tls_pem_certs(struct str pem, struct buf *err);
 bool tls_cert_names(X509 *x, bool (*fn)(void *arg, const char *name), void *arg);
 /* A name on one line: RFC 2253, control octets escaped. False when it does not fit. */
 bool tls_name_line(const X509_NAME *name, char *out, size_t n);
+int64_t tls_seconds(const ASN1_TIME *t); /* Unix seconds; 0: no time */
 /* RFC 5929 4.1: 0 when the certificate's signature has no one hash. */
 size_t tls_cert_endpoint(X509 *x, unsigned char out[TLS_BINDING_MAX]);
 
@@ -66,6 +67,10 @@ struct tls_server {
 };
 struct tls_server *tls_server_ref(struct tls_server *s);
 
+/* dane.c */
+/* The records of conf for this handshake. False: none of them can be used, or no memory. */
+bool tls_dane_begin(SSL *ssl, const struct tls_client_conf *conf);
+
 /* conn.c */
 struct tls_wait { /* on the stack of the paused job */
 	uint32_t id;
@@ -82,8 +87,13 @@ struct tls {
 	int fd;                    /* -1: let go */
 	int recvs;                 /* how often the socket may be read; -1: no limit */
 	int sys;                   /* errno of the socket */
+	unsigned long code;        /* libssl's first error, when it failed */
+	int keylog;                /* file descriptor, or -1 */
+	void (*trace)(void *arg, bool sent, const char *what, size_t octets);
+	void *trace_arg;
 	bool client;
 	bool eof, dry, failed;
+	bool wanted; /* a client: the server asked for a certificate, and there is none */
 	bool asked; /* for its signature: the job has done its work */
 };
 extern struct tls *tls_current; /* whose handshake runs */

@@ -1,0 +1,99 @@
+/* What a failure was and whom to trust, as far as advice to people depends on it. */
+#include "base/check.h"
+#include "tls/tls_priv.h"
+
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
+#include <openssl/x509_vfy.h>
+
+static const struct {
+	int reason;
+	enum tls_cause cause;
+} causes[] = {
+	{ SSL_R_WRONG_VERSION_NUMBER, TLS_CAUSE_PLAIN },
+	{ SSL_R_HTTP_REQUEST, TLS_CAUSE_PLAIN },
+	{ SSL_R_PACKET_LENGTH_TOO_LONG, TLS_CAUSE_PLAIN },
+	{ SSL_R_ENCRYPTED_LENGTH_TOO_LONG, TLS_CAUSE_PLAIN },
+	{ SSL_R_BAD_RECORD_TYPE, TLS_CAUSE_PLAIN },
+	{ SSL_R_UNEXPECTED_RECORD, TLS_CAUSE_PLAIN },
+	{ SSL_R_CERTIFICATE_VERIFY_FAILED, TLS_CAUSE_CERTIFICATE },
+	{ SSL_R_UNSUPPORTED_PROTOCOL, TLS_CAUSE_VERSION },
+	{ SSL_R_WRONG_SSL_VERSION, TLS_CAUSE_VERSION },
+	{ SSL_R_NO_PROTOCOLS_AVAILABLE, TLS_CAUSE_VERSION },
+	{ SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, TLS_CAUSE_VERSION },
+	{ SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, TLS_CAUSE_CIPHER },
+	{ SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, TLS_CAUSE_CIPHER },
+	{ SSL_R_NO_SHARED_CIPHER, TLS_CAUSE_CIPHER },
+	{ SSL_R_NO_CIPHERS_AVAILABLE, TLS_CAUSE_CIPHER },
+	{ SSL_R_DH_KEY_TOO_SMALL, TLS_CAUSE_CIPHER },
+	{ SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, TLS_CAUSE_CIPHER },
+	{ SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, TLS_CAUSE_WANTS_CERT },
+	{ SSL_R_SSLV3_ALERT_BAD_CERTIFICATE, TLS_CAUSE_WANTS_CERT },
+	{ SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN, TLS_CAUSE_WANTS_CERT },
+	{ SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, TLS_CAUSE_WANTS_CERT },
+	{ SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, TLS_CAUSE_WANTS_CERT },
+	{ SSL_R_TLSV1_ALERT_UNKNOWN_CA, TLS_CAUSE_WANTS_CERT },
+	{ SSL_R_TLSV1_UNRECOGNIZED_NAME, TLS_CAUSE_NAME },
+	{ SSL_R_UNEXPECTED_EOF_WHILE_READING, TLS_CAUSE_CLOSED },
+};
+
+enum tls_cause
+tls_cause(const struct tls *t)
+{
+	int reason = ERR_GET_REASON(t->code);
+
+	if (t->sys || (t->code == 0 && t->eof))
+		return TLS_CAUSE_CLOSED;
+	/* TLS 1.2 has no alert of its own for it. */
+	if (t->wanted && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
+		return TLS_CAUSE_WANTS_CERT;
+	if (ERR_GET_LIB(t->code) != ERR_LIB_SSL)
+		return TLS_CAUSE_OTHER;
+	for (size_t i = 0; i < ARRAY_LEN(causes); i++)
+		if (causes[i].reason == reason)
+			return causes[i].cause;
+	return TLS_CAUSE_OTHER;
+}
+
+static const struct {
+	int error;
+	enum tls_trust trust;
+} trusts[] = {
+	{ X509_V_OK, TLS_TRUST_OK },
+	{ X509_V_ERR_CERT_HAS_EXPIRED, TLS_TRUST_EXPIRED },
+	{ X509_V_ERR_CERT_NOT_YET_VALID, TLS_TRUST_EARLY },
+	{ X509_V_ERR_HOSTNAME_MISMATCH, TLS_TRUST_NAME },
+	{ X509_V_ERR_IP_ADDRESS_MISMATCH, TLS_TRUST_NAME },
+	{ X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT, TLS_TRUST_SELF_SIGNED },
+	{ X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN, TLS_TRUST_UNKNOWN_ROOT },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY, TLS_TRUST_INCOMPLETE },
+	{ X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, TLS_TRUST_INCOMPLETE },
+	{ X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE, TLS_TRUST_INCOMPLETE },
+	{ X509_V_ERR_CERT_UNTRUSTED, TLS_TRUST_UNKNOWN_ROOT },
+	{ X509_V_ERR_CERT_REVOKED, TLS_TRUST_REVOKED },
+	{ X509_V_ERR_INVALID_PURPOSE, TLS_TRUST_PURPOSE },
+	{ X509_V_ERR_INVALID_CA, TLS_TRUST_PURPOSE },
+	{ X509_V_ERR_CERT_REJECTED, TLS_TRUST_PURPOSE },
+	{ X509_V_ERR_KEYUSAGE_NO_CERTSIGN, TLS_TRUST_PURPOSE },
+	{ X509_V_ERR_PATH_LENGTH_EXCEEDED, TLS_TRUST_PURPOSE },
+	{ X509_V_ERR_EE_KEY_TOO_SMALL, TLS_TRUST_WEAK },
+	{ X509_V_ERR_CA_KEY_TOO_SMALL, TLS_TRUST_WEAK },
+	{ X509_V_ERR_CA_MD_TOO_WEAK, TLS_TRUST_WEAK },
+	{ X509_V_ERR_DANE_NO_MATCH, TLS_TRUST_DANE },
+};
+
+enum tls_trust
+tls_peer_trust(const struct tls *t, struct buf *detail)
+{
+	long error = SSL_get_verify_result(t->ssl);
+
+	/* A refused handshake has no peer certificate to show any more. */
+	if (error == X509_V_OK && !SSL_get0_peer_certificate(t->ssl))
+		return TLS_TRUST_NO_CERT;
+	if (error != X509_V_OK)
+		buf_putz(detail, X509_verify_cert_error_string(error));
+	for (size_t i = 0; i < ARRAY_LEN(trusts); i++)
+		if (trusts[i].error == error)
+			return trusts[i].trust;
+	return TLS_TRUST_OTHER;
+}
