@@ -1,12 +1,15 @@
 /* pennypost: one binary; "--role NAME" is how parent runs it again as a role. */
 #include "base/check.h"
-#include "ctl/ctl.h"
+#include "cli/cli.h"
+
+#ifdef PENNYPOST_SERVER
 #include "ipc/msg.h"
 #include "roles/auth/auth.h"
 #include "roles/dns/dns.h"
 #include "roles/fetch/fetch.h"
 #include "roles/front/front.h"
 #include "roles/store/store_role.h"
+#endif
 
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +24,7 @@ __asan_default_options(void)
 }
 #endif
 
+#ifdef PENNYPOST_SERVER
 struct role_entry {
 	enum ipc_role role;
 	int (*run)(void);
@@ -46,11 +50,14 @@ role_main(const char *name)
 	    "pennypost: --role is how the server starts its own parts; run `pennypost serve`\n");
 	return 1;
 }
+#endif
 
 int
 main(int argc, char **argv)
 {
+#ifdef PENNYPOST_SERVER
 	if (argc == 3 && strcmp(argv[1], "--role") == 0)
 		return role_main(argv[2]);
-	return ctl_main(argc, argv);
+#endif
+	return cli_main(argc, argv);
 }

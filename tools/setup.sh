@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev liblmdb-dev
 	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev libsasl2-dev libsasl2-modules
-	libunbound-dev libcurl4-openssl-dev libunistring-dev zlib1g-dev ca-certificates dns-root-data'
-test='libcmocka-dev clang clang-format python3-pytest swaks libnet-ssleay-perl curl mandoc telnet strace
+	libunbound-dev libcurl4-openssl-dev libunistring-dev libedit-dev zlib1g-dev ca-certificates dns-root-data'
+test='libcmocka-dev clang clang-format python3-pytest python3-pexpect tmux swaks libnet-ssleay-perl curl mandoc telnet strace
 	openssl msmtp libsasl2-modules-gssapi-mit bsdextrautils procps isync mutt fetchmail mpop getmail6
 	offlineimap3 libmail-imapclient-perl libio-socket-ssl-perl'
 apt='apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300'
@@ -102,6 +102,12 @@ unpack_dovecot() {
 		dovecot-lmtpd
 }
 
+# Other servers that the client talks to.
+unpack_servers() {
+	unpack_libs exim lib exim4-daemon-light exim4-base
+	unpack_libs opensmtpd lib opensmtpd
+}
+
 # imapflow and what it needs, beside nodemailer.
 unpack_imapflow() {
 	[ ! -d build/peers/imapflow/node_modules/imapflow ] || return 0
@@ -135,6 +141,7 @@ test)
 	unpack_postfix
 	unpack_clients
 	unpack_dovecot
+	unpack_servers
 	;;
 bench)
 	# shellcheck disable=SC2086

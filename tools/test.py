@@ -38,7 +38,8 @@ SLICE = 3  # seconds of fuzzing for a target in `make test`
 NOT_AGAIN = ('test_mail_clients.py', 'test_crash.py', 'test_counts.py', 'test_sizes.py', 'test_idle.py',
              'test_idle_mail.py', 'test_docs.py', 'test_space.py', 'test_testssl.py', 'test_kill.py', 'test_overload.py',
              'test_pressure.py', 'test_processes.py', 'test_run.py', 'test_config.py', 'test_tls_cmd.py', 'test_format.py',
-             'test_concurrent.py')
+             'test_concurrent.py', 'test_client_only.py', 'test_seeds.py', 'test_merge_cmd.py',
+             'test_dane_sts.py', 'test_cert.py', 'test_replay.py', 'test_b64.py', 'test_explain.py')
 LONG = ('test_kill.py', 'test_front.py')  # started first
 JOBS = str(max(2, os.cpu_count() or 2))
 WAITING = 1  # more files at once than there are processors: they wait for servers

@@ -1,7 +1,7 @@
 #include "conf/conf_priv.h"
 
 #include "base/check.h"
-#include "conf/suggest.h"
+#include "base/suggest.h"
 
 #include <stddef.h>
 

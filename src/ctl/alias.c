@@ -99,10 +99,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("alias"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("alias"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_alias = {
+const struct cli_cmd cmd_alias = {
 	.name = "alias",
 	.summary = "Add, list and remove aliases: addresses that lead to others",
 	.usage = "add ADDRESS MEMBER... [--file FILE]\nlist [--json]\nremove ADDRESS",
@@ -114,6 +114,6 @@ const struct ctl_cmd cmd_alias = {
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n\n"
 	    "Example: pennypost alias add staff@example.org ann@example.org bob@example.net\n",
-	.words = "add list remove --file --json --config --dir",
+	.words = "add list remove --file=FILE --json --config=FILE --dir=DIR",
 	.run = run,
 };

@@ -483,10 +483,10 @@ static int
 run(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 1, 1, SUB_NO_SERVER | SUB_VERIFY, backup };
-	return ctl_sub_run(ctl_cmd_find("backup"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("backup"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_backup = {
+const struct cli_cmd cmd_backup = {
 	.name = "backup",
 	.summary = "Copy the whole server, beside its work, into a directory; or check such a copy",
 	.usage = "DIRECTORY [--json]\n"
@@ -506,6 +506,6 @@ const struct ctl_cmd cmd_backup = {
 	    "could\n"
 	    "not be read or written.\n\n"
 	    "Example: pennypost backup /mnt/backup/mail\n",
-	.words = "--verify --json --config --dir",
+	.words = "--verify --json --config=FILE --dir=DIR",
 	.run = run,
 };

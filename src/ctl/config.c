@@ -178,10 +178,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("config"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("config"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_config = {
+const struct cli_cmd cmd_config = {
 	.name = "config",
 	.summary = "Check a configuration file, show what it says, list the keys",
 	.usage = "check [FILE] [--json]\nshow [FILE] [--all] [--json]\nkeys [--mdoc | --json]",
@@ -193,6 +193,6 @@ const struct ctl_cmd cmd_config = {
 		"  --json         print JSON\n"
 		"  --config FILE  the same as FILE\n\n"
 		"Exit status: 0 the file is good, 2 it has mistakes.\n",
-	.words = "check show keys --all --mdoc --json --config",
+	.words = "check show keys --all --mdoc --json --config=FILE",
 	.run = run,
 };

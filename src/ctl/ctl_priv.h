@@ -1,5 +1,5 @@
 /*
- * ctl_priv: what the commands share: exit statuses, options, the server, and output.
+ * ctl_priv: what the commands of the administration share: exit statuses, the server, and output.
  *
  * A command that asks is a table of struct ctl_sub; ctl_subs_run() parses, finds the server (or
  * starts one of its own for maintenance when none runs), calls the sub-command and cleans up.
@@ -7,8 +7,8 @@
 #pragma once
 
 #include "base/buf.h"
+#include "cli/cli.h"
 #include "conf/conf.h"
-#include "ctl/ctl.h"
 #include "ipc/msg.h"
 
 #include <jansson.h>
@@ -16,36 +16,10 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define EXIT_DONE 0
 #define EXIT_REFUSED 2 /* the server said no, or there is no such thing */
 #define EXIT_REACH 3   /* no server to ask, and none could be started */
-#define EXIT_IO 4      /* a local file or the output */
 
 #define CONF_PATH_DEFAULT "/etc/pennypost/pennypost.conf"
-
-extern const struct ctl_cmd *const ctl_cmds[]; /* ends with NULL */
-const struct ctl_cmd *ctl_cmd_find(const char *name);
-void ctl_cmd_help(const struct ctl_cmd *cmd, FILE *to);
-
-/* "pennypost: ..." with an end of line, on standard error. */
-void complain(const char *fmt, ...) PRINTF(1, 2);
-void complain_lines(struct str lines);
-int usage_error(const struct ctl_cmd *cmd, const char *fmt, ...) PRINTF(2, 3); /* EXIT_USAGE */
-
-/* --- options.c: --name VALUE, --name=VALUE, --flag, --, words anywhere --- */
-struct ctl_words {
-	const char **v;
-	size_t n;
-};
-enum ctl_opt_kind { OPT_FLAG, OPT_VALUE, OPT_LIST };
-struct ctl_opt {
-	const char *name; /* "--json"; NULL ends the table */
-	enum ctl_opt_kind kind;
-	void *to; /* bool *, const char **, struct ctl_words * */
-};
-/* False after a message. Views into argv; free ret->v and lists' v with free(). */
-bool ctl_parse(const struct ctl_cmd *cmd, int argc, char **argv, const struct ctl_opt *opts,
-    struct ctl_words *ret);
 
 /* --- target.c: which server --- */
 /* The configuration that --config or --dir or the defaults lead to; NULL after a message. */
@@ -110,15 +84,15 @@ enum { /* options beyond --config, --dir, --json */
 	SUB_REBUILD = 1u << 30,
 };
 struct ctl_call {
-	const struct ctl_cmd *cmd;
+	const struct cli_cmd *cmd;
 	const char *config, *dir, *mailbox, *format, *to, *file, *password_fd, *before, *max_size;
 	const char *special;
 	bool json, password_stdin, yes, mdoc, all, verify, force, rebuild;
 	bool recursive, create, again, dry_run;
 	const char *hash, *domain;
 	bool recoverable;
-	struct ctl_words words; /* behind the sub-command */
-	struct ctl_words set;   /* --set, as often as it stands there */
+	struct cli_words words; /* behind the sub-command */
+	struct cli_words set;   /* --set, as often as it stands there */
 	const char *name, *session;
 	struct server server;
 };
@@ -129,9 +103,9 @@ struct ctl_sub {
 	int (*run)(struct ctl_call *call);
 };
 int ctl_subs_run(
-    const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv);
+    const struct cli_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv);
 /* The same for a command without sub-commands. */
-int ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char **argv);
+int ctl_sub_run(const struct cli_cmd *cmd, const struct ctl_sub *sub, int argc, char **argv);
 
 /* --- out.c: tables for people, JSON for programs --- */
 enum out_kind {
@@ -159,12 +133,7 @@ struct out_list {
 void out_list_begin(struct out_list *o, const struct out_column *columns, size_t n, bool json);
 void out_list_row(void *o, const struct msg_row *row); /* a server_row_fn */
 void out_list_end(struct out_list *o, bool print);
-json_t *out_json_text(struct str s); /* what is no UTF-8 becomes U+FFFD */
-json_t *out_json_number(struct str digits);
 json_t *out_json_cell(enum out_kind kind, struct str v);
-void out_json(json_t *root);                   /* prints and releases */
-void out_size(struct buf *b, uint64_t octets); /* "52.4 MB" */
-bool out_color(FILE *f);                       /* a terminal, and NO_COLOR is not set */
 
 /* --- password.c --- */
 /* From the descriptor, or asked twice at the terminal. Exit status; wipe with buf_wipe(). */
@@ -190,6 +159,3 @@ void maildir_name(
 int mailbox_export(struct ctl_call *call);
 int mailbox_import(struct ctl_call *call);
 int mailbox_delete(struct ctl_call *call);
-
-/* --- completion.c --- */
-bool completion_put(struct buf *out, const char *shell); /* false: no such shell */

@@ -328,10 +328,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("dialect"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("dialect"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_dialect = {
+const struct cli_cmd cmd_dialect = {
 	.name = "dialect",
 	.summary = "List, show and check dialects, or make one from a transcript",
 	.usage = "list [--json]\nshow NAME [--all]\ncheck FILE [--set KEY=VALUE]... [--json]\n"
@@ -352,6 +352,6 @@ const struct ctl_cmd cmd_dialect = {
 	    "  --json         print JSON\n\n"
 	    "Exit status: 0 good, 2 it has mistakes or there is nothing to learn, 4 a file.\n\n"
 	    "Example: pennypost dialect learn session.txt --name acme > acme.dialect\n",
-	.words = "list show check learn --all --set --name --session --json",
+	.words = "list show check learn --all --set= --name= --session= --json",
 	.run = run,
 };

@@ -42,10 +42,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("domain"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("domain"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_domain = {
+const struct cli_cmd cmd_domain = {
 	.name = "domain",
 	.summary = "Add, list and remove local domains",
 	.usage = "add DOMAIN\nlist [--json]\nremove DOMAIN",
@@ -55,6 +55,6 @@ const struct ctl_cmd cmd_domain = {
 	    "  --json         print JSON\n"
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n",
-	.words = "add list remove --json --config --dir",
+	.words = "add list remove --json --config=FILE --dir=DIR",
 	.run = run,
 };

@@ -11,10 +11,10 @@ static int
 run(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 1, 1, SUB_NO_START, fault };
-	return ctl_sub_run(ctl_cmd_find("fault"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("fault"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_fault = {
+const struct cli_cmd cmd_fault = {
 	.name = "fault",
 	.summary = "Make a lab answer with an error once",
 	.usage = "SITUATION",
@@ -26,6 +26,6 @@ const struct ctl_cmd cmd_fault = {
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n\n"
 	    "Example: pennypost fault data.temperr\n",
-	.words = "--config --dir",
+	.words = "--config=FILE --dir=DIR",
 	.run = run,
 };

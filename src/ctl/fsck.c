@@ -139,10 +139,10 @@ static int
 run(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 0, 0, SUB_NO_SERVER | SUB_REBUILD, fsck };
-	return ctl_sub_run(ctl_cmd_find("fsck"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("fsck"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_fsck = {
+const struct cli_cmd cmd_fsck = {
 	.name = "fsck",
 	.summary = "Check everything in the store, or make its index anew",
 	.usage = "[--rebuild-index] [--json]",
@@ -153,6 +153,6 @@ const struct ctl_cmd cmd_fsck = {
 		"  --config FILE    the server that FILE configures\n"
 		"  --dir DIR        the server in DIR\n\n"
 		"Exit status: 0 clean, 2 problems were found, 3 it could not look.\n",
-	.words = "--rebuild-index --json --config --dir",
+	.words = "--rebuild-index --json --config=FILE --dir=DIR",
 	.run = run,
 };

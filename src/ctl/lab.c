@@ -39,10 +39,10 @@ const struct lab_port lab_ports[] = {
 #define LMTP_PORT 24        /* and a unix socket beside it */
 #define WELL_KNOWN_MAX 1000 /* the largest of them, with those to come, is below */
 
-static const struct ctl_cmd *
+static const struct cli_cmd *
 self(void)
 {
-	return ctl_cmd_find("lab");
+	return cli_cmd_find("lab");
 }
 
 static bool
@@ -280,8 +280,8 @@ static int
 run(int argc, char **argv)
 {
 	struct lab lab = { .places = BUF_INIT(64u << 10) };
-	struct ctl_words words;
-	struct ctl_opt opts[] = {
+	struct cli_words words;
+	struct cli_opt opts[] = {
 		{ "--dir", OPT_VALUE, &lab.dir_arg },
 		{ "--port-base", OPT_VALUE, &lab.port_base_arg },
 		{ "--hostname", OPT_VALUE, &lab.hostname },
@@ -294,7 +294,7 @@ run(int argc, char **argv)
 		{ NULL },
 	};
 	int status = EXIT_USAGE;
-	if (ctl_parse(self(), argc, argv, opts, &words)) {
+	if (cli_parse(self(), argc, argv, opts, &words)) {
 		if (words.n)
 			status = usage_error(self(), "it does not take \"%s\"", words.v[0]);
 		else if (numbers_fit(&lab) && users_fit(&lab))
@@ -311,7 +311,7 @@ run(int argc, char **argv)
 	return status;
 }
 
-const struct ctl_cmd cmd_lab = {
+const struct cli_cmd cmd_lab = {
 	.name = "lab",
 	.summary = "Start a mail server on this machine for experiments",
 	.usage = "[--dir DIR] [--port-base N] [--hostname HOST]\n"
@@ -343,6 +343,8 @@ const struct ctl_cmd cmd_lab = {
 	    "A certificate for the lab's name and for localhost is made in DIR/tls/default.crt.\n\n"
 	    "Exit status: 0 stopped cleanly, 1 usage, 2 a user or domain was refused, 3 it could\n"
 	    "not start (are the ports free?), 4 DIR cannot be used.\n",
-	.words = "--dir --port-base --hostname --domain --user --user-plain --dialect --set --dns",
+	.words =
+	    "--dir=DIR --port-base= --hostname= --domain= --user= --user-plain= --dialect= --set= "
+	    "--dns=",
 	.run = run,
 };

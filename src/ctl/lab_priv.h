@@ -9,7 +9,7 @@
 
 struct lab {
 	const char *dir_arg, *port_base_arg, *hostname, *dialect, *dns;
-	struct ctl_words domains, users, users_plain, set;
+	struct cli_words domains, users, users_plain, set;
 	char *dir; /* absolute */
 	uint64_t base;
 	struct conf *conf;

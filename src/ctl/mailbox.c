@@ -175,10 +175,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("mailbox"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("mailbox"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_mailbox = {
+const struct cli_cmd cmd_mailbox = {
 	.name = "mailbox",
 	.summary = "List and make mailboxes, read, import, export and delete what is in them",
 	.usage = "list ADDRESS [--json]\n"
@@ -225,9 +225,9 @@ const struct ctl_cmd cmd_mailbox = {
 	    "          pennypost mailbox import ann@example.org /var/mail/ann\n"
 	    "          pennypost mailbox import ann@example.org ~ann/Maildir --create\n",
 	.words =
-	    "list show read import export delete create rename subscribe unsubscribe --special "
-	    "--mailbox --format --create --recursive "
-	    "--max-size --again --dry-run --to --all --before --yes --json "
-	    "--config --dir",
+	    "list show read import export delete create rename subscribe unsubscribe --special= "
+	    "--mailbox= --format=mbox|maildir --create --recursive "
+	    "--max-size= --again --dry-run --to=DIR --all --before= --yes --json "
+	    "--config=FILE --dir=DIR",
 	.run = run,
 };

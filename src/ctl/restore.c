@@ -492,10 +492,10 @@ static int
 run(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 1, 1, SUB_NO_SERVER | SUB_FORCE, restore };
-	return ctl_sub_run(ctl_cmd_find("restore"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("restore"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_restore = {
+const struct cli_cmd cmd_restore = {
 	.name = "restore",
 	.summary = "Put a backup back into a data directory",
 	.usage = "DIRECTORY [--force] [--json] --dir DIR\n"
@@ -513,6 +513,6 @@ const struct ctl_cmd cmd_restore = {
 	    "started\n"
 	    "on what was restored, 4 a file could not be read or written.\n\n"
 	    "Example: pennypost restore /mnt/backup/mail --config /etc/pennypost/pennypost.conf\n",
-	.words = "--force --json --config --dir",
+	.words = "--force --json --config=FILE --dir=DIR",
 	.run = run,
 };

@@ -8,7 +8,7 @@
 
 struct serving {
 	const char *path;
-	struct ctl_words set;
+	struct cli_words set;
 };
 
 static struct conf *
@@ -58,13 +58,13 @@ serve(struct serving *s)
 static int
 run(int argc, char **argv)
 {
-	const struct ctl_cmd *cmd = ctl_cmd_find("serve");
+	const struct cli_cmd *cmd = cli_cmd_find("serve");
 	struct serving s = { 0 };
-	struct ctl_words words;
-	struct ctl_opt opts[] = { { "--config", OPT_VALUE, &s.path }, { "--set", OPT_LIST, &s.set },
+	struct cli_words words;
+	struct cli_opt opts[] = { { "--config", OPT_VALUE, &s.path }, { "--set", OPT_LIST, &s.set },
 		{ NULL } };
 	int status = EXIT_USAGE;
-	if (ctl_parse(cmd, argc, argv, opts, &words)) {
+	if (cli_parse(cmd, argc, argv, opts, &words)) {
 		if (words.n)
 			status = usage_error(cmd,
 			    "it does not take \"%s\"; name the file with --config", words.v[0]);
@@ -78,7 +78,7 @@ run(int argc, char **argv)
 	return status;
 }
 
-const struct ctl_cmd cmd_serve = {
+const struct cli_cmd cmd_serve = {
 	.name = "serve",
 	.summary = "Run the mail server",
 	.usage = "[--config FILE] [--set KEY=VALUE]...",
@@ -91,6 +91,6 @@ const struct ctl_cmd cmd_serve = {
 	    "Exit status: 0 stopped cleanly, 1 usage, 2 the configuration has mistakes, 3 it "
 	    "could\n"
 	    "not start or not go on.\n",
-	.words = "--config --set",
+	.words = "--config=FILE --set=",
 	.run = run,
 };

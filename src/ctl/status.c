@@ -279,10 +279,10 @@ static int
 run(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 0, 0, SUB_NO_START, status };
-	return ctl_sub_run(ctl_cmd_find("status"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("status"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_status = {
+const struct cli_cmd cmd_status = {
 	.name = "status",
 	.summary = "Show the server's processes, their protection, connections, letters, the store",
 	.usage = "[--json]",
@@ -294,7 +294,7 @@ const struct ctl_cmd cmd_status = {
 	    "  --json         print JSON\n"
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n",
-	.words = "--json --config --dir",
+	.words = "--json --config=FILE --dir=DIR",
 	.run = run,
 };
 
@@ -308,10 +308,10 @@ static int
 reload_run_cmd(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 0, 0, SUB_NO_START, reload };
-	return ctl_sub_run(ctl_cmd_find("reload"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("reload"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_reload = {
+const struct cli_cmd cmd_reload = {
 	.name = "reload",
 	.summary = "Make the server read its configuration again",
 	.usage = "",
@@ -319,6 +319,6 @@ const struct ctl_cmd cmd_reload = {
 		"changes nothing. Open connections go on as they began.\n\n"
 		"  --config FILE  the server that FILE configures\n"
 		"  --dir DIR      the server in DIR\n",
-	.words = "--config --dir",
+	.words = "--config=FILE --dir=DIR",
 	.run = reload_run_cmd,
 };

@@ -1,7 +1,7 @@
 #include "ctl/ctl_priv.h"
 
 #include "base/check.h"
-#include "conf/suggest.h"
+#include "base/suggest.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 static const struct {
 	const char *name;
 	unsigned bit; /* 0: every command has it */
-	enum ctl_opt_kind kind;
+	enum cli_opt_kind kind;
 	size_t offset;
 } options[] = {
 	{ "--config", 0, OPT_VALUE, offsetof(struct ctl_call, config) },
@@ -47,18 +47,18 @@ static const struct {
 static bool
 parse(struct ctl_call *call, const struct ctl_sub *sub, int argc, char **argv)
 {
-	struct ctl_opt opts[ARRAY_LEN(options) + 1] = { 0 };
+	struct cli_opt opts[ARRAY_LEN(options) + 1] = { 0 };
 	size_t n = 0;
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)
 		if (options[i].bit == 0 || (sub->opts & options[i].bit))
-			opts[n++] = (struct ctl_opt){ options[i].name, options[i].kind,
+			opts[n++] = (struct cli_opt){ options[i].name, options[i].kind,
 				(char *)call + options[i].offset };
-	return ctl_parse(call->cmd, argc, argv, opts, &call->words);
+	return cli_parse(call->cmd, argc, argv, opts, &call->words);
 }
 
 /* The line of the command's usage that begins with the sub-command's name. */
 static struct str
-usage_of(const struct ctl_cmd *cmd, const struct ctl_sub *sub)
+usage_of(const struct cli_cmd *cmd, const struct ctl_sub *sub)
 {
 	struct str usage = str_of(cmd->usage), line, rest;
 	do {
@@ -95,7 +95,7 @@ with_server(struct ctl_call *call, const struct ctl_sub *sub)
 }
 
 int
-ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char **argv)
+ctl_sub_run(const struct cli_cmd *cmd, const struct ctl_sub *sub, int argc, char **argv)
 {
 	struct ctl_call call = { .cmd = cmd };
 	int status = EXIT_USAGE;
@@ -108,7 +108,7 @@ ctl_sub_run(const struct ctl_cmd *cmd, const struct ctl_sub *sub, int argc, char
 
 /* "what; write list, show or export". */
 static int
-name_one(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, const char *what,
+name_one(const struct cli_cmd *cmd, const struct ctl_sub *subs, size_t n, const char *what,
     const char *word)
 {
 	struct buf names = BUF_INIT(1024);
@@ -120,7 +120,7 @@ name_one(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, const 
 }
 
 int
-ctl_subs_run(const struct ctl_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv)
+ctl_subs_run(const struct cli_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv)
 {
 	struct suggest s;
 	if (argc < 2)

@@ -204,10 +204,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("tls"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("tls"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_tls = {
+const struct cli_cmd cmd_tls = {
 	.name = "tls",
 	.summary = "List, make and reload certificates",
 	.usage = "list [--json]\n"
@@ -228,6 +228,6 @@ const struct ctl_cmd cmd_tls = {
 	    "Exit status: 0 done, 1 usage, 2 a certificate cannot be used, or make would replace\n"
 	    "a file, 3 no server answers, 4 a file cannot be written.\n\n"
 	    "Example: pennypost tls make mail.example.org\n",
-	.words = "list make reload --force --json --config --dir",
+	.words = "list make reload --force --json --config=FILE --dir=DIR",
 	.run = run,
 };

@@ -153,10 +153,10 @@ static int
 run(int argc, char **argv)
 {
 	static const struct ctl_sub sub = { "", 1, 1, 0, trace };
-	return ctl_sub_run(ctl_cmd_find("trace"), &sub, argc, argv);
+	return ctl_sub_run(cli_cmd_find("trace"), &sub, argc, argv);
 }
 
-const struct ctl_cmd cmd_trace = {
+const struct cli_cmd cmd_trace = {
 	.name = "trace",
 	.summary = "Show what happened to a letter: its conversation, times and decisions",
 	.usage = "ID [--json]",
@@ -168,6 +168,6 @@ const struct ctl_cmd cmd_trace = {
 	    "  --json         print JSON\n"
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n",
-	.words = "--json --config --dir",
+	.words = "--json --config=FILE --dir=DIR",
 	.run = run,
 };

@@ -165,10 +165,10 @@ static const struct ctl_sub subs[] = {
 static int
 run(int argc, char **argv)
 {
-	return ctl_subs_run(ctl_cmd_find("user"), subs, ARRAY_LEN(subs), argc, argv);
+	return ctl_subs_run(cli_cmd_find("user"), subs, ARRAY_LEN(subs), argc, argv);
 }
 
-const struct ctl_cmd cmd_user = {
+const struct cli_cmd cmd_user = {
 	.name = "user",
 	.summary = "Add, list and remove users; set their passwords and quotas",
 	.usage = "add ADDRESS [--password-fd N | --password-stdin] [--recoverable]\n"
@@ -202,8 +202,9 @@ const struct ctl_cmd cmd_user = {
 	    "  --config FILE      the server that FILE configures\n"
 	    "  --dir DIR          the server in DIR\n\n"
 	    "Example: pennypost user add ann@example.org\n",
-	.words = "add passwd import list quota remove --password-fd --password-stdin --recoverable "
-		 "--hash "
-		 "--domain --dry-run --yes --json --config --dir",
+	.words =
+	    "add passwd import list quota remove --password-fd= --password-stdin --recoverable "
+	    "--hash= "
+	    "--domain= --dry-run --yes --json --config=FILE --dir=DIR",
 	.run = run,
 };

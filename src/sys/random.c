@@ -3,6 +3,9 @@
 #include "base/check.h"
 
 #include <unistd.h>
+#if __has_include(<sys/random.h>)
+#include <sys/random.h> /* getentropy() of some systems is there */
+#endif
 
 #define ENTROPY_MAX 256 /* of one getentropy(3) */
 

@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 #include "conf/conf_priv.h"
-#include "conf/suggest.h"
+#include "base/suggest.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -68,21 +68,28 @@ manual_has_the_keys_as_generated(void **state)
 static void
 manual_has_every_command_and_option(void **state)
 {
-	struct buf page = BUF_INIT(1u << 20);
-	read_source("man/pennypost.1", &page);
-	read_source("man/pennypost-lab.1", &page);
-	for (const struct ctl_cmd *const *c = ctl_cmds; *c; c++) {
+	static const char *const pages[] = { "pennypost.1", "pennypost-lab.1", "pennypost-talk.1",
+		"pennypost-send.1", "pennypost-probe.1", "pennypost-run.1", "pennypost-explain.1",
+		"pennypost-merge.1", "pennypost-roundtrip.1", "pennypost-b64.1" };
+	struct buf page = BUF_INIT(4u << 20);
+	for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
+		struct buf name = BUF_INIT(256);
+		buf_putf(&name, "man/%s", pages[i]);
+		read_source(buf_cstr(&name), &page);
+		buf_done(&name);
+	}
+	for (const struct cli_cmd *const *c = cli_cmds; *c; c++) {
 		struct str rest = str_of((*c)->words), word;
 		struct buf want = BUF_INIT(256);
 		buf_putf(&want, "%s", (*c)->name);
 		if (str_find_str(buf_str(&page), buf_str(&want)) == page.len)
 			fail_msg("no %s in the manual", (*c)->name);
 		while ((word = str_word(&rest)).len) {
-			bool option = str_starts(word, STR("--"));
+			word = str_first(word, str_find(word, '='));
+			bool option = str_starts(word, STR("-"));
+			struct str name = str_skip(word, option);
 			buf_reset(&want);
-			buf_putf(&want, "%s%.*s", option ? "Fl -" : "",
-			    (int)str_skip(word, option ? 2 : 0).len,
-			    str_skip(word, option ? 2 : 0).p);
+			buf_putf(&want, "%s" STR_FMT, option ? "Fl " : "", STR_ARG(name));
 			if (str_find_str(buf_str(&page), buf_str(&want)) == page.len)
 				fail_msg("%s: no %.*s in the manual", (*c)->name, (int)word.len,
 				    word.p);

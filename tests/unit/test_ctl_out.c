@@ -1,4 +1,4 @@
-/* ctl: JSON of octets that are no UTF-8, tables, mbox and Maildir. */
+/* ctl: JSON of octets that are no UTF-8, tables, mbox and Maildir, passwords. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -206,6 +206,17 @@ maildir_names(void **state)
 	buf_done(&b);
 }
 
+static void
+makes_passwords(void **state)
+{
+	char a[24], b[24];
+	password_make(a);
+	password_make(b);
+	assert_int_equal(strlen(a), 17);
+	assert_true(strspn(a, "bdfghjklmnprstvzaeiou-") == 17);
+	assert_string_not_equal(a, b);
+}
+
 int
 main(void)
 {
@@ -217,6 +228,7 @@ main(void)
 		cmocka_unit_test(letters_as_files),
 		cmocka_unit_test(from_lines),
 		cmocka_unit_test(maildir_names),
+		cmocka_unit_test(makes_passwords),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,0 @@
-/*
- * fault: the D: lines of a conversation, by `pennypost fault KEY --dir DIR` of this same binary.
- */
-#pragma once
-
-#include "talk/player.h"
-
-/* For player_options.fault; arg is a struct verify (talk/verify.h). */
-bool fault_set(void *arg, struct str key, struct play_report *r);
