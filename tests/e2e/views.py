@@ -47,7 +47,6 @@ class Account:
     def arrived(self, box, uid, name):
         with self.lock:
             assert (box, uid) not in self.at, 'UID %d of %s is given twice' % (uid, box)
-            assert (box, uid) not in self.left, 'UID %d of %s is given again' % (uid, box)
             self.at[box, uid] = name
             self.uid[box] = max(uid, self.uid.get(box, 0))
 
@@ -163,6 +162,9 @@ class View:
         self.modseqs.pop(uid, None)
         with self.account.lock:
             self.account.left.add((self.box, uid))
+            # Who asks for a UID from now on gets a higher one. (One that was asked for before may have come
+            # and gone before the asker has read the answer.)
+            self.account.uid[self.box] = max(uid, self.account.uid.get(self.box, 0))
 
     def learn(self, seq, items):
         assert 1 <= seq <= self.exists, 'FETCH of %d of %d' % (seq, self.exists)
