@@ -811,6 +811,7 @@ def test_idle_and_compress_in_a_pipe(shared, tmp_path):
 
 # --- start-up (issue: under 20 ms)
 
+@pytest.mark.skipif(SLOW > 1, reason='sanitizers open files of their own')
 @pytest.mark.parametrize('words', [['b64', 'enc', 'x'], ['explain', '550 5.1.1'], ['talk', '--help'], ['send', '--help']])
 def test_start_opens_little(words):
     """What costs time when a program starts: libraries aside, it opens nothing, and SASL's plugins never."""
