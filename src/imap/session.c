@@ -98,6 +98,9 @@ imap_command_ran(struct imap_session *s, enum imap_run run)
 		break;
 	case RUN_LINE:
 		await_line(c);
+		/* Who idles may not say anything for half an hour. */
+		if (s->flags & F_SHUTDOWN)
+			say_bye(s, c->out, "the server is shutting down; connect again");
 		break;
 	case RUN_LETTER:
 		c->phase = PHASE_LETTER;

@@ -130,6 +130,22 @@ test_idle(void **state)
 	kit_free(k);
 }
 
+/* The server stops while IDLE still asks what is new. */
+static void
+test_idle_shutdown(void **state)
+{
+	struct kit *k = kit_new(3, "");
+	struct str in = STR("a IDLE\r\n");
+	buf_reset(&k->t.out);
+	assert_int_equal(imap_session_step(&k->t.s, &in, &k->t.clock, &k->t.out), IMAP_ASK);
+	assert_string_equal(buf_cstr(&k->t.out), "+ idling\r\n");
+	imap_session_shutdown(&k->t.s, &k->t.clock, &k->t.out);
+	assert_string_equal(talk_say(&k->t, ""),
+	    "* BYE the server is shutting down; connect again\r\n");
+	assert_true(k->t.ended);
+	kit_free(k);
+}
+
 static void
 test_expunge(void **state)
 {
@@ -537,6 +553,7 @@ main(void)
 		cmocka_unit_test(test_never_seen),
 		cmocka_unit_test(test_held),
 		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_idle_shutdown),
 		cmocka_unit_test(test_expunge),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_select),
