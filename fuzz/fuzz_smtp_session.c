@@ -103,6 +103,8 @@ outcomes(struct play *p)
 			r->outcome = SMTP_RCPT_FULL;
 	}
 	p->owed = p->s.conf->lmtp ? p->s.txn->n_rcpt : 1;
+	if (p->s.txn->prdr && p->s.txn->n_rcpt > 1)
+		p->owed = p->s.txn->n_rcpt + 2;
 	p->from = p->out.len;
 }
 
@@ -177,6 +179,10 @@ answer(struct play *p)
 		a.situation = s->asked->port == 1 ? SMTP_CONN_LIMIT_HOST : SMTP_NONE;
 		a.user = str_of(s->asked->login);
 	}
+	if (s->ask == SMTP_ASK_ETRN) {
+		a.situation = s->arg.len % 2 ? SMTP_ETRN_COUNT : SMTP_ETRN_DENIED;
+		a.counter = STR("3");
+	}
 	if (s->ask == SMTP_ASK_EXPN)
 		a.lines[a.n_lines++] = s->arg;
 	if (s->ask == SMTP_ASK_COMMIT) {
@@ -217,7 +223,7 @@ feed(struct play *p, struct str piece)
 			smtp_session_secured(&p->s, STR("TLS"), &p->clock);
 		}
 		check(step != SMTP_MORE || p->in.len == 0);
-		if (step == SMTP_MORE || step == SMTP_END)
+		if (step == SMTP_MORE || step == SMTP_END || step == SMTP_TURN)
 			return step == SMTP_MORE;
 	}
 }

@@ -117,6 +117,35 @@ check_xforward(struct checker *c, struct str args)
 		warn(c, "XFORWARD is shown, but nobody may use it; name peers in xforward_peers");
 }
 
+static void
+check_etrn(struct checker *c, struct str args)
+{
+	if (!c->works->etrn)
+		warn(c, "ETRN is shown and does not work; set etrn = yes");
+}
+
+static void
+check_prdr(struct checker *c, struct str args)
+{
+	if (!c->works->prdr)
+		warn(c, "PRDR is shown and does not work; set prdr = yes");
+}
+
+static void
+check_verp(struct checker *c, struct str args)
+{
+	if (!c->works->verp)
+		warn(c, "XVERP is shown and does not work; set verp = yes");
+}
+
+static void
+check_no_soliciting(struct checker *c, struct str args)
+{
+	if (!c->works->no_soliciting)
+		warn(c, "NO-SOLICITING is shown, but no class is refused; name some in "
+			"no_soliciting");
+}
+
 /* Enhanced codes stand behind the code of a good reply (RFC 2034 4). */
 static void
 check_codes(struct checker *c, struct str args)
@@ -145,7 +174,10 @@ static const struct row {
 	{ "ENHANCEDSTATUSCODES", check_codes }, { "PIPELINING", check_never },
 	{ "8BITMIME", check_never }, { "BINARYMIME", check_never }, { "CHUNKING", check_never },
 	{ "SMTPUTF8", check_never }, { "DSN", check_never }, { "HELP", check_never },
-	{ "LIMITS", check_never }, { "OK", check_never }, /* no capability: IIS ends its list so */
+	{ "ETRN", check_etrn }, { "PRDR", check_prdr }, { "XVERP", check_verp },
+	{ "NO-SOLICITING", check_no_soliciting }, { "DELIVERBY", check_never },
+	{ "REQUIRETLS", check_never }, { "FUTURERELEASE", check_never },
+	{ "MT-PRIORITY", check_never }, { "LIMITS", check_never }, { "OK", check_never }, /* no capability: IIS ends its list so */
 };
 
 static void
@@ -188,6 +220,14 @@ conditions(const struct checker *c, bool tls, bool cond[SMTP_COND_COUNT])
 		[SMTP_COND_smtputf8] = true,
 		[SMTP_COND_ipmm] = k->ipmm,
 		[SMTP_COND_limits] = true,
+		[SMTP_COND_deliverby] = true,
+		[SMTP_COND_requiretls] = tls,
+		[SMTP_COND_futurerelease] = true,
+		[SMTP_COND_mtpriority] = true,
+		[SMTP_COND_etrn] = k->etrn,
+		[SMTP_COND_prdr] = k->prdr,
+		[SMTP_COND_xverp] = k->verp,
+		[SMTP_COND_nosoliciting] = k->no_soliciting,
 	};
 	memcpy(cond, now, sizeof(now));
 }

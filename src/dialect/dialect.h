@@ -48,7 +48,7 @@ struct dialect_works {
 	bool starttls, tls_required, auth, auth_cleartext, auth_unadvertised;
 	struct str mechs;          /* that work, parted by blanks */
 	struct str imap;           /* capabilities that IMAP has; empty: do not look at [imap] */
-	bool vrfy, expn, ipmm, xclient, xforward;
+	bool vrfy, expn, ipmm, xclient, xforward, etrn, prdr, verp, no_soliciting;
 	uint64_t max_size;         /* UINT64_MAX: no limit */
 };
 /* Appends a line for every capability that is shown and does not work, and for STARTTLS and AUTH

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "explain/explain_priv.h"
+#include "mail/report.h"
 
 #define LINE_LOOKED_AT 2048
 
@@ -435,21 +436,6 @@ next_in_text(struct bounce *b, struct bounce_failure *ret)
 
 /* --- reports --- */
 
-/* The value of a field by its name; "rfc822;" and "dns;" in front are left out. */
-static bool
-field(struct str line, const char *name, struct str *ret)
-{
-	struct str n = str_of(name);
-	if (!str_istarts(line, n) || line.len <= n.len || line.p[n.len] != ':')
-		return false;
-	struct str value = str_trim(str_skip(line, n.len + 1));
-	size_t semi = str_find(value, ';');
-	if (semi < value.len && semi < 16 && str_find(str_first(value, semi), ' ') == semi)
-		value = str_trim(str_skip(value, semi + 1));
-	*ret = value;
-	return true;
-}
-
 static struct str
 bare_address(struct str s)
 {
@@ -457,64 +443,30 @@ bare_address(struct str s)
 	return a.len ? a : s;
 }
 
-static void
-take_field(struct bounce *b, struct str line)
-{
-	struct str value;
-	if (field(line, "Final-Recipient", &value))
-		b->open.recipient = bare_address(value);
-	else if (field(line, "Action", &value))
-		b->open.action = value;
-	else if (field(line, "Status", &value))
-		b->open.status = str_first(value, str_find_any(value, " \t("));
-	else if (field(line, "Remote-MTA", &value))
-		b->open.server = host_word(value);
-	else if (field(line, "Diagnostic-Code", &value)) {
-		start(b, value, false);
-		b->folding = true;
-	}
-}
-
-static bool
-end_of_group(struct bounce *b, struct bounce_failure *ret)
-{
-	struct bounce_failure *f = &b->open;
-	bool good = f->recipient.len > 0 && (f->action.len || f->status.len || b->reply_len > 0);
-	if (good) {
-		f->reply = b->reply_len > 0 ? str_n(b->reply, b->reply_len) : f->status;
-		see_command(b, str_n(b->reply, b->reply_len));
-		*ret = *f;
-	}
-	b->said = false;
-	return good;
-}
-
 static bool
 next_in_report(struct bounce *b, struct bounce_failure *ret)
 {
-	b->open = (struct bounce_failure){ 0 };
+	struct report_reader r = { b->rest };
+	struct report_seen s;
+	bool good = report_read(&r, &s);
+	b->rest = r.rest;
+	if (!good)
+		return false;
 	b->reply_len = 0;
-	b->folding = false;
-	while (b->rest.p) {
-		struct str before = b->rest, line = next_line(&b->rest), value;
-		bool again = b->open.recipient.len > 0 && field(line, "Final-Recipient", &value);
-		if (line.len > 0 && blank(line.p[0])) {
-			if (b->folding)
-				collect(b, line);
-			continue;
-		}
-		b->folding = false;
-		if (line.len == 0 || again) {
-			b->rest = again ? before : b->rest;
-			if (end_of_group(b, ret))
-				return true;
-			b->open = (struct bounce_failure){ 0 };
-			b->reply_len = 0;
-		} else {
-			take_field(b, line);
-		}
-	}
-	return end_of_group(b, ret);
+	while (s.diag.p)
+		collect(b, next_line(&s.diag));
+	b->said = false;
+	b->open = (struct bounce_failure){
+		.recipient = bare_address(s.final),
+		.server = host_word(s.mta),
+		.action = s.action,
+		.status = str_first(s.status, str_find_any(s.status, " \t(")),
+	};
+	struct str reply = str_n(b->reply, b->reply_len);
+	see_command(b, reply);
+	b->open.reply = reply.len > 0 ? reply : b->open.status;
+	*ret = b->open;
+	return true;
 }
 
 /* --- */
@@ -523,15 +475,14 @@ void
 bounce_begin(struct bounce *b, struct str text)
 {
 	b->rest = text.len ? text : STR_NULL;
-	b->report = b->codes_only = b->coded = b->said = b->headed = b->access = b->folding = false;
+	b->report = b->codes_only = b->coded = b->said = b->headed = b->access = false;
 	b->open = (struct bounce_failure){ 0 };
 	b->last_recipient = STR_NULL;
 	memset(b->last_code, 0, sizeof b->last_code);
 	b->reply_len = 0;
-	struct str value;
 	while (text.p) {
 		struct str s = explain_unlabel(next_line(&text));
-		b->report = b->report || field(s, "Final-Recipient", &value);
+		b->report = b->report || report_is_recipient(s);
 		size_t at = explain_find_reply(s);
 		b->codes_only = b->codes_only || (at < s.len && is_failure(str_skip(s, at)));
 	}

@@ -35,7 +35,6 @@ struct bounce {
 	bool said;       /* the reply or prose that belongs to the recipient is being collected */
 	bool headed;     /* "<recipient>: prose" */
 	bool access;     /* a line of IMAP or POP3 */
-	bool folding;    /* report: the last field may go on */
 	struct bounce_failure open;
 	struct str last_recipient;
 	char last_code[3]; /* of the failure returned last */

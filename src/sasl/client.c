@@ -204,6 +204,12 @@ sasl_client_end(struct sasl_client *c)
 	return !c->proves || c->proved;
 }
 
+bool
+sasl_client_proved(const struct sasl_client *c)
+{
+	return c->state != ~0u && (!c->proves || c->proved);
+}
+
 struct str
 sasl_client_out(const struct sasl_client *c)
 {

@@ -42,6 +42,11 @@ enum sasl_client_status sasl_client_begin(struct sasl_client *c);
 enum sasl_client_status sasl_client_answer(struct sasl_client *c, struct str challenge);
 /* The server has said that all is well: did it prove itself, where the mechanism has it do so? */
 bool sasl_client_end(struct sasl_client *c);
+/* May it say so by now? Without changing anything. */
+bool sasl_client_proved(const struct sasl_client *c);
+/* Opens the library that DIGEST-MD5 and NTLM need now, for a process that can open nothing later; GSSAPI
+ * is not among what it has then. */
+void sasl_client_preload(void);
 struct str sasl_client_out(const struct sasl_client *c);
 struct str sasl_client_masked(const struct sasl_client *c); /* never empty */
 const char *sasl_client_why(const struct sasl_client *c);

@@ -4,10 +4,15 @@
 
 #include "base/check.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 #include <stdlib.h>
+#include <unistd.h>
+#if __has_include(<sys/random.h>)
+#include <sys/random.h> /* getentropy() of some systems is there */
+#endif
 
 struct sasl_client_library {
 	sasl_conn_t *conn;
@@ -21,20 +26,81 @@ struct sasl_client_library {
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int started = SASL_FAIL;
+static bool no_tickets;
+
+/* --- modules that want random octets --- */
+
+/* The library's own generator has 48 bits, and goes to /dev/urandom for them at each exchange, where
+ * a process behind a sandbox finds nothing and would be given the time of day instead, without a
+ * word. So these modules are opened by us, and their exchanges get octets from the kernel. */
+static struct wrapped {
+	const char *file;
+	char *path;
+	sasl_client_plug_t real, own;
+} wrapped[] = { { .file = "libdigestmd5." }, { .file = "libntlm." } };
+static struct wrapped *wrapping; /* while its module says what it has */
+
+static void
+own_rand(sasl_rand_t *pool, char *out, unsigned n)
+{
+	for (unsigned at = 0, part; at < n; at += part) {
+		part = MIN(n - at, 256u); /* the most of one call */
+		check(getentropy(out + at, part) == 0);
+	}
+}
+
+static int
+wrapped_new(void *glob, sasl_client_params_t *params, void **conn_context)
+{
+	const struct wrapped *w = glob;
+	sasl_utils_t *u;
+	memcpy(&u, &params->utils, sizeof(u)); /* it is const for modules */
+	u->rand = own_rand;
+	return w->real.mech_new(w->real.glob_context, params, conn_context);
+}
+
+static int
+wrapped_plug(const sasl_utils_t *utils, int max_version, int *out_version,
+    sasl_client_plug_t **list, int *count)
+{
+	struct wrapped *w = wrapping;
+	void *module = dlopen(w->path, RTLD_NOW | RTLD_LOCAL);
+	sasl_client_plug_init_t *init = NULL;
+	void *symbol = module ? dlsym(module, "sasl_client_plug_init") : NULL;
+	memcpy(&init, &symbol, sizeof(init)); /* ISO C knows no cast for it */
+	int code = init ? init(utils, max_version, out_version, list, count) : SASL_NOMECH;
+	if (code != SASL_OK || *count != 1)
+		return code == SASL_OK ? SASL_NOMECH : code;
+	w->real = w->own = **list;
+	w->own.glob_context = w;
+	w->own.mech_new = wrapped_new;
+	w->own.mech_free = NULL;
+	*list = &w->own;
+	return SASL_OK;
+}
+
+static void
+wrap_modules(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(wrapped); i++) {
+		wrapping = &wrapped[i];
+		if (wrapped[i].path)
+			(void)sasl_client_add_plugin(wrapped[i].file, wrapped_plug);
+	}
+}
 
 /* Only the modules that are asked for: others bring Berkeley DB along. */
 static int
 on_module(void *context, const char *path, sasl_verify_type_t type)
 {
-	static const char *const files[] = { "libdigestmd5.", "libntlm.", "libgssapiv2." };
 	const char *slash = strrchr(path, '/');
 	struct str file = str_of(slash ? slash + 1 : path);
 	if (type != SASL_VRFY_PLUGIN)
 		return SASL_CONTINUE;
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (str_starts(file, str_of(files[i])))
-			return SASL_OK;
-	return SASL_CONTINUE;
+	for (size_t i = 0; i < ARRAY_LEN(wrapped); i++)
+		if (str_starts(file, str_of(wrapped[i].file)) && !wrapped[i].path)
+			wrapped[i].path = xstrdup(path);
+	return !no_tickets && str_starts(file, STR("libgssapiv2.")) ? SASL_OK : SASL_CONTINUE;
 }
 
 /* It would tell syslog, with names of accounts in it. */
@@ -66,6 +132,15 @@ start(void)
 		{ SASL_CB_LIST_END, NULL, NULL },
 	};
 	started = sasl_client_init(callbacks);
+	if (started == SASL_OK)
+		wrap_modules();
+}
+
+void
+sasl_client_preload(void)
+{
+	no_tickets = true;
+	pthread_once(&once, start);
 }
 
 static int

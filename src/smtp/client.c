@@ -76,6 +76,7 @@ smtp_client_new(const struct smtp_client_conf *conf)
 	c->body = BUF_INIT(SIZE_MAX / 2);
 	c->note = BUF_INIT(CLIENT_WHY_MAX);
 	c->why = BUF_INIT(CLIENT_WHY_MAX);
+	c->remote_octets = BUF_INIT(SASL_MESSAGE_MAX);
 	return c;
 }
 
@@ -98,6 +99,8 @@ smtp_client_free(struct smtp_client *c)
 	buf_done(&c->body);
 	buf_done(&c->note);
 	buf_done(&c->why);
+	buf_wipe(&c->remote_octets);
+	buf_done(&c->remote_octets);
 	free(c);
 	return NULL;
 }
@@ -395,6 +398,12 @@ smtp_client_next(struct smtp_client *c, struct smtp_client_event *ret)
 			return is_over(c, ret);
 		if (c->want_tls)
 			return SMTP_CLIENT_TLS;
+		if (c->remote_due) {
+			ret->step = SMTP_STEP_AUTH;
+			ret->challenge = true;
+			ret->octets = buf_str(&c->remote_octets);
+			return SMTP_CLIENT_AUTH;
+		}
 		if (c->waiting)
 			return SMTP_CLIENT_READ;
 		if (c->order == ORDER_NONE)

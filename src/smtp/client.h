@@ -11,7 +11,9 @@
  *   NOTE    likewise: something odd, or a decision, in a sentence
  *   RESULT  likewise: what became of recipient `rcpt`, for good
  *   TLS     make the handshake now; then smtp_client_secured()
- *   AUTH    a login is due: smtp_client_auth() with an exchange, or smtp_client_auth_none()
+ *   AUTH    a login is due: smtp_client_auth() with an exchange, smtp_client_auth_remote(), or
+ *           smtp_client_auth_none(); `challenge`: of a remote exchange, the server has said `octets`:
+ *           smtp_client_auth_say() or smtp_client_auth_cancel()
  *   DATA    the next piece of the letter: smtp_client_data(); `begin`: from its beginning
  *   READY   the order is over: all is well; the next order
  *   FAILED  the order is over: smtp_client_trouble(); another order may follow (QUIT, RSET, ...)
@@ -120,6 +122,7 @@ struct smtp_client_envelope {
 	struct str hold_for, hold_until; /* "3600"; "2026-11-22T07:30:00Z" */
 	struct str priority;       /* "-3" */
 	struct str auth;           /* before xtext; "<>" for nobody */
+	bool xtext;                /* envid, auth and orcpt are in xtext already */
 	struct str params;         /* more, as they are */
 	unsigned anyway;           /* enum smtp_lacks: sent though it is not offered */
 };
@@ -168,6 +171,7 @@ struct smtp_client_event {
 	struct str text;     /* NOTE */
 	bool warn;           /* NOTE: a warning */
 	bool begin;          /* DATA */
+	bool challenge;      /* AUTH: of an exchange that is under way */
 };
 
 struct smtp_client;
@@ -204,6 +208,12 @@ void smtp_client_secured(struct smtp_client *c);
 /* Takes sc over; mech: its name. Octets behind AUTH are base64 and masked. */
 void smtp_client_auth(struct smtp_client *c, struct str mech, struct sasl_client *sc);
 void smtp_client_auth_none(struct smtp_client *c);
+/* The exchange is made elsewhere. initial: NULL: none. may_end: the server may say yes to this; before
+ * that its yes is a lie. What is said is base64 and masked. */
+void smtp_client_auth_remote(struct smtp_client *c, struct str mech, const struct str *initial,
+    bool may_end);
+void smtp_client_auth_say(struct smtp_client *c, struct str octets, bool may_end);
+void smtp_client_auth_cancel(struct smtp_client *c, struct str why);
 /* A piece of the letter, of any size; last: there is no more. */
 void smtp_client_data(struct smtp_client *c, struct str piece, bool last);
 

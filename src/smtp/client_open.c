@@ -246,10 +246,104 @@ challenged(struct smtp_client *c, bool pending)
 	return s;
 }
 
+/* --- an exchange that is made elsewhere --- */
+
+static void
+remote_over(struct smtp_client *c)
+{
+	buf_wipe(&c->remote_octets);
+	c->remote = c->remote_due = c->sasl_pending = false;
+}
+
+static void
+remote_send(struct smtp_client *c, struct str octets, bool initial)
+{
+	if (initial && octets.len == 0)
+		buf_putc(&c->out, '=');
+	else
+		base64_enc(&c->out, octets);
+	if (initial)
+		buf_putf(&c->masked, "AUTH %s ", c->mech);
+	buf_putz(&c->masked, "(hidden)");
+	client_send(c, SMTP_STEP_AUTH);
+}
+
+void
+smtp_client_auth_remote(struct smtp_client *c, struct str mech, const struct str *initial,
+    bool may_end)
+{
+	sasl_over(c);
+	remote_over(c);
+	c->sasl_cancelled = false;
+	c->remote = true;
+	c->remote_end = may_end;
+	check(str_copy(c->mech, sizeof(c->mech), mech));
+	buf_putf(&c->out, "AUTH %s", c->mech);
+	/* RFC 4954 4: what does not fit into a command line waits for the challenge. */
+	if (!initial || initial->len > CLIENT_SHORT_LINE ||
+	    mech.len + 8 + (initial->len + 2) / 3 * 4 > CLIENT_SHORT_LINE) {
+		c->sasl_pending = initial != NULL;
+		if (initial)
+			buf_puts(&c->remote_octets, *initial);
+		client_send(c, SMTP_STEP_AUTH);
+		return;
+	}
+	buf_putc(&c->out, ' ');
+	remote_send(c, *initial, true);
+}
+
+void
+smtp_client_auth_say(struct smtp_client *c, struct str octets, bool may_end)
+{
+	check(c->remote_due);
+	c->remote_due = false;
+	c->remote_end = may_end;
+	remote_send(c, octets, false);
+}
+
+void
+smtp_client_auth_cancel(struct smtp_client *c, struct str why)
+{
+	check(c->remote_due);
+	c->remote_due = false;
+	if (c->why.len == 0)
+		buf_putf(&c->why, "the login was broken off: " STR_FMT, STR_ARG(why));
+	c->sasl_cancelled = true;
+	buf_putc(&c->out, '*');
+	client_send(c, SMTP_STEP_AUTH);
+}
+
+/* 334: another message is asked for. */
+static void
+remote_challenged(struct smtp_client *c)
+{
+	struct str text = buf_str(&c->answer.text);
+	text = str_trim(str_first(text, str_find(text, '\n')));
+	if (c->sasl_pending) {
+		struct buf first = c->remote_octets;
+		c->remote_octets = BUF_INIT(SASL_MESSAGE_MAX);
+		c->sasl_pending = false;
+		remote_send(c, buf_str(&first), false);
+		buf_wipe(&first);
+		buf_done(&first);
+		return;
+	}
+	buf_wipe(&c->remote_octets);
+	c->remote_due = true;
+	/* The prompts of LOGIN may be any text, and some servers do not code them. */
+	if (!base64_dec(&c->remote_octets, text) && !str_ieq(str_of(c->mech), STR("LOGIN")) &&
+	    !str_ieq(str_of(c->mech), STR("XOAUTH2")))
+		smtp_client_auth_cancel(c, STR("the challenge is no base64"));
+}
+
 static void
 auth_answered(struct smtp_client *c)
 {
 	const struct answer *a = &c->answer;
+	if (a->code == 334 && c->remote && !c->sasl_cancelled) {
+		remote_challenged(c);
+		return;
+	}
 	if (a->code == 334 && !c->sasl_cancelled) {
 		bool pending = c->sasl_pending;
 		c->sasl_pending = false;
@@ -262,7 +356,10 @@ auth_answered(struct smtp_client *c)
 	bool good = a->code / 100 == 2;
 	if (c->sasl_cancelled) {
 		client_trouble(c, SMTP_TROUBLE_AUTH_PROOF, SMTP_STEP_AUTH, a);
-	} else if (good && !sasl_client_end(c->sasl)) {
+	} else if (good && c->remote && !c->remote_end) {
+		buf_putz(&c->why, "the server says yes, but has not proved who it is");
+		client_trouble(c, SMTP_TROUBLE_AUTH_PROOF, SMTP_STEP_AUTH, a);
+	} else if (good && !c->remote && !sasl_client_end(c->sasl)) {
 		buf_putf(&c->why, "the server says yes, but %s", sasl_client_why(c->sasl));
 		client_trouble(c, SMTP_TROUBLE_AUTH_PROOF, SMTP_STEP_AUTH, a);
 	} else if (!good) {
@@ -270,6 +367,7 @@ auth_answered(struct smtp_client *c)
 	} else {
 		c->authed = c->auth_settled = true;
 	}
+	remote_over(c);
 	sasl_over(c);
 }
 

@@ -38,6 +38,8 @@ struct smtp_client {
 	char mech[SASL_MECH_MAX];
 	bool sasl_begun, sasl_cancelled;
 	bool sasl_pending; /* a first message that did not fit into the command */
+	bool remote, remote_end, remote_due; /* the exchange is elsewhere; it may end; it is asked */
+	struct buf remote_octets; /* the challenge; or the first message, while pending */
 	/* what came */
 	struct buf in;
 	size_t in_at, eat;

@@ -25,6 +25,15 @@ put_xtext(struct buf *b, struct str s)
 }
 
 static void
+put_coded(struct smtp_client *c, struct str s)
+{
+	if (c->envelope.xtext)
+		buf_puts(&c->out, s);
+	else
+		put_xtext(&c->out, s);
+}
+
+static void
 put_param(struct buf *b, const char *name, struct str value)
 {
 	if (value.len == 0)
@@ -40,7 +49,7 @@ put_dsn(struct smtp_client *c)
 	put_param(&c->out, "RET", e->ret);
 	if (e->envid.len) {
 		buf_putz(&c->out, " ENVID=");
-		put_xtext(&c->out, e->envid);
+		put_coded(c, e->envid);
 	}
 }
 
@@ -86,7 +95,7 @@ client_put_mail(struct smtp_client *c)
 		if (str_eq(e->auth, STR("<>")))
 			buf_puts(out, e->auth);
 		else
-			put_xtext(out, e->auth);
+			put_coded(c, e->auth);
 	}
 	if (e->verp && offered(c, CAPS_XVERP, SMTP_LACKS_XVERP))
 		buf_putz(out, " XVERP");
@@ -110,7 +119,7 @@ client_put_rcpt(struct smtp_client *c, const struct smtp_client_rcpt *r)
 			buf_putz(out, " ORCPT=");
 			buf_puts(out, type);
 			buf_putc(out, ';');
-			put_xtext(out, addr);
+			put_coded(c, addr);
 		}
 	}
 	if (r->params.len)
@@ -182,7 +191,8 @@ word_clean(struct str s)
 bool
 client_envelope_check(const struct smtp_client_envelope *e, struct buf *why)
 {
-	const struct str words[] = { e->ret, e->by, e->hold_for, e->hold_until, e->priority };
+	const struct str coded = e->xtext ? e->envid : STR_NULL, auth = e->xtext ? e->auth : STR_NULL;
+	const struct str words[] = { e->ret, e->by, e->hold_for, e->hold_until, e->priority, coded, auth };
 	if (!path_clean(e->from)) {
 		buf_putz(why,
 		    "the sender's address has control characters, blanks or brackets in it");
@@ -207,7 +217,8 @@ client_envelope_check(const struct smtp_client_envelope *e, struct buf *why)
 			    i + 1);
 			return false;
 		}
-		if (!word_clean(r->notify) || !client_clean(r->params) || !word_clean(type)) {
+		if (!word_clean(r->notify) || !client_clean(r->params) || !word_clean(type) ||
+		    (e->xtext && !word_clean(r->orcpt))) {
 			buf_putf(why,
 			    "a parameter of recipient %zu has blanks or control characters "
 			    "in it",

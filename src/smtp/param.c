@@ -4,52 +4,7 @@
 #include "base/date.h"
 #include "base/num.h"
 #include "base/utf8.h"
-
-static bool
-is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
-}
-
-bool
-smtp_xtext_valid(struct str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] < '!' || s.p[i] > '~' || s.p[i] == '=')
-			return false;
-		if (s.p[i] != '+')
-			continue;
-		if (s.len - i < 3 || !is_hex(s.p[i + 1]) || !is_hex(s.p[i + 2]))
-			return false;
-		i += 2;
-	}
-	return s.len > 0;
-}
-
-static int
-hex_value(char c)
-{
-	return c <= '9' ? c - '0' : c - 'A' + 10;
-}
-
-bool
-smtp_xtext_decode(struct buf *out, struct str s)
-{
-	size_t start = out->len;
-	if (!smtp_xtext_valid(s))
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '+') {
-			buf_putc(out, (char)(hex_value(s.p[i + 1]) << 4 | hex_value(s.p[i + 2])));
-			i += 2;
-		} else {
-			buf_putc(out, s.p[i]);
-		}
-	}
-	if (out->failed)
-		buf_trunc(out, start);
-	return !out->failed;
-}
+#include "mail/xtext.h"
 
 /* n digits and what must follow them ('\0': nothing). */
 static bool
@@ -124,11 +79,20 @@ value_utf8(struct smtp_params *p, struct str v)
 	return v.p == NULL;
 }
 
+/* XVERP, or XVERP=+=: the characters that stand in the address that is made. */
 static bool
 value_verp(struct smtp_params *p, struct str v)
 {
+	static const char marks[] = "!#$&*-/+=^_{|}~";
 	p->verp = true;
-	return v.p == NULL;
+	memcpy(p->verp_marks, "+=", 2);
+	if (!v.p)
+		return true;
+	if (v.len != 2 || !memchr(marks, v.p[0], sizeof(marks) - 1) ||
+	    !memchr(marks, v.p[1], sizeof(marks) - 1))
+		return false;
+	memcpy(p->verp_marks, v.p, 2);
+	return true;
 }
 
 /* The sending program's version of the mail merge commands: there is only one. */
@@ -239,15 +203,16 @@ value_body(struct smtp_params *p, struct str v)
 static bool
 value_ret(struct smtp_params *p, struct str v)
 {
-	p->ret = v;
-	return str_ieq(v, STR("FULL")) || str_ieq(v, STR("HDRS"));
+	bool full = str_ieq(v, STR("FULL"));
+	p->ret = full ? STR("FULL") : STR("HDRS");
+	return full || str_ieq(v, STR("HDRS"));
 }
 
 static bool
 value_envid(struct smtp_params *p, struct str v)
 {
 	p->envid = v;
-	return v.len <= PARAM_ENVID_MAX && smtp_xtext_valid(v);
+	return v.len <= PARAM_ENVID_MAX && xtext_valid(v);
 }
 
 /* RFC 4954 5: xtext of <> or of an address. */
@@ -257,7 +222,7 @@ value_auth(struct smtp_params *p, struct str v)
 	struct buf text = BUF_INIT(PARAM_AUTH_MAX);
 	struct addr addr;
 	p->auth = v;
-	bool good = v.len <= PARAM_AUTH_MAX && smtp_xtext_decode(&text, v) &&
+	bool good = v.len <= PARAM_AUTH_MAX && xtext_decode(&text, v) &&
 	            (str_eq(buf_str(&text), STR("<>")) ||
 			addr_mailbox(buf_str(&text), ADDR_SMTPUTF8, &addr) == ADDR_OK);
 	buf_done(&text);
@@ -300,7 +265,7 @@ value_orcpt(struct smtp_params *p, struct str v)
 	for (size_t i = 0; i < type.len; i++)
 		if (type.p[i] <= ' ' || type.p[i] > '~' || strchr("()<>@,;:\\\"/[]?=.+", type.p[i]))
 			return false;
-	if (smtp_xtext_valid(v))
+	if (xtext_valid(v))
 		return true;
 	if (!p->utf8 || !str_ieq(type, STR("utf-8")) || !utf8_valid(v))
 		return false;
@@ -311,27 +276,65 @@ value_orcpt(struct smtp_params *p, struct str v)
 }
 
 static bool
-on_requiretls(const struct smtp_conf *c)
+value_prdr(struct smtp_params *p, struct str v)
+{
+	p->prdr = true;
+	return v.p == NULL;
+}
+
+/* RFC 3865 2.2: up to 1000 octets of classes, parted by commas. */
+static bool
+value_solicit(struct smtp_params *p, struct str v)
+{
+	p->solicit = v;
+	if (v.len == 0 || v.len > PARAM_SOLICIT_MAX)
+		return false;
+	for (size_t i = 0; i < v.len; i++)
+		if (v.p[i] <= ' ' || v.p[i] > '~' || v.p[i] == ';')
+			return false;
+	return true;
+}
+
+static bool
+on_requiretls(const struct smtp_conf *c, const struct smtp_params *p)
 {
 	return c->requiretls;
 }
 
 static bool
-on_hold(const struct smtp_conf *c)
+on_hold(const struct smtp_conf *c, const struct smtp_params *p)
 {
-	return c->hold_seconds > 0;
+	return c->hold_seconds > 0 && p->ours;
 }
 
 static bool
-on_mt_priority(const struct smtp_conf *c)
+on_mt_priority(const struct smtp_conf *c, const struct smtp_params *p)
 {
 	return c->mt_priority;
 }
 
 static bool
-on_deliver_by(const struct smtp_conf *c)
+on_deliver_by(const struct smtp_conf *c, const struct smtp_params *p)
 {
 	return c->deliver_by;
+}
+
+static bool
+on_verp(const struct smtp_conf *c, const struct smtp_params *p)
+{
+	return c->verp && p->ours;
+}
+
+static bool
+on_prdr(const struct smtp_conf *c, const struct smtp_params *p)
+{
+	return c->prdr;
+}
+
+static bool
+on_solicit(const struct smtp_conf *c, const struct smtp_params *p)
+{
+	return c->no_soliciting.len > 0;
 }
 
 #define MAILS (PARAM_MAIL | PARAM_MERGE)
@@ -339,7 +342,7 @@ static const struct param {
 	const char *name;
 	unsigned verbs;
 	bool (*value)(struct smtp_params *p, struct str v);
-	bool (*on)(const struct smtp_conf *c); /* NULL: always */
+	bool (*on)(const struct smtp_conf *c, const struct smtp_params *p); /* NULL: always */
 } params[] = {
 	{ "SIZE", MAILS, value_size },
 	{ "BODY", MAILS, value_body },
@@ -352,6 +355,9 @@ static const struct param {
 	{ "HOLDUNTIL", MAILS, value_holduntil, on_hold },
 	{ "MT-PRIORITY", MAILS, value_mt_priority, on_mt_priority },
 	{ "BY", MAILS, value_by, on_deliver_by },
+	{ "XVERP", PARAM_MAIL, value_verp, on_verp },
+	{ "PRDR", PARAM_MAIL, value_prdr, on_prdr },
+	{ "SOLICIT", MAILS, value_solicit, on_solicit },
 	{ "VERSION", PARAM_MERGE, value_version },
 	{ "VERP", PARAM_MERGE, value_verp },
 	{ "NOTIFY", PARAM_RCPT, value_notify },
@@ -366,7 +372,7 @@ param_one(struct str word, enum param_verb verb, struct smtp_params *p)
 	for (size_t i = 0; i < ARRAY_LEN(params); i++) {
 		if (!(params[i].verbs & verb) || !str_ieq(name, str_of(params[i].name)))
 			continue;
-		if (params[i].on && (!p->conf || !params[i].on(p->conf)))
+		if (params[i].on && (!p->conf || !params[i].on(p->conf, p)))
 			break;
 		unsigned bit = 1u << i;
 		bool again = p->seen & bit;

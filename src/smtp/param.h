@@ -18,6 +18,7 @@
 #define PARAM_ENVID_MAX 100 /* RFC 3461 4.4 */
 #define PARAM_ORCPT_MAX 500 /* RFC 3461 4.2 */
 #define PARAM_AUTH_MAX 500  /* RFC 4954 5 */
+#define PARAM_SOLICIT_MAX 1000 /* RFC 3865 2.2 */
 
 enum param_verb { PARAM_MAIL = 1, PARAM_RCPT = 2, PARAM_MERGE = 4 };
 enum param_verdict {
@@ -29,17 +30,20 @@ enum param_verdict {
 struct smtp_params {
 	unsigned seen;       /* a bit per row of the table */
 	const struct smtp_conf *conf; /* in: says which of the optional ones are on; NULL: none */
+	bool ours;           /* in: who may ask for what is for our own people */
 	int64_t wall;        /* in: Unix seconds now, for HOLDFOR */
 	bool utf8;           /* in: UTF-8 values are allowed (RCPT); out: SMTPUTF8 (MAIL) */
 	uint64_t size;       /* UINT64_MAX: more than any counter holds */
 	enum smtp_body_type body;
-	struct str ret;      /* "FULL" or "HDRS", as given */
+	struct str ret;      /* "FULL" or "HDRS" */
 	struct str envid;
 	unsigned notify;
 	struct str notify_text;
 	struct str orcpt;
 	struct str auth;     /* as given */
-	bool requiretls, verp;
+	bool requiretls, verp, prdr;
+	struct str solicit;  /* as given */
+	char verp_marks[2];
 	uint64_t hold_until; /* Unix seconds, or 0 */
 	int mt_priority;
 	struct str deliver_by; /* as given */
@@ -47,9 +51,5 @@ struct smtp_params {
 };
 
 enum param_verdict smtp_params_parse(struct str args, enum param_verb verb, struct smtp_params *p);
-/* xtext of RFC 3461 section 4, at least one octet. */
-bool smtp_xtext_valid(struct str s);
-/* Appends the octets that xtext stands for; false (out as before) when it is none. */
-bool smtp_xtext_decode(struct buf *out, struct str s);
 /* RFC 3339 date-time, as HOLDUNTIL has it: 2026-11-22T07:30:00Z. */
 bool smtp_date_time(struct str s, uint64_t *ret);

@@ -33,7 +33,7 @@
 	X(MAIL_SIZE, "mail.size") \
 	X(MAIL_TOOMANY, "mail.toomany") X(MAIL_NEEDTLS, "mail.needtls") \
 	X(MAIL_NEEDTLS_SENDER, "mail.needtls.sender") X(MAIL_NEEDAUTH, "mail.needauth") \
-	X(MAIL_REQUIRETLS, "mail.requiretls") \
+	X(MAIL_REQUIRETLS, "mail.requiretls") X(MAIL_SOLICIT, "mail.solicit") \
 	X(MAIL_REJECTED, "mail.rejected") X(MAIL_NOTOWNER, "mail.notowner") \
 	X(MAIL_DOM, "mail.dom") \
 	X(MAIL_QUEUEFULL, "mail.queuefull") X(MAIL_LOWRES, "mail.lowres") \
@@ -44,7 +44,7 @@
 	X(RCPT_NOMAIL, "rcpt.nomail") \
 	X(RCPT_BADPARAM, "rcpt.badparam") X(RCPT_BADVALUE, "rcpt.badvalue") \
 	X(RCPT_UNKNOWN, "rcpt.unknown") \
-	X(RCPT_RELAY, "rcpt.relay") X(RCPT_FULL, "rcpt.full") X(RCPT_GREYLIST, "rcpt.greylist") \
+	X(RCPT_RELAY, "rcpt.relay") X(RCPT_UNROUTABLE, "rcpt.unroutable") X(RCPT_FULL, "rcpt.full") X(RCPT_GREYLIST, "rcpt.greylist") \
 	X(RCPT_TOOMANY, "rcpt.toomany") X(RCPT_RATE, "rcpt.rate") X(RCPT_LOOP, "rcpt.loop") \
 	X(DATA_GO, "data.go") X(DATA_ARGS, "data.args") X(DATA_NOMAIL, "data.nomail") \
 	X(DATA_NORCPT, "data.norcpt") X(DATA_NORCPT_VALID, "data.norcpt.valid") \
@@ -55,15 +55,19 @@
 	X(DATA_TWOFROM, "data.twofrom") X(DATA_BINARY, "data.binary") \
 	X(DATA_TEMPERR, "data.temperr") X(DATA_PERMERR, "data.permerr") \
 	X(DATA_REJECTED, "data.rejected") \
+	X(PRDR_GO, "prdr.go") X(PRDR_OK, "prdr.ok") X(PRDR_PART, "prdr.part") \
 	X(BDAT_OK, "bdat.ok") X(BDAT_SYNTAX, "bdat.syntax") X(BDAT_OPEN, "bdat.open") \
 	X(RSET_OK, "rset.ok") X(NOOP_OK, "noop.ok") X(QUIT_OK, "quit.ok") \
 	X(HELP_OK, "help.ok") X(HELP_UNKNOWN, "help.unknown") X(HELP_TOPIC, "help.topic") \
 	X(VRFY_OK, "vrfy.ok") X(VRFY_CANNOT, "vrfy.cannot") X(VRFY_UNKNOWN, "vrfy.unknown") \
 	X(VRFY_NOARG, "vrfy.noarg") X(VRFY_DISABLED, "vrfy.disabled") \
 	X(EXPN_OK, "expn.ok") X(EXPN_NOARG, "expn.noarg") X(EXPN_DISABLED, "expn.disabled") \
-	X(ETRN_OK, "etrn.ok") X(ETRN_NONE, "etrn.none") X(ETRN_SYNTAX, "etrn.syntax") \
-	X(ETRN_DENIED, "etrn.denied") X(TURN_DENIED, "turn.denied") \
-	X(ATRN_NEEDAUTH, "atrn.needauth") X(ATRN_NONE, "atrn.none") \
+	X(ETRN_OK, "etrn.ok") X(ETRN_NONE, "etrn.none") X(ETRN_PENDING, "etrn.pending") \
+	X(ETRN_COUNT, "etrn.count") X(ETRN_SYNTAX, "etrn.syntax") \
+	X(ETRN_DENIED, "etrn.denied") X(ETRN_UNABLE, "etrn.unable") X(ETRN_INTXN, "etrn.intxn") \
+	X(TURN_DENIED, "turn.denied") \
+	X(ATRN_NEEDAUTH, "atrn.needauth") X(ATRN_NONE, "atrn.none") X(ATRN_OK, "atrn.ok") \
+	X(ATRN_DENIED, "atrn.denied") X(ATRN_BUSY, "atrn.busy") X(ATRN_INTXN, "atrn.intxn") \
 	X(STARTTLS_GO, "starttls.go") X(STARTTLS_ARGS, "starttls.args") \
 	X(STARTTLS_UNAVAILABLE, "starttls.unavailable") \
 	X(STARTTLS_NOTSUPPORTED, "starttls.notsupported") \
@@ -116,7 +120,7 @@ bool smtp_situation_closes(enum smtp_situation s);
 	X(from_as_given) X(from_domain) X(to) X(to_as_given) X(verb) X(arg) X(cmd) X(mech) \
 	X(user) X(reason) X(errno) X(qid) X(uuid) X(counter) X(counter8) X(rand7) X(size) \
 	X(max_size) X(max_rcpt) X(nmsgs) X(mechs) X(verbs) X(date) X(date_rfc5322) X(sp) \
-	X(empty) X(fullname) X(deliverby_min) X(limits) X(hold_limits)
+	X(empty) X(fullname) X(deliverby_min) X(limits) X(hold_limits) X(classes)
 extern const char *const smtp_var_name[];
 extern const char *const smtp_cond_name[];
 enum smtp_var {
@@ -136,7 +140,7 @@ struct smtp_vars {
 #define SMTP_CONDS(X) \
 	X(starttls) X(auth) X(etrn) X(vrfy) X(expn) X(deliverby) X(size) X(dsn) X(chunking) \
 	X(smtputf8) X(ipmm) X(limits) X(tls) X(requiretls) X(futurerelease) X(mtpriority) X(xclient) \
-	X(xforward)
+	X(xforward) X(prdr) X(xverp) X(nosoliciting) X(atrn)
 enum smtp_cond {
 #define X(c) SMTP_COND_##c,
 	SMTP_CONDS(X)

@@ -208,7 +208,7 @@ overdue(struct smtp_turn *t, enum smtp_step *ret)
 		smtp_notef(t, "input waits behind the refusal: closing");
 		smtp_close(t);
 	}
-	*ret = SMTP_END;
+	*ret = s->flags & F_TURNED ? SMTP_TURN : SMTP_END;
 	return s->phase == PHASE_CLOSED;
 }
 
@@ -257,8 +257,10 @@ smtp_session_answer(struct smtp_session *s, uint32_t ask_no, const struct smtp_a
 		[SMTP_ASK_COMMIT] = smtp_answer_commit,
 		[SMTP_ASK_VRFY] = smtp_answer_words,
 		[SMTP_ASK_EXPN] = smtp_answer_words,
+		[SMTP_ASK_ETRN] = smtp_answer_words,
 		[SMTP_ASK_TLS] = smtp_answer_tls,
 		[SMTP_ASK_AUTH] = smtp_answer_auth,
+		[SMTP_ASK_TURN] = smtp_answer_turn,
 		[SMTP_ASK_PART] = smtp_answer_data,
 		[SMTP_ASK_XCLIENT] = smtp_answer_xclient,
 	};

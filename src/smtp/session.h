@@ -18,13 +18,17 @@
  *   SMTP_UPGRADE start TLS now (after out is flushed), then smtp_session_secured(). Input behind
  *                it: close (CVE-2011-0411)
  *   SMTP_END     flush out and close
+ *   SMTP_TURN    flush out; from then on the peer is the server on this connection (ATRN). The session
+ *                is over
  *
  * After smtp_session_answer(), smtp_session_timeout() and smtp_session_shutdown() step again at
  * once, even without input: what waits behind a refused DATA is noticed there (R-PIPE).
  *
  * LMTP (smtp_conf.lmtp) is the same conversation with LHLO, and with one reply to the letter for
  * each recipient that was accepted, in the order of the RCPTs. The host's one answer holds for all
- * of them; it may say otherwise of one in its smtp_rcpt.outcome before it answers.
+ * of them; it may say otherwise of one in its smtp_rcpt.outcome before it answers. With PRDR, which a
+ * client asks for at MAIL, a letter for several recipients has such replies too, between a 353 and
+ * the reply to the whole.
  *
  * Replies to one call can be many times longer than its input (HELP, EHLO): the ceiling of
  * `out` is the host's guard against peers that never read; out->failed means: close.
@@ -79,6 +83,7 @@ struct smtp_conf {
 	bool auth_unadvertised;     /* works though it is not in the EHLO list */
 	struct str mechs;           /* advertised, in this order, and the only ones that work */
 	struct str mechs_tls;       /* -PLUS and EXTERNAL: advertised with TLS only; may be empty */
+	bool atrn;                  /* ATRN works, and is advertised to whoever may log in */
 	bool submission;            /* a client of ours hands in: the host checks and completes */
 	bool ipmm, ipmm_brackets;   /* mail merge; [name] instead of &name; */
 	uint64_t ipmm_parts;        /* limit.ipmm_parts */
@@ -87,7 +92,11 @@ struct smtp_conf {
 	                             * smtp_session_trust() tells */
 	/* What only a queue can keep: advertised and taken when set, else an unknown parameter. */
 	bool requiretls, mt_priority, deliver_by;
-	uint64_t hold_seconds;      /* FUTURERELEASE: so far ahead at most; 0: off */
+	uint64_t hold_seconds;      /* FUTURERELEASE: so far ahead at most; 0: off. Ours only, see below */
+	bool verp;                  /* XVERP: ours only */
+	bool prdr;
+	bool etrn, etrn_all;        /* ours only; everybody */
+	struct str no_soliciting;   /* classes that are refused, parted by blanks; empty: all may come */
 	struct str disabled;        /* service.disabled: reason, or empty */
 	uint64_t bad_commands, command_line, msgs_per_session, rcpts_per_msg, hops;
 	uint64_t header_lines, header_bytes;
@@ -111,9 +120,13 @@ enum smtp_ask {
 	SMTP_ASK_COMMIT, /* the letter is whole and within limits: make it durable */
 	SMTP_ASK_VRFY,   /* vrfy=yes: session->arg; answer VRFY_OK/VRFY_UNKNOWN/... with vars */
 	SMTP_ASK_EXPN,
+	SMTP_ASK_ETRN,   /* session->arg: a domain, @domain or #queue; answer an ETRN_... situation, with
+	                  * ETRN_COUNT counter */
 	SMTP_ASK_TLS,    /* STARTTLS: SMTP_NONE (220, then SMTP_UPGRADE) or a refusal */
 	SMTP_ASK_AUTH,   /* session->auth: a step of SASL. An answer with situation SMTP_NONE and
 	                  * challenge: 334; SMTP_AUTH_OK with user: logged in; else a refusal */
+	SMTP_ASK_TURN,   /* ATRN of somebody who has logged in; session->arg: domains parted by commas, or
+	                  * empty: all. SMTP_NONE (250, then SMTP_TURN) or a refusal */
 	SMTP_ASK_PART,   /* mail merge: a further part begins (XPRT): SMTP_NONE or a refusal */
 	SMTP_ASK_XCLIENT, /* session->asked holds all that XCLIENT has said so far. The peer is no
 	                  * longer the proxy: the host finds rights and counts anew from its addr
@@ -170,7 +183,7 @@ struct smtp_rcpt {
 	void *host_data;        /* the host's, e.g. what route said; in the arena or NULL */
 	uint32_t host_size;     /* of it: a mail merge keeps so many octets with the recipient (and
 	                         * the rest of this struct not at all); at most 65535 */
-	/* LMTP: the host's word on this one alone, told while SMTP_ASK_COMMIT is open (a 2xx, 4xx
+	/* LMTP, PRDR: the host's word on this one alone, told while SMTP_ASK_COMMIT is open (a 2xx, 4xx
 	 * or 5xx situation); SMTP_NONE: what the answer says of all. */
 	enum smtp_situation outcome;
 };
@@ -194,10 +207,14 @@ struct smtp_txn {
 	struct smtp_merge *merge; /* XMRG, not MAIL: smtp/merge.h; NULL: a plain transaction */
 	struct str auth;        /* AUTH= of MAIL, decoded (RFC 4954 5): an address, or "<>" where the
 	                         * client says so or is nobody to believe; empty: not given */
+	struct str auth_as_given; /* the same as xtext */
 	bool requiretls;        /* REQUIRETLS (RFC 8689) */
 	uint64_t hold_until;    /* FUTURERELEASE (RFC 4865): Unix seconds, or 0 */
 	int mt_priority;        /* MT-PRIORITY (RFC 6710): -9..9 */
 	struct str deliver_by;  /* BY= as given, checked (RFC 2852), or empty */
+	bool prdr;              /* asked for at MAIL */
+	bool verp;              /* XVERP: a reverse-path of its own for each recipient ... */
+	char verp_marks[2];     /* ... made with these in place of the first and of its @ */
 	int64_t started;        /* now at MAIL */
 	int64_t data_started;
 	void *host_data;        /* the host's; it clears it before the transaction ends */
@@ -222,6 +239,8 @@ struct smtp_session {
 	struct smtp_txn *txn;      /* NULL outside a transaction */
 	bool esmtp, hello;         /* EHLO was said; EHLO or HELO was said */
 	bool tls;                  /* inside TLS */
+	bool ours;                 /* the host's word: this peer may send to anywhere, as who has
+	                            * logged in may */
 	bool authenticated;
 	char user[SMTP_USER_MAX];  /* the login address, with authenticated */
 	struct smtp_auth *auth;    /* while an AUTH exchange is under way */
@@ -243,7 +262,7 @@ struct smtp_session {
 	uint64_t owed;
 };
 
-enum smtp_step { SMTP_MORE, SMTP_ASK, SMTP_BODY, SMTP_DROP, SMTP_UPGRADE, SMTP_END };
+enum smtp_step { SMTP_MORE, SMTP_ASK, SMTP_BODY, SMTP_DROP, SMTP_UPGRADE, SMTP_END, SMTP_TURN };
 
 /* An answer. situation SMTP_NONE: yes, go on with the normal reply; SMTP_SHUTDOWN and the
  * other 421s also end the session. Variables the reply needs beyond what the session knows. */
@@ -274,6 +293,8 @@ void smtp_session_greet(struct smtp_session *s, enum smtp_situation refuse,
     const struct smtp_clock *clock, struct buf *out);
 enum smtp_step smtp_session_step(struct smtp_session *s, struct str *in,
     const struct smtp_clock *clock, struct buf *out);
+/* RFC 3865: is one of these classes refused? Then *ret is the first that is. */
+bool smtp_solicits(struct str refused, struct str classes, struct str *ret);
 /* Whether this peer may use XCLIENT and XFORWARD; before the greeting. */
 void smtp_session_trust(struct smtp_session *s, bool xclient, bool xforward);
 /* The handshake is done: all that was said before is forgotten (RFC 3207 4.2). facts: a line for

@@ -79,10 +79,16 @@ static void
 conditions(const struct smtp_session *s, bool cond[SMTP_COND_COUNT])
 {
 	const struct smtp_conf *conf = s->conf;
+	bool ours = s->ours || s->authenticated;
 	const bool now[SMTP_COND_COUNT] = {
 		[SMTP_COND_starttls] = starttls_shown(s),
 		[SMTP_COND_tls] = s->tls,
 		[SMTP_COND_auth] = auth_works(s),
+		[SMTP_COND_atrn] = conf->atrn && auth_works(s),
+		[SMTP_COND_etrn] = conf->etrn && (conf->etrn_all || ours),
+		[SMTP_COND_prdr] = conf->prdr,
+		[SMTP_COND_xverp] = conf->verp && ours,
+		[SMTP_COND_nosoliciting] = conf->no_soliciting.len > 0,
 		[SMTP_COND_vrfy] = conf->vrfy,
 		[SMTP_COND_expn] = conf->expn,
 		[SMTP_COND_deliverby] = conf->deliver_by,
@@ -94,7 +100,7 @@ conditions(const struct smtp_session *s, bool cond[SMTP_COND_COUNT])
 		[SMTP_COND_limits] =
 		    limit_tellable(conf->msgs_per_session) || limit_tellable(conf->rcpts_per_msg),
 		[SMTP_COND_requiretls] = conf->requiretls && s->tls,
-		[SMTP_COND_futurerelease] = conf->hold_seconds > 0,
+		[SMTP_COND_futurerelease] = conf->hold_seconds > 0 && ours,
 		[SMTP_COND_mtpriority] = conf->mt_priority,
 		[SMTP_COND_xclient] = conf->xclient && (s->flags & F_XCLIENT),
 		[SMTP_COND_xforward] = conf->xforward && (s->flags & F_XFORWARD),

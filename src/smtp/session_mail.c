@@ -1,3 +1,4 @@
+#include "mail/xtext.h"
 #include "smtp/param.h"
 #include "smtp/session_priv.h"
 
@@ -93,7 +94,7 @@ auth_of(const struct smtp_session *s, struct arena *a, struct str given)
 {
 	struct buf text = BUF_INIT(PARAM_AUTH_MAX);
 	struct str auth = given.len ? STR("<>") : STR_NULL;
-	if (s->authenticated && smtp_xtext_decode(&text, given))
+	if (s->authenticated && xtext_decode(&text, given))
 		auth = arena_str(a, buf_str(&text));
 	buf_done(&text);
 	return auth;
@@ -108,9 +109,13 @@ begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smt
 	struct smtp_private *priv = smtp_priv(t->s);
 	bool ok = keep_addr(&txn->arena, given, from, &txn->from_as_given);
 	txn->auth = auth_of(t->s, &txn->arena, p->auth);
+	txn->auth_as_given = t->s->authenticated ? keep(&txn->arena, p->auth) : txn->auth;
 	txn->requiretls = p->requiretls;
 	txn->hold_until = p->hold_until;
 	txn->mt_priority = p->mt_priority;
+	txn->prdr = p->prdr;
+	txn->verp = p->verp;
+	memcpy(txn->verp_marks, p->verp_marks, sizeof(txn->verp_marks));
 	txn->deliver_by = keep(&txn->arena, p->deliver_by);
 	txn->from = *from;
 	txn->declared_size = p->size;
@@ -123,11 +128,30 @@ begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smt
 	return ok && !txn->arena.failed;
 }
 
+bool
+smtp_solicits(struct str refused, struct str classes, struct str *ret)
+{
+	while (classes.len) {
+		size_t n = str_find_any(classes, ", \t\r\n");
+		struct str class = str_first(classes, n), list = refused;
+		classes = str_skip(classes, n + 1);
+		for (size_t k; n && list.len; list = str_skip(list, k + 1)) {
+			k = str_find_any(list, ", \t");
+			*ret = class;
+			if (str_ieq(str_first(list, k), class))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* What the parameters ask for and this session cannot give. */
 static enum smtp_situation
 mail_param_situation(const struct smtp_session *s, enum param_verdict v, struct smtp_params *p)
 {
 	enum smtp_situation no = param_situation(v, SMTP_MAIL_BADPARAM, SMTP_MAIL_BADVALUE);
+	if (no == SMTP_NONE && smtp_solicits(s->conf->no_soliciting, p->solicit, &p->bad))
+		return SMTP_MAIL_SOLICIT;
 	if (no == SMTP_NONE && p->requiretls && !s->tls)
 		return SMTP_MAIL_REQUIRETLS; /* RFC 8689 2: the keyword is shown inside TLS only */
 	return no;
@@ -146,7 +170,8 @@ static void
 take_sender(struct smtp_turn *t, struct str given, struct addr *from, struct str rest, bool merge)
 {
 	struct smtp_session *s = t->s;
-	struct smtp_params p = { .body = BODY_7BIT, .conf = s->conf, .wall = t->clock->wall };
+	struct smtp_params p = { .body = BODY_7BIT, .conf = s->conf, .ours = s->ours || s->authenticated,
+		.wall = t->clock->wall };
 	enum param_verdict pv = smtp_params_parse(rest, merge ? PARAM_MERGE : PARAM_MAIL, &p);
 	enum smtp_situation lacks = smtp_mail_lacks(s, from);
 	struct smtp_vars as_given = { .v = { [SMTP_VAR_from] = from->whole,

@@ -6,7 +6,7 @@
  * session_reply.c   words out, and the history         session_data.c   DATA, BDAT, the verdict
  * session_auth.c    AUTH                               session_secure.c STARTTLS, what needs TLS
  * session_ehlo.c    what EHLO lists                    session_xclient.c XCLIENT, XFORWARD
- * session_merge.c   mail merge (smtp/merge.h)
+ * session_merge.c   mail merge (smtp/merge.h)        session_turn.c   ATRN
  *
  * Every function that acts gets a turn: the session with what the host passed to this call.
  * The private part and the transaction attach when they are needed. The transaction ends in
@@ -42,6 +42,7 @@ enum { /* session->flags */
 	F_XDFN_QUIET = 1u << 11, /* XACK OFF: XDFN neither */
 	F_QUIET = 1u << 12,     /* the command at hand is one of those: smtp_merging_quiet() hears it */
 	F_IS_CLIENT = 1u << 13, /* XCLIENT was obeyed: the next other command is the client's own */
+	F_TURNED = 1u << 14,    /* ATRN was granted: the session is over, the connection is not */
 };
 
 enum telnet { TELNET_NONE, TELNET_IAC, TELNET_OPTION, TELNET_SB, TELNET_SB_IAC };
@@ -111,6 +112,10 @@ void smtp_forget_hello(struct smtp_session *s);
 void smtp_xclient(struct smtp_turn *t, struct str arg);
 void smtp_xforward(struct smtp_turn *t, struct str arg);
 void smtp_answer_xclient(struct smtp_turn *t, const struct smtp_answer *a);
+
+/* session_turn.c */
+void smtp_atrn(struct smtp_turn *t, struct str arg);
+void smtp_answer_turn(struct smtp_turn *t, const struct smtp_answer *a);
 
 /* session_ehlo.c */
 void smtp_reply_hello(struct smtp_turn *t);

@@ -148,6 +148,7 @@ vars_session(const struct smtp_turn *t, struct str *v)
 	v[SMTP_VAR_user] = str_of(s->user);
 	v[SMTP_VAR_deliverby_min] = STR("1");
 	v[SMTP_VAR_sp] = STR(" ");
+	v[SMTP_VAR_classes] = s->conf->no_soliciting;
 	if (s->txn) {
 		v[SMTP_VAR_from] = s->txn->from.whole;
 		v[SMTP_VAR_from_as_given] = s->txn->from_as_given;
@@ -270,27 +271,35 @@ smtp_reply_arg(struct smtp_turn *t, enum smtp_situation s, struct str arg)
 	smtp_reply(t, s, &extra);
 }
 
-/* RFC 2033 4.2, 4.3. What ends the session is said once. */
+/* RFC 2033 4.2, 4.3; draft-hall-prdr-00 4.5. What ends the session is said once. */
 void
 smtp_reply_letter(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *vars)
 {
 	struct smtp_txn *txn = t->s->txn;
-	if (!t->s->conf->lmtp || !txn || txn->n_rcpt == 0) {
+	bool prdr = txn && txn->prdr && txn->n_rcpt > 1 && s == SMTP_DATA_OK;
+	if ((!t->s->conf->lmtp && !prdr) || !txn || txn->n_rcpt == 0) {
 		smtp_reply(t, s, vars);
 		return;
 	}
+	if (prdr)
+		smtp_reply(t, SMTP_PRDR_GO, vars);
 	struct smtp_vars each = vars ? *vars : (struct smtp_vars){ 0 };
+	enum smtp_situation good = prdr ? SMTP_PRDR_OK : s;
+	bool all = true;
 	list_each(n, &txn->rcpts)
 	{
 		const struct smtp_rcpt *r = list_entry(n, struct smtp_rcpt, node);
 		bool own = s == SMTP_DATA_OK && r->outcome != SMTP_NONE;
 		each.v[SMTP_VAR_to] = r->addr.whole;
 		each.v[SMTP_VAR_to_as_given] = r->as_given;
-		smtp_reply(t, own ? r->outcome : s, &each);
+		all &= !own;
+		smtp_reply(t, own ? r->outcome : good, &each);
 		/* The transaction, and the list with it, may be gone behind a 421. */
 		if (t->s->phase == PHASE_CLOSED)
 			return;
 	}
+	if (prdr)
+		smtp_reply(t, all ? SMTP_DATA_OK : SMTP_PRDR_PART, vars);
 }
 
 struct smtp_vars

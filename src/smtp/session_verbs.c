@@ -13,6 +13,8 @@ enum {
 	AUTH_ONLY = 1u << 5,  /* HELP knows it only where it can work: */
 	TLS_ONLY = 1u << 6,
 	UNLISTED = 1u << 7,
+	ETRN_ONLY = 1u << 8,
+	ATRN_ONLY = 1u << 9,
 };
 
 struct verb {
@@ -126,8 +128,9 @@ run_quit(struct smtp_turn *t, struct str arg)
 static bool
 is_useful(const struct smtp_conf *conf, const struct verb *v)
 {
-	return !((v->flags & AUTH_ONLY) && !conf->auth) &&
-	       !((v->flags & TLS_ONLY) && !conf->starttls);
+	return !((v->flags & AUTH_ONLY) && !conf->auth) && !((v->flags & ETRN_ONLY) && !conf->etrn) &&
+	       !((v->flags & TLS_ONLY) && !conf->starttls) &&
+	       !((v->flags & ATRN_ONLY) && !conf->atrn);
 }
 
 static void
@@ -217,10 +220,32 @@ smtp_answer_words(struct smtp_turn *t, const struct smtp_answer *a)
 	buf_done(&p->line);
 }
 
+/* RFC 1985 5.1: a domain, @ and a domain for all below it too, # and the name of a queue. */
+static bool
+is_node(struct str arg)
+{
+	bool queue = str_starts(arg, STR("#"));
+	if (!queue && !str_starts(arg, STR("@")))
+		return is_domain(arg, false);
+	arg = str_skip(arg, 1);
+	if (!queue)
+		return is_domain(arg, false);
+	for (size_t i = 0; i < arg.len; i++)
+		if (arg.p[i] <= ' ' || arg.p[i] > '~')
+			return false;
+	return arg.len > 0 && arg.len <= ADDR_DOMAIN_MAX;
+}
+
 static void
 run_etrn(struct smtp_turn *t, struct str arg)
 {
-	smtp_reply_arg(t, arg.len ? SMTP_ETRN_DENIED : SMTP_ETRN_SYNTAX, arg);
+	const struct smtp_session *s = t->s;
+	if (!is_node(arg))
+		smtp_reply_arg(t, SMTP_ETRN_SYNTAX, arg);
+	else if (s->conf->etrn)
+		ask_words(t, arg, SMTP_ASK_ETRN);
+	else
+		smtp_reply_arg(t, SMTP_ETRN_DENIED, arg);
 }
 
 static const struct verb verbs[] = {
@@ -248,8 +273,12 @@ static const struct verb verbs[] = {
 	{ "AUTH", "AUTH mechanism [initial-response]", smtp_auth, .flags = NEEDS_HELLO | AUTH_ONLY,
 	    .no_hello = SMTP_CMD_NOHELO },
 	{ "STARTTLS", "STARTTLS", smtp_starttls, .flags = TLS_ONLY },
-	{ "ETRN", "ETRN node", run_etrn, .flags = NEEDS_HELLO | SMTP_ONLY | UNLISTED,
-	    .no_hello = SMTP_CMD_NOHELO },
+	{ "ETRN", "ETRN node, @domain or #queue", run_etrn,
+	    .flags = NEEDS_HELLO | SMTP_ONLY | ETRN_ONLY, .no_hello = SMTP_CMD_NOHELO,
+	    .wrong = { [INSIDE] = SMTP_ETRN_INTXN, /* RFC 1985 4 */
+		[CHUNKS] = SMTP_ETRN_INTXN,
+		[MERGING] = SMTP_ETRN_INTXN,
+		[PARTS] = SMTP_ETRN_INTXN } },
 	{ "XMRG", "XMRG FROM:<address> [VERP] and what MAIL has", smtp_xmrg,
 	    .flags = NEEDS_HELLO | MERGE_ONLY, .no_hello = SMTP_MAIL_NOHELO },
 	{ "XDFN", "XDFN name=value...", smtp_xdfn, .flags = MERGE_ONLY },
@@ -259,7 +288,11 @@ static const struct verb verbs[] = {
 	{ "XCLIENT", "XCLIENT name=value...", smtp_xclient, .flags = UNLISTED },
 	{ "XFORWARD", "XFORWARD name=value...", smtp_xforward, .flags = UNLISTED },
 	{ "TURN", .say = SMTP_TURN_DENIED, .flags = SMTP_ONLY },
-	{ "ATRN", .say = SMTP_ATRN_NEEDAUTH, .flags = SMTP_ONLY },
+	{ "ATRN", "ATRN [domain,domain]", smtp_atrn, .flags = SMTP_ONLY | ATRN_ONLY,
+	    .wrong = { [INSIDE] = SMTP_ATRN_INTXN, /* RFC 2645 5.2.1 */
+		[CHUNKS] = SMTP_ATRN_INTXN,
+		[MERGING] = SMTP_ATRN_INTXN,
+		[PARTS] = SMTP_ATRN_INTXN } },
 	{ "SEND", .say = SMTP_CMD_UNIMPL }, /* RFC 821; RFC 5321 F.6 */
 	{ "SOML", .say = SMTP_CMD_UNIMPL },
 	{ "SAML", .say = SMTP_CMD_UNIMPL },

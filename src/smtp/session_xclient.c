@@ -5,6 +5,7 @@
  */
 #include "base/num.h"
 #include "base/utf8.h"
+#include "mail/xtext.h"
 #include "smtp/param.h"
 #include "smtp/session_priv.h"
 
@@ -183,7 +184,7 @@ take_one(struct smtp_xclient *x, const struct attribute *table, struct str word)
 			continue;
 		clear(x, table->attr);
 		good = is_unknown(value) ||
-		       (smtp_xtext_decode(&text, value) && table->take(x, buf_str(&text)));
+		       (xtext_decode(&text, value) && table->take(x, buf_str(&text)));
 	}
 	buf_done(&text);
 	return good;

@@ -293,19 +293,15 @@ set_extras(struct tls *t, const struct tls_client_conf *conf, struct buf *err)
 	return false;
 }
 
-struct tls *
-tls_connect(const struct tls_client_conf *conf, int fd, struct buf *err)
+static struct tls *
+connect_in(SSL_CTX *ctx, const struct tls_client_conf *conf, int fd, struct buf *err)
 {
-	check(tls_lib);
-	ERR_clear_error();
-	SSL_CTX *ctx = context_new(conf, err);
-	struct tls *t = ctx ? tls_conn_new(ctx, fd) : NULL;
+	struct tls *t = tls_conn_new(ctx, fd);
 
-	if (ctx && !t)
+	if (!t) {
 		buf_putz(err, "no memory for a TLS connection");
-	SSL_CTX_free(ctx);
-	if (!t)
 		return NULL;
+	}
 	t->client = true;
 	SSL_set_connect_state(t->ssl);
 	if (!set_names(t->ssl, conf) || (conf->alpn && !set_alpn(t->ssl, conf->alpn)))
@@ -316,4 +312,91 @@ tls_connect(const struct tls_client_conf *conf, int fd, struct buf *err)
 		return t;
 	ERR_clear_error();
 	return tls_free(t);
+}
+
+struct tls *
+tls_connect(const struct tls_client_conf *conf, int fd, struct buf *err)
+{
+	check(tls_lib);
+	ERR_clear_error();
+	SSL_CTX *ctx = context_new(conf, err);
+	struct tls *t = ctx ? connect_in(ctx, conf, fd, err) : NULL;
+
+	SSL_CTX_free(ctx);
+	return t;
+}
+
+/* --- many connections --- */
+
+struct tls_client {
+	SSL_CTX *ctx;
+};
+
+static bool
+add_authorities(SSL_CTX *ctx, struct str pem, struct buf *err)
+{
+	STACK_OF(X509) *certs = tls_pem_certs(pem, err);
+	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+
+	for (int i = 0; certs && i < sk_X509_num(certs); i++)
+		X509_STORE_add_cert(store, sk_X509_value(certs, i)); /* one that is there: fine */
+	ERR_clear_error();
+	bool ok = certs != NULL;
+	sk_X509_pop_free(certs, X509_free);
+	return ok;
+}
+
+struct tls_client *
+tls_client_new(const struct tls_client_conf *conf, struct str authorities, struct buf *err)
+{
+	struct tls_client_conf bare = { .min_version = conf->min_version,
+		.max_version = conf->max_version,
+		.ciphers = conf->ciphers };
+
+	check(tls_lib);
+	ERR_clear_error();
+	SSL_CTX *ctx = context_new(&bare, err);
+	if (ctx && SSL_CTX_dane_enable(ctx) != 1) {
+		buf_putf(err, "libssl has no DANE: %s", tls_reason());
+		SSL_CTX_free(ctx);
+		ctx = NULL;
+	}
+	if (ctx && authorities.len && !add_authorities(ctx, authorities, err)) {
+		SSL_CTX_free(ctx);
+		ctx = NULL;
+	}
+	if (!ctx)
+		return NULL;
+	struct tls_client *c = xalloc(sizeof(*c));
+	c->ctx = ctx;
+	return c;
+}
+
+struct tls_client *
+tls_client_free(struct tls_client *c)
+{
+	if (c)
+		SSL_CTX_free(c->ctx);
+	free(c);
+	return NULL;
+}
+
+struct tls *
+tls_client_connect(struct tls_client *c, const struct tls_client_conf *conf, int fd,
+    struct buf *err)
+{
+	struct tls_client_conf bare = { .name = conf->name,
+		.alpn = conf->alpn,
+		.verify = conf->verify,
+		.verify_name = conf->verify_name,
+		.judge = conf->judge,
+		.tlsa = conf->tlsa,
+		.n_tlsa = conf->n_tlsa,
+		.also_name = conf->also_name };
+
+	ERR_clear_error();
+	struct tls *t = connect_in(c->ctx, &bare, fd, err);
+	if (t)
+		SSL_set_verify(t->ssl, bare.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	return t;
 }

@@ -151,6 +151,13 @@ struct tls_client_conf {
 	const char *also_name;
 };
 
+/* What many connections of a client share: authorities (PEM text; empty: none), versions. Of conf only
+ * the versions and ciphers count. NULL with a sentence in err. */
+struct tls_client;
+struct tls_client *tls_client_new(const struct tls_client_conf *conf, struct str authorities,
+    struct buf *err);
+struct tls_client *tls_client_free(struct tls_client *c); /* connections outlive it */
+
 /* --- a connection --- */
 
 enum tls_io {
@@ -165,6 +172,9 @@ enum tls_io {
 struct tls;
 struct tls *tls_accept(struct tls_server *s, int fd);
 struct tls *tls_connect(const struct tls_client_conf *conf, int fd, struct buf *err);
+/* Of conf the names, verify, judge, alpn and tlsa count; no file is opened. */
+struct tls *tls_client_connect(struct tls_client *c, const struct tls_client_conf *conf, int fd,
+    struct buf *err);
 void tls_owner(struct tls *t, void *owner); /* what tls_signed() gives back */
 enum tls_io tls_handshake(struct tls *t);
 /* At most n octets; *ret_n those that came (TLS_OK: at least one). */

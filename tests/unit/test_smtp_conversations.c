@@ -183,6 +183,7 @@ static const struct set sets[] = {
 	{ "client_name", set_known },
 	{ "counter", set_known },
 	{ "relay_ip", set_known },
+	{ "relay_sender", set_known },
 	{ "starttls", set_starttls },
 	{ "tls.broken", set_tls_broken },
 	{ "tls.required", set_tls_required },
@@ -262,6 +263,8 @@ conv_configure(struct conv *c)
 	for (size_t i = 0; header(c, "@set ", i, &v); i++)
 		take_set(c, v);
 	c->skip |= header(c, "A: ", 0, &v) || header(c, "T: ", 0, &v) || header(c, "@tls ", 0, &v);
+	/* The host here has no digests. */
+	c->skip |= str_find_str(c->text, STR("{cram-md5:")) < c->text.len;
 	conf->lmtp = header(c, "@proto lmtp", 0, &v);
 	c->skip |= !conf->lmtp && !header(c, "@proto smtp", 0, &v);
 	if (!header(c, "@input ", 0, &c->input))
@@ -298,7 +301,11 @@ where(const struct conv *c, const struct addr *a)
 	if (str_ieq(a->local, STR("postmaster")) || has(c, "@mailbox ", a->whole) ||
 	    header(c, alias, 0, &v))
 		return SMTP_NONE;
-	return has(c, "@domain ", a->domain) ? SMTP_RCPT_UNKNOWN : SMTP_RCPT_RELAY;
+	if (has(c, "@domain ", a->domain))
+		return SMTP_RCPT_UNKNOWN;
+	bool relays = c->k.s.authenticated || header(c, "@set relay_ip=127.0.0.0/8", 0, &v) ||
+	              (header(c, "@set relay_sender=", 0, &v) && str_ieq(v, c->k.s.txn->from.whole));
+	return relays ? SMTP_NONE : SMTP_RCPT_RELAY;
 }
 
 /* "@user LOGIN PASSWORD [ADDRESS]", or "@user-plain BASE64" of the whole message. */

@@ -205,6 +205,7 @@ parameters(void **state)
 	k.conf.requiretls = k.conf.mt_priority = k.conf.deliver_by = true;
 	k.conf.hold_seconds = 3600;
 	kit_greet(&k);
+	k.s.ours = true; /* FUTURERELEASE is not for strangers */
 	kit_say(&k, HI);
 	assert_non_null(strstr(buf_cstr(&k.out), "250-FUTURERELEASE 3600 2009-09-25T13:27:48Z\r"));
 	assert_non_null(strstr(buf_cstr(&k.out), "250-MT-PRIORITY\r"));

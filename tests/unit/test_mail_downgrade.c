@@ -1,0 +1,99 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "mail/downgrade.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define U "\xc3\xbc"
+
+static const struct row {
+	const char *name, *in, *out; /* out NULL: refused */
+	enum downgrade verdict;
+} rows[] = {
+	{ "nothing to do", "A: b\r\n\r\nplain\r\n", "A: b\r\n\r\nplain\r\n", DOWNGRADE_OK },
+	{ "no MIME", "A: b\r\n\r\nf" U "r\r\n",
+	    "A: b\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\nf=C3=BCr\r\n",
+	    DOWNGRADE_OK },
+	{ "text", "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-"
+		  "Encoding: 8bit\r\nX: y\r\n\r\n" U " = \r\n.\r\n",
+	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nX: y\r\nContent-"
+	    "Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC =3D=20\r\n.\r\n",
+	    DOWNGRADE_OK },
+	{ "no text", "MIME-Version: 1.0\r\nContent-Type: image/x\r\n\r\n" U "\r\n",
+	    "MIME-Version: 1.0\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: "
+	    "base64\r\n\r\nw7wNCg==\r\n",
+	    DOWNGRADE_OK },
+	{ "parts",
+	    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+	    "Content-Transfer-Encoding: 8bit\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nold\r\n--b\r\n"
+	    "Content-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" U "\r\n--b--\r\n",
+	    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+	    "Content-Transfer-Encoding: 7bit\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nold\r\n--b\r\n"
+	    "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n"
+	    "--b--\r\n",
+	    DOWNGRADE_OK },
+	{ "signed",
+	    "MIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n"
+	    "Content-Type: text/plain\r\n\r\n" U "\r\n--b--\r\n",
+	    NULL, DOWNGRADE_SIGNED },
+	{ "header", "Subject: " U "\r\n\r\nx\r\n", NULL, DOWNGRADE_HEADER },
+	{ "encoded", "MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: "
+		     "base64\r\n\r\n" U "\r\n",
+	    NULL, DOWNGRADE_ENCODED },
+};
+
+static void
+test_rows(void **state)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct buf out = BUF_INIT(1u << 20);
+		enum downgrade v = downgrade_letter(str_of(rows[i].in), true, true, &out);
+		if (v != rows[i].verdict ||
+		    (rows[i].out && !str_eq(buf_str(&out), str_of(rows[i].out))))
+			fail_msg("%s: verdict %d:\n" STR_FMT, rows[i].name, v,
+			    STR_ARG(buf_str(&out)));
+		if (!rows[i].out)
+			assert_int_equal(out.len, 0);
+		buf_done(&out);
+	}
+}
+
+/* Whatever the letter: no octet above 127, no line too long, and the second time nothing changes. */
+static void
+test_lines(void **state)
+{
+	struct buf in = BUF_INIT(1u << 20), out = BUF_INIT(1u << 20), again = BUF_INIT(1u << 20);
+	buf_putz(&in, "Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: text/plain\r\n\r\n");
+	for (int i = 0; i < 3000; i++)
+		buf_putc(&in, i % 7 ? 'a' : ' ');
+	buf_putz(&in, "\r\nend\r\n");
+	assert_int_equal(downgrade_letter(buf_str(&in), false, true, &out), DOWNGRADE_OK);
+	struct str rest = buf_str(&out);
+	while (rest.len)
+		assert_true(str_cut(&rest, '\n').len <= 77);
+	assert_int_equal(downgrade_letter(buf_str(&out), true, true, &again), DOWNGRADE_OK);
+	assert_true(str_eq(buf_str(&out), buf_str(&again)));
+	buf_reset(&again);
+	assert_int_equal(downgrade_letter(buf_str(&in), true, false, &again), DOWNGRADE_OK);
+	assert_true(str_eq(buf_str(&in), buf_str(&again)));
+	buf_done(&in);
+	buf_done(&out);
+	buf_done(&again);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_lines),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
