@@ -47,6 +47,10 @@ fuzz_intent(struct str in)
 	while (intent_next(&i, &r))
 		n++;
 	check(n == i.n_rcpt);
+	struct store_entry e = { 0 };
+	for (n = 0; intent_entry_next(&i, &e); n++)
+		check(e.value.len > 0 && e.value.len <= STORE_ENTRY_MAX);
+	check(n == i.n_entries);
 }
 
 static void
@@ -134,6 +138,19 @@ fuzz_views(struct str in)
 		}
 		check(wire_done(&pieces) && sum == v.size);
 	}
+}
+
+static void
+fuzz_queued(struct str in)
+{
+	struct store_queued q;
+	struct store_place place;
+	struct buf b = BUF_INIT(SIZE_MAX / 2);
+	if (!queued_get(in, &q, &place))
+		return;
+	check(q.trace_len <= q.ref.len && q.size >= q.trace_len && q.value.len > 0);
+	queued_put(&b, &q, &place);
+	same(&b, in);
 }
 
 static void
@@ -248,6 +265,7 @@ static void (*const decoders[])(struct str in) = {
 	fuzz_copy_intent,
 	fuzz_copy_mark,
 	fuzz_attributes,
+	fuzz_queued,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

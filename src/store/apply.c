@@ -61,6 +61,7 @@ hand_over(struct emb *e)
 	struct index *ix = &e->ix;
 	mutex_lock(&e->m);
 	e->checkpoint = ix->checkpoint;
+	e->sums = ix->sums;
 	e->max_blob = ix->max_blob;
 	if (ix->n_gone) {
 		if (e->cap_gone - e->n_gone < ix->n_gone) {

@@ -61,6 +61,7 @@ store_batch_free(struct store_batch *b)
 	if (!b)
 		return NULL;
 	buf_done(&b->octets);
+	buf_done(&b->notes);
 	free(b->ops);
 	free(b);
 	return NULL;
@@ -78,8 +79,8 @@ batch_value(const struct store_batch *b, const struct op *o)
 	return str_n(b->octets.p + o->value, o->value_len);
 }
 
-static void
-refuse(struct store_batch *b, int rc)
+void
+batch_refuse(struct store_batch *b, int rc)
 {
 	if (b->rc == 0)
 		b->rc = rc;
@@ -89,7 +90,7 @@ static void
 push_op(struct store_batch *b, struct op o, struct str key, struct str value)
 {
 	if (b->n == STORE_BATCH_OPS_MAX)
-		return refuse(b, -E2BIG);
+		return batch_refuse(b, -E2BIG);
 	if (b->n == b->cap) {
 		b->cap = b->cap ? b->cap * 2 : 8;
 		b->ops = xrealloc(b->ops, b->cap * sizeof(*b->ops));
@@ -101,7 +102,7 @@ push_op(struct store_batch *b, struct op o, struct str key, struct str value)
 	o.value_len = value.len;
 	buf_puts(&b->octets, value);
 	if (b->octets.failed)
-		return refuse(b, -E2BIG);
+		return batch_refuse(b, -E2BIG);
 	b->ops[b->n++] = o;
 }
 
@@ -109,7 +110,7 @@ static void
 add_op(struct store_batch *b, struct op o, struct str key, struct str value)
 {
 	if (key.len == 0 || key.len > STORE_KEY_MAX || value.len > STORE_VALUE_MAX)
-		return refuse(b, key.len == 0 ? -EINVAL : -E2BIG);
+		return batch_refuse(b, key.len == 0 ? -EINVAL : -E2BIG);
 	push_op(b, o, key, value);
 }
 
@@ -129,10 +130,22 @@ batch_expect_version(struct store_batch *b, uint64_t ver)
 }
 
 void
+batch_expect_there(struct store_batch *b, struct str key)
+{
+	add_op(b, (struct op){ .kind = OP_PRESENT }, key, STR_NULL);
+}
+
+bool
+batch_only_notes(const struct store_batch *b)
+{
+	return b->n == 0 && b->notes.len > 0;
+}
+
+void
 store_put(struct store_batch *b, struct str key, struct str value, uint32_t slots)
 {
 	if (slots >> STORE_SLOTS)
-		return refuse(b, -EINVAL);
+		return batch_refuse(b, -EINVAL);
 	add_op(b, (struct op){ .kind = OP_PUT, .slots = slots }, key, value);
 }
 
@@ -154,7 +167,7 @@ void
 store_add(struct store_batch *b, struct str key, int64_t delta, int slot)
 {
 	if (slot >= STORE_SLOTS)
-		return refuse(b, -EINVAL);
+		return batch_refuse(b, -EINVAL);
 	add_op(b, (struct op){ .kind = OP_ADD, .delta = delta, .slot = slot }, key, STR_NULL);
 }
 
@@ -169,7 +182,7 @@ void
 store_fence(struct store_batch *b, const struct store_lease *l)
 {
 	if (b->n_fences == STORE_FENCES)
-		return refuse(b, -E2BIG);
+		return batch_refuse(b, -E2BIG);
 	b->fences[b->n_fences++] = lease_fence(b->store, l);
 }
 
@@ -177,7 +190,7 @@ void
 store_commit(struct store_batch *b, enum store_level level, store_fn *fn, void *arg)
 {
 	if (!leases_allow(b->store, b->fences, b->n_fences))
-		refuse(b, -ESTALE);
+		batch_refuse(b, -ESTALE);
 	struct request *r = request_new(REQ_BATCH, fn, arg);
 	r->level = level;
 	r->batch = b;

@@ -150,14 +150,28 @@ letter_fits(const struct store_letter *l)
 {
 	return l->trace.len <= RECORD_TEXT_MAX && l->from.len <= RECORD_TEXT_MAX &&
 	       l->envid.len <= RECORD_TEXT_MAX && l->ret.len <= RECORD_TEXT_MAX &&
-	       l->qid.len <= RECORD_TEXT_MAX && l->history.len <= RECORD_HISTORY_MAX;
+	       l->qid.len <= RECORD_TEXT_MAX && l->message_id.len <= RECORD_TEXT_MAX &&
+	       l->peer.len <= RECORD_TEXT_MAX && l->onward.len <= RECORD_ONWARD_MAX &&
+	       l->history.len <= RECORD_HISTORY_MAX;
+}
+
+static bool
+entries_fit(const struct store_letter *l)
+{
+	if (l->n_entry > STORE_ENTRIES_MAX)
+		return false;
+	for (size_t i = 0; i < l->n_entry; i++)
+		if (l->entry[i].value.len == 0 || l->entry[i].value.len > STORE_ENTRY_MAX ||
+		    (i && l->entry[i].part <= l->entry[i - 1].part))
+			return false;
+	return true;
 }
 
 static bool
 fits(const struct store_letter *l, const struct store_body *body)
 {
 	if (!letter_fits(l) || l->n_rcpt > RECORD_RCPTS_MAX || l->header_len > UINT32_MAX ||
-	    l->header_len > body->size)
+	    l->header_len > body->size || !entries_fit(l))
 		return false;
 	for (size_t i = 0; i < l->n_rcpt; i++)
 		if (l->rcpt[i].rcpt.len > RECORD_RCPT_MAX ||

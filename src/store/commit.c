@@ -164,7 +164,11 @@ write_group(struct emb *e, struct group *g)
 	__atomic_add_fetch(&e->group_batches, g->batches, __ATOMIC_RELAXED);
 	mutex_lock(&e->m);
 	e->durable = g->end;
+	bool wake = e->follow_waits;
+	e->follow_waits = false;
 	mutex_unlock(&e->m);
+	if (wake)
+		cond_signal(&e->follow_cond);
 	return 0;
 }
 
@@ -259,7 +263,7 @@ weight(const struct request *r)
 		return sum;
 	if (r->task || r->mail)
 		return TASK_WEIGHT;
-	return r->batch ? r->batch->octets.len : 0;
+	return r->batch ? r->batch->octets.len + r->batch->notes.len : 0;
 }
 
 static bool

@@ -50,7 +50,7 @@ struct state {
 	struct seg_state *seg;
 	size_t n;
 	struct checkpoint cp;
-	uint64_t durable, applied;
+	uint64_t durable, applied, followed;
 	uint64_t total, live; /* octets of log, and of that what is needed */
 	const struct effort *effort;
 	uint64_t unit; /* size of a segment */
@@ -136,6 +136,7 @@ state_copy(struct emb *e, struct state *s)
 	s->cp = e->checkpoint;
 	s->durable = e->durable;
 	s->applied = e->applied;
+	s->followed = e->followed;
 	if ((e->spare_failed && e->n_spares < SPARES) || e->index_full)
 		s->effort = &effort_hard;
 	s->unit = e->o.segment_bytes;
@@ -221,7 +222,7 @@ much_garbage(const struct state *s)
 static const struct seg_state *
 emptiest(const struct keeper *k, const struct state *s)
 {
-	uint64_t end = MIN(lsn_seq(s->cp.begin), lsn_seq(s->applied));
+	uint64_t end = MIN(MIN(lsn_seq(s->cp.begin), lsn_seq(s->applied)), lsn_seq(s->followed));
 	const struct seg_state *best = NULL;
 	for (size_t i = 0; i + 1 < s->n && s->seg[i].seq < end; i++) {
 		const struct seg_state *x = &s->seg[i];

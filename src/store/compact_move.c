@@ -24,6 +24,7 @@ struct mover {
 	int fd;
 	struct seg_head head;
 	struct buf octets;          /* payloads of the task at hand */
+	bool bare;                  /* who follows the log has the histories: they need not come along */
 	char from[REF_KEY_LEN + 1]; /* where the next look begins */
 	size_t from_len;
 	/* the task */
@@ -47,10 +48,10 @@ take_user(void *arg, struct str key, struct str value)
 {
 	struct mover *m = arg;
 	struct task *t = &m->task;
-	struct body_user u;
-	struct mailbox_letter l;
+	struct body_user u, now;
+	struct store_ref ref;
+	struct move_ref x = { 0 };
 	struct str v;
-	char name[6];
 	if (!ref_key_get(key, value, &u)) {
 		m->rc = -EBADMSG;
 		return false;
@@ -60,22 +61,23 @@ take_user(void *arg, struct str key, struct str value)
 	memcpy(m->from, key.p, REF_KEY_LEN);
 	m->from[REF_KEY_LEN] = 0;
 	m->from_len = REF_KEY_LEN + 1;
-	struct store_dom d = store_dom_mailbox(u.account, u.mailbox);
-	int r = index_get(&m->e->ix, m->txn, &d, str_n(name, letter_key(name, u.uid)), &v);
-	if (r < 0 || !mailbox_letter_get(v, &l) || l.ref.lsn != u.lsn) {
+	struct str name = user_record(&u, &x.dom, x.key);
+	int r = index_get(&m->e->ix, m->txn, &x.dom, name, &v);
+	if (r < 0 || !user_of(&x.dom, name, v, &now, &ref) || now.lsn != u.lsn) {
 		m->rc = r < 0 && r != -ENOENT ? r : -EBADMSG; /* the index contradicts itself */
 		return false;
 	}
 	if (t->n_bodies == 0 || t->bodies[t->n_bodies - 1].lsn != u.lsn) {
 		size_t i = t->n_bodies++;
 		t->bodies[i] = (struct move_body){ .lsn = u.lsn };
-		m->want[i].ref = l.ref;
+		m->want[i].ref = ref;
 		m->want[i].trace = u.trace;
 		m->n_octets += u.keep;
 	}
 	m->n_octets += REF_OCTETS + v.len;
-	t->refs[t->n_refs++] =
-	    (struct move_ref){ .dom = d, .uid = u.uid, .body = (uint32_t)t->n_bodies - 1 };
+	x.key_len = (uint8_t)name.len;
+	x.body = (uint32_t)t->n_bodies - 1;
+	t->refs[t->n_refs++] = x;
 	return true;
 }
 
@@ -84,7 +86,7 @@ by_domain(const void *a, const void *b)
 {
 	const struct move_ref *x = a, *y = b;
 	int c = memcmp(&x->dom, &y->dom, sizeof(x->dom));
-	return c ? c : (x->uid > y->uid) - (x->uid < y->uid);
+	return c ? c : memcmp(x->key, y->key, sizeof(x->key));
 }
 
 /* The next records that refer to the segment. last: the body that the task before has copied;
@@ -145,6 +147,9 @@ read_trace(struct mover *m, size_t i, uint64_t behind)
 {
 	struct frame f;
 	bool known = m->want[i].trace != 0;
+	m->want[i].trace_len = SIZE_MAX;
+	if (m->bare)
+		return 0;
 	if (known && lsn_seq(m->want[i].trace) != m->seq)
 		return -EBADMSG;
 	size_t len = m->octets.len;
@@ -237,6 +242,9 @@ compact_segment(struct emb *e, uint64_t seq)
 	*m = (struct mover){ .e = e, .seq = seq, .octets = BUF_INIT(SEG_SIZE_MAX) };
 	m->task.bodies = m->bodies;
 	m->task.refs = m->refs;
+	mutex_lock(&e->m);
+	m->bare = e->o.followed && seq < lsn_seq(e->followed);
+	mutex_unlock(&e->m);
 	m->fd = seg_open(e->log, seq, O_RDONLY, &m->head);
 	int r = m->fd < 0 ? m->fd : 0, rc = 0;
 	bool used = true;
@@ -266,10 +274,10 @@ struct costs {
 static uint64_t
 record_cost(const struct costs *c, const struct body_user *u)
 {
-	struct store_dom d = store_dom_mailbox(u->account, u->mailbox);
-	char name[6];
-	struct str v;
-	int r = index_get(&c->e->ix, c->txn, &d, str_n(name, letter_key(name, u->uid)), &v);
+	struct store_dom d;
+	char name[USER_RECORD_KEY_MAX];
+	struct str v, key = user_record(u, &d, name);
+	int r = index_get(&c->e->ix, c->txn, &d, key, &v);
 	return REF_OCTETS + (r == 0 ? v.len - MIN(v.len, RECORD_USUAL) : 0);
 }
 

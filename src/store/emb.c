@@ -63,6 +63,8 @@ emb_new(struct store *s)
 	cond_init(&e->prep_cond);
 	cond_init(&e->compact_cond);
 	cond_init(&e->pin_cond);
+	cond_init(&e->follow_cond);
+	e->followed = e->o.followed ? 0 : UINT64_MAX;
 	queue_init(&e->requests);
 	queue_init(&e->syncs);
 	e->ix_tail = &e->ix_head;
@@ -113,6 +115,7 @@ emb_free(struct emb *e)
 	cond_done(&e->prep_cond);
 	cond_done(&e->compact_cond);
 	cond_done(&e->pin_cond);
+	cond_done(&e->follow_cond);
 	free(e->segs);
 	free(e->gone);
 	mutex_done(&e->m);
@@ -404,6 +407,9 @@ emb_stats(struct store *s, struct store_stats *ret)
 	ret->compactions = e->compactions;
 	ret->checkpoints = e->checkpoints;
 	ret->reserve = !e->index_full;
+	ret->queue_entries = e->sums.entries;
+	ret->queue_letters = e->sums.letters;
+	ret->queue_bytes = e->sums.octets;
 	mutex_unlock(&e->m);
 	ret->groups = __atomic_load_n(&e->groups, __ATOMIC_RELAXED);
 	ret->group_letters = __atomic_load_n(&e->group_letters, __ATOMIC_RELAXED);

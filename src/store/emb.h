@@ -50,10 +50,11 @@ struct seg_entry {
 };
 
 /* --- tasks: what the compaction thread asks of the log thread --- */
-/* A letter's record that refers to a body. */
+/* A record that refers to a body: a letter's, or an entry's. */
 struct move_ref {
 	struct store_dom dom;
-	uint32_t uid;
+	char key[USER_RECORD_KEY_MAX];
+	uint8_t key_len;
 	uint32_t body; /* place in the task's bodies */
 	bool live;     /* log thread: it still does */
 };
@@ -137,10 +138,14 @@ struct emb {
 	bool compact_stop, compact_now, compact_rests;
 	struct cond pin_cond;     /* nothing is being removed any more */
 	uint64_t pins;            /* how many hold what is on the disk as it is */
+	uint64_t followed;        /* segments below it are followed; UINT64_MAX: nobody follows */
+	struct cond follow_cond;  /* more is durable, and somebody follows */
+	bool follow_waits;
 	bool removing;            /* a name is being taken away */
 	bool reserve;             /* DIR/reserve is there */
 	bool index_full;          /* the index has had to take its room */
 	struct checkpoint checkpoint; /* as the index has it, durably */
+	struct queue_sums sums;       /* the same */
 	uint64_t max_blob;            /* the same */
 	uint64_t *gone;           /* blobs without a reference; on the heap */
 	size_t n_gone, cap_gone;

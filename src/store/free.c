@@ -165,7 +165,7 @@ remove_segment(struct emb *e, uint64_t seq)
 	mutex_lock(&e->m);
 	/* Once more what must hold: the log is whole without it. */
 	bool there = seq < lsn_seq(e->checkpoint.begin) && seq < lsn_seq(e->applied) &&
-	             segs_remove(e, seq, &old);
+	             seq < lsn_seq(e->followed) && segs_remove(e, seq, &old);
 	mutex_unlock(&e->m);
 	int r = there ? seg_retire(e->log, seq) : -EBUSY;
 	remove_end(e);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 struct fsck_report {
-	uint64_t segments, frames, letters, mailboxes, records, bodies_checked, bytes;
+	uint64_t segments, frames, letters, mailboxes, queued, records, bodies_checked, bytes;
 	uint64_t problems;
 	struct buf text; /* one line per problem; empty when there is none */
 };

@@ -42,7 +42,7 @@ letter_record(struct fsck_box *b, struct str key, struct str value)
 	b->letters[b->n_letters++] =
 	    (struct seen_letter){ l.ref, l.letter, l.modseq, l.size, l.flags, l.uid, false };
 	struct store_dom d = store_dom_mailbox(b->account, b->mailbox);
-	fsck_letter_derived(b->f, b->txn, &d, l.uid, &l);
+	fsck_user_derived(b->f, b->txn, &d, key, value);
 	return true;
 }
 

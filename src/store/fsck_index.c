@@ -119,42 +119,6 @@ account_record(void *arg, struct str key, struct str value)
 	return true;
 }
 
-/* A merge that is under way, or was when the server stopped, needs its body and its views. */
-static void
-check_merge(struct fsck *f, const struct intent *in)
-{
-	const struct store_ref *refs[] = { &in->ref, &in->views };
-	char id[14];
-	id_format(id, in->letter);
-	for (size_t i = 0; in->n_views && i < ARRAY_LEN(refs); i++) {
-		const char *what = fsck_ref(f, refs[i], in->letter);
-		if (what)
-			fsck_problem(f,
-			    "queue: the %s of letter %s, for %u recipients, cannot be had (lsn "
-			    "%llu): %s; restore the store from a backup",
-			    i ? "views" : "body", id, in->n_views, (unsigned long long)refs[i]->lsn,
-			    what);
-	}
-}
-
-static bool
-queue_record(void *arg, struct str key, struct str value)
-{
-	struct fsck *f = arg;
-	struct intent in = { 0 };
-	f->report->records++;
-	bool good = key.len == DONE_KEY_LEN;
-	if (good && key.p[0] == 'a')
-		good = value.len == DONE_VALUE_LEN;
-	else if (good && key.p[0] == 'q')
-		good = intent_get(value, &in);
-	if (good)
-		check_merge(f, &in);
-	else
-		fsck_problem(f, "queue: a record of kind %c does not decode", key.p[0]);
-	return true;
-}
-
 static bool
 any_record(void *arg, struct str key, struct str value)
 {
@@ -164,7 +128,8 @@ any_record(void *arg, struct str key, struct str value)
 }
 
 static int
-check_domain(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsck_box *b)
+check_domain(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsck_box *b,
+    struct fsck_queue *q)
 {
 	struct naming n = { f, txn, *d };
 	bool removed;
@@ -179,7 +144,7 @@ check_domain(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsc
 		             : index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false,
 				   account_record, &n);
 	case 'Q':
-		return index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false, queue_record, f);
+		return fsck_queue_read(f, txn, d, q);
 	case 'G':
 		return index_scan(&f->ix, txn, d, STR_NULL, STR_NULL, 0, false, any_record, f);
 	case INDEX_DOM_DERIVED:
@@ -211,7 +176,8 @@ check_version(struct fsck *f, MDB_txn *txn, const struct store_dom *d)
 }
 
 static int
-check_next(struct fsck *f, struct store_dom *d, bool first, struct fsck_box *b)
+check_next(struct fsck *f, struct store_dom *d, bool first, struct fsck_box *b,
+    struct fsck_queue *q)
 {
 	MDB_txn *txn;
 	int r = index_errno(mdb_txn_begin(f->ix.env, NULL, MDB_RDONLY, &txn));
@@ -221,7 +187,7 @@ check_next(struct fsck *f, struct store_dom *d, bool first, struct fsck_box *b)
 	if (r == 0)
 		r = check_version(f, txn, d);
 	if (r == 0)
-		r = check_domain(f, txn, d, b);
+		r = check_domain(f, txn, d, b, q);
 	mdb_txn_abort(txn);
 	return r;
 }
@@ -248,11 +214,15 @@ fsck_index(struct fsck *f)
 	int r = 0;
 	for (bool first = true; r == 0; first = false) {
 		struct fsck_box b = { 0 };
-		r = check_next(f, &d, first, &b);
+		struct fsck_queue q = { 0 };
+		r = check_next(f, &d, first, &b, &q);
 		/* Bodies are looked up when the snapshot is closed: it must not live long. */
 		if (r == 0 && b.f)
 			fsck_box_judge(&b);
+		if (r == 0 && q.f)
+			fsck_queue_judge(&q);
 		fsck_box_done(&b);
+		fsck_queue_done(&q);
 	}
 	if (r != -ENOENT)
 		return r;

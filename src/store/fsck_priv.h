@@ -48,10 +48,26 @@ const char *fsck_ref(struct fsck *f, const struct store_ref *ref, uint64_t lette
 int fsck_index(struct fsck *f);
 /* fsck_refs.c: in the index, what is derived against what it is derived from */
 int fsck_derived(struct fsck *f, MDB_txn *txn);
-void fsck_letter_derived(struct fsck *f, MDB_txn *txn, const struct store_dom *d, uint32_t uid,
-    const struct mailbox_letter *l);
+void fsck_user_derived(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct str key,
+    struct str value);
 int fsck_checkpoint(struct fsck *f);
 int fsck_checkpoint_noted(struct fsck *f, struct checkpoint *ret);
+
+/* --- fsck_queue.c: the queue, as its records say --- */
+struct seen_entry {
+	struct store_ref ref;
+	uint64_t letter;
+	uint32_t part;
+};
+struct fsck_queue {
+	struct fsck *f; /* NULL: nothing was read */
+	MDB_txn *txn;   /* while it is read */
+	struct seen_entry *entries;
+	size_t n, cap;
+};
+int fsck_queue_read(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsck_queue *q);
+void fsck_queue_judge(struct fsck_queue *q);
+void fsck_queue_done(struct fsck_queue *q);
 
 /* --- fsck_box.c: one mailbox, as its records say --- */
 struct seen_letter {

@@ -3,39 +3,53 @@
 
 #include "base/check.h"
 #include "base/wire.h"
+#include "log/log.h"
 #include "store/record.h"
 #include "store/resolve.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #define REMEDY "run `pennypost fsck --rebuild-index`"
 
+/* "letter 3 of mailbox 1 of account 2", or "entry ID.3 of the queue". */
+#define USER_NAME_MAX 96
+static const char *
+user_name(char out[USER_NAME_MAX], const struct body_user *u)
+{
+	char id[14];
+	if (u->account & USER_QUEUED) {
+		id_format(id, (uint64_t)u->mailbox << 32 | u->uid);
+		snprintf(out, USER_NAME_MAX, "entry %s.%u of the queue", id, (uint32_t)u->account);
+	} else {
+		snprintf(out, USER_NAME_MAX, "letter %u of mailbox %u of account %llu", u->uid,
+		    u->mailbox, (unsigned long long)u->account);
+	}
+	return out;
+}
+
 void
-fsck_letter_derived(struct fsck *f, MDB_txn *txn, const struct store_dom *d, uint32_t uid,
-    const struct mailbox_letter *l)
+fsck_user_derived(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct str key,
+    struct str value)
 {
 	struct store_dom own = index_dom_derived();
-	struct body_user u = { .lsn = l->ref.lsn,
-		.account = be64_get(d->b + 1),
-		.mailbox = be32_get(d->b + 9),
-		.uid = uid };
-	char key[REF_KEY_LEN], blob[BLOB_KEY_LEN];
+	struct body_user u, noted;
+	struct store_ref ref;
+	char name[USER_NAME_MAX], r_key[REF_KEY_LEN], blob[BLOB_KEY_LEN];
 	struct str v;
-	if (lsn_seq(u.lsn) == 0)
+	if (!user_of(d, key, value, &u, &ref))
 		return;
-	ref_key_put(key, &u);
-	blob_key_put(blob, l->ref.blob, l->ref.lsn);
-	int r = index_get(&f->ix, txn, &own, str_n(key, sizeof(key)), &v);
-	if (r < 0 || !ref_key_get(str_n(key, sizeof(key)), v, &u) || u.keep != l->keep ||
-	    u.trace != l->trace_lsn)
-		fsck_problem(f,
-		    "index: that letter %u of mailbox %u of account %llu refers to its body is not "
-		    "noted; " REMEDY,
-		    uid, u.mailbox, (unsigned long long)u.account);
-	if (l->ref.blob && index_get(&f->ix, txn, &own, str_n(blob, sizeof(blob)), &v) < 0)
-		fsck_problem(f, "index: blob %016llx of letter %u is not noted; " REMEDY,
-		    (unsigned long long)l->ref.blob, uid);
+	ref_key_put(r_key, &u);
+	blob_key_put(blob, ref.blob, ref.lsn);
+	int r = index_get(&f->ix, txn, &own, str_n(r_key, sizeof(r_key)), &v);
+	if (r < 0 || !ref_key_get(str_n(r_key, sizeof(r_key)), v, &noted) ||
+	    noted.keep != u.keep || noted.trace != u.trace)
+		fsck_problem(f, "index: that %s refers to its body is not noted; " REMEDY,
+		    user_name(name, &u));
+	if (ref.blob && index_get(&f->ix, txn, &own, str_n(blob, sizeof(blob)), &v) < 0)
+		fsck_problem(f, "index: blob %016llx of %s is not noted; " REMEDY,
+		    (unsigned long long)ref.blob, user_name(name, &u));
 }
 
 struct derived {
@@ -43,6 +57,8 @@ struct derived {
 	MDB_txn *txn;
 	uint64_t lsn;       /* of the last body */
 	uint64_t seq, live; /* sum of the segment at hand */
+	uint64_t queued;    /* lsn of the last body that waits in the queue */
+	struct queue_sums sums;
 };
 
 /* The sum of the segment at hand against what is noted. */
@@ -64,26 +80,38 @@ end_segment(struct derived *d)
 		    (unsigned long long)noted);
 }
 
+static void
+count_entry(struct derived *d, const struct store_ref *ref)
+{
+	bool again = d->queued == ref->lsn;
+	d->sums.entries++;
+	d->sums.letters += !again;
+	d->sums.octets += again ? 0 : ref->len;
+	d->queued = ref->lsn;
+}
+
 static bool
-user_record(void *arg, struct str key, struct str value)
+user_noted(void *arg, struct str key, struct str value)
 {
 	struct derived *d = arg;
-	struct body_user u;
-	struct mailbox_letter l;
+	struct body_user u, now;
+	struct store_ref ref;
+	struct store_dom dom;
 	struct str v;
-	char name[6];
+	char record[USER_RECORD_KEY_MAX], name[USER_NAME_MAX];
 	d->f->report->records++;
 	if (!ref_key_get(key, value, &u)) {
 		fsck_problem(d->f, "index: a note of a body's use does not decode; " REMEDY);
 		return true;
 	}
-	struct store_dom box = store_dom_mailbox(u.account, u.mailbox);
-	int r = index_get(&d->f->ix, d->txn, &box, str_n(name, letter_key(name, u.uid)), &v);
-	if (r < 0 || !mailbox_letter_get(v, &l) || l.ref.lsn != u.lsn)
+	struct str k = user_record(&u, &dom, record);
+	int r = index_get(&d->f->ix, d->txn, &dom, k, &v);
+	if (r < 0 || !user_of(&dom, k, v, &now, &ref) || now.lsn != u.lsn)
 		fsck_problem(d->f,
-		    "index: letter %u of mailbox %u of account %llu does not refer to the body "
-		    "at lsn %llu, as is noted; " REMEDY,
-		    u.uid, u.mailbox, (unsigned long long)u.account, (unsigned long long)u.lsn);
+		    "index: %s does not refer to the body at lsn %llu, as is noted; " REMEDY,
+		    user_name(name, &u), (unsigned long long)u.lsn);
+	else if (u.account & USER_QUEUED)
+		count_entry(d, &ref);
 	if (lsn_seq(u.lsn) != d->seq) {
 		end_segment(d);
 		d->seq = lsn_seq(u.lsn);
@@ -93,6 +121,22 @@ user_record(void *arg, struct str key, struct str value)
 		d->live += u.keep;
 	d->lsn = u.lsn;
 	return true;
+}
+
+static void
+check_sums(struct derived *d)
+{
+	struct store_dom own = index_dom_derived();
+	struct queue_sums noted = { 0 };
+	struct str v;
+	int r = index_get(&d->f->ix, d->txn, &own, SUMS_KEY, &v);
+	if ((r == 0 && !queue_sums_get(v, &noted)) ||
+	    memcmp(&noted, &d->sums, sizeof(noted)) != 0)
+		fsck_problem(d->f,
+		    "index: there are %llu letters of %llu octets in the queue, %llu of %llu are "
+		    "noted; " REMEDY,
+		    (unsigned long long)d->sums.letters, (unsigned long long)d->sums.octets,
+		    (unsigned long long)noted.letters, (unsigned long long)noted.octets);
 }
 
 static bool
@@ -112,6 +156,8 @@ other_record(void *arg, struct str key, struct str value)
 	char low[REF_KEY_LEN], high[REF_KEY_LEN];
 	bool used = false;
 	d->f->report->records++;
+	if (str_eq(key, SUMS_KEY))
+		return true;
 	if (str_starts(key, STR("b|")) && key.len == BLOB_KEY_LEN && value.len == 0) {
 		from = be64_get(p + 10);
 		to = from + 1;
@@ -138,9 +184,11 @@ fsck_derived(struct fsck *f, MDB_txn *txn)
 {
 	struct store_dom own = index_dom_derived();
 	struct derived d = { .f = f, .txn = txn };
-	int r = index_scan(&f->ix, txn, &own, STR("r|"), STR("r}"), 0, false, user_record, &d);
-	if (r == 0)
+	int r = index_scan(&f->ix, txn, &own, STR("r|"), STR("r}"), 0, false, user_noted, &d);
+	if (r == 0) {
 		end_segment(&d);
+		check_sums(&d);
+	}
 	if (r == 0)
 		r = index_scan(&f->ix, txn, &own, STR_NULL, STR("r|"), 0, false, other_record, &d);
 	if (r == 0)

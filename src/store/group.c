@@ -77,17 +77,42 @@ group_end_batch(struct emb *e, struct group *g, size_t at, uint64_t letter)
 	overlay_add_batch(&e->overlay, &g->part, at + FRAME_HEAD, end);
 }
 
+uint64_t
+group_add(struct emb *e, struct group *g, enum frame_type type, uint64_t letter, struct str payload)
+{
+	size_t at = frame_begin(&g->part.buf);
+	buf_puts(&g->part.buf, payload);
+	frame_end(&g->part.buf, at, type, letter, g->start, e->id);
+	return g->start + at;
+}
+
+/* In front of the batch: what is left of a torn group may tell of something that is tried again,
+ * but hides nothing that was done. */
+static void
+add_notes(struct emb *e, struct group *g, const struct store_batch *b)
+{
+	struct wire w = wire_of(buf_str(&b->notes));
+	struct str payload;
+	uint64_t letter;
+	while (note_next(&w, &letter, &payload))
+		group_add(e, g, FRAME_TRACE, letter, payload);
+}
+
 static int
 add_batch(struct emb *e, struct group *g, struct request *r)
 {
 	struct view v = emb_view(e);
 	struct buf *b = &g->part.buf;
 	struct mark m = group_mark(g);
+	if (r->batch->rc == 0 && r->batch->notes.len)
+		add_notes(e, g, r->batch);
 	size_t at = frame_begin(b);
 	int rc = b->failed ? -ENOMEM : resolve_batch(r->batch, &v, b, &r->res);
-	if (rc == 0)
+	if (rc == 0 && batch_only_notes(r->batch))
+		buf_trunc(b, at);
+	else if (rc == 0)
 		rc = batch_refs_stand(e, str_skip(buf_str(b), at + FRAME_HEAD));
-	if (rc == 0)
+	if (rc == 0 && !batch_only_notes(r->batch))
 		group_end_batch(e, g, at, 0);
 	rc = group_check_room(e, g, m, rc);
 	if (rc < 0) {
@@ -123,15 +148,6 @@ add_body(struct emb *e, struct group *g, uint64_t letter, const struct store_bod
 	return ref;
 }
 
-uint64_t
-group_add(struct emb *e, struct group *g, enum frame_type type, uint64_t letter, struct str payload)
-{
-	size_t at = frame_begin(&g->part.buf);
-	buf_puts(&g->part.buf, payload);
-	frame_end(&g->part.buf, at, type, letter, g->start, e->id);
-	return g->start + at;
-}
-
 /* A letter's body and its history, which stay together. */
 static struct store_ref
 add_octets(struct emb *e, struct group *g, struct letter *l)
@@ -159,6 +175,31 @@ add_done(struct emb *e, struct group *g, const struct intent *in)
 	return 0;
 }
 
+/* The batch that was begun at `at`, or nothing. */
+static int
+end_if_written(struct emb *e, struct group *g, struct mark m, size_t at, uint64_t letter,
+    bool written)
+{
+	if (written)
+		group_end_batch(e, g, at, letter);
+	else
+		group_undo(e, g, m);
+	g->batches += written;
+	return 0;
+}
+
+static int
+add_entries(struct emb *e, struct group *g, const struct intent *in)
+{
+	struct view v = emb_view(e);
+	struct buf *b = &g->part.buf;
+	struct mark m = group_mark(g);
+	bool written = false;
+	size_t at = frame_begin(b);
+	int rc = b->failed ? -ENOMEM : resolve_entries(in, &v, b, &written);
+	return rc < 0 ? rc : end_if_written(e, g, m, at, in->letter, written);
+}
+
 static int
 add_deliveries(struct emb *e, struct group *g, struct intent *in)
 {
@@ -178,7 +219,8 @@ add_deliveries(struct emb *e, struct group *g, struct intent *in)
 			group_undo(e, g, m);
 		g->batches += written;
 	}
-	return add_done(e, g, in);
+	int rc = in->n_entries ? add_entries(e, g, in) : 0;
+	return rc < 0 ? rc : add_done(e, g, in);
 }
 
 static int
@@ -268,11 +310,16 @@ add_lot(struct emb *e, struct group *g, const struct letter *l, const struct int
 	struct buf *b = &g->part.buf;
 	struct wire w = wire_of(letter_views(l));
 	struct store_view one;
+	bool elsewhere = false;
 	for (uint32_t n = l->first_view; w.left > 0; n++) {
 		bool written = false;
 		struct mark m = group_mark(g);
 		if (!store_view_get(&w, in->ref.len - in->trace_len, &one))
 			return -EBADMSG;
+		if (one.entry.len) {
+			elsewhere = true;
+			continue;
+		}
 		size_t at = frame_begin(b);
 		int rc = b->failed ? -ENOMEM : resolve_view(in, &one, n, &v, b, &written);
 		if (rc < 0)
@@ -283,7 +330,31 @@ add_lot(struct emb *e, struct group *g, const struct letter *l, const struct int
 			group_undo(e, g, m);
 		g->batches += written;
 	}
-	return 0;
+	struct mark m = group_mark(g);
+	bool written = false;
+	if (!elsewhere)
+		return 0;
+	size_t at = frame_begin(b);
+	int rc = b->failed ? -ENOMEM
+	                   : resolve_view_entries(in, letter_views(l), l->first_view, &v, b, &written);
+	return rc < 0 ? rc : end_if_written(e, g, m, at, in->letter, written);
+}
+
+/* It is in all mailboxes, and in the queue. */
+static int
+add_merged(struct emb *e, struct group *g, const struct intent *in)
+{
+	struct view v = emb_view(e);
+	struct buf *b = &g->part.buf;
+	bool written = false;
+	int rc = add_done(e, g, in);
+	struct mark m = group_mark(g);
+	if (rc < 0)
+		return rc;
+	/* Behind: without its mark the merge must not be open any more. */
+	size_t at = frame_begin(b);
+	rc = b->failed ? -ENOMEM : resolve_view_end(in, &v, b, &written);
+	return rc < 0 ? rc : end_if_written(e, g, m, at, in->letter, written);
 }
 
 /* Some mailboxes of a merge; or the end, when it is in all of them. */
@@ -298,7 +369,7 @@ add_views(struct emb *e, struct group *g, struct request *r)
 		return rc < 0 ? rc : 0;
 	if (!intent_get(letter_intent(r->letter), &in))
 		return -EBADMSG;
-	rc = r->kind == REQ_MERGED ? add_done(e, g, &in) : add_lot(e, g, r->letter, &in);
+	rc = r->kind == REQ_MERGED ? add_merged(e, g, &in) : add_lot(e, g, r->letter, &in);
 	rc = group_check_room(e, g, m, rc);
 	if (rc < 0) {
 		group_undo(e, g, m);
@@ -360,12 +431,30 @@ add_steps(struct emb *e, struct group *g, struct mail_op *op)
 }
 
 static int
+add_mail_note(struct emb *e, struct group *g, const struct mail_op *op)
+{
+	struct buf note = BUF_INIT(1u << 20);
+	int rc = 0;
+	if (mail_note_put(op, &note)) {
+		if (note.failed)
+			rc = -ENOMEM;
+		else
+			(void)group_add(e, g, FRAME_TRACE, 0, buf_str(&note));
+	}
+	buf_done(&note);
+	return rc;
+}
+
+static int
 add_mail(struct emb *e, struct group *g, struct request *r, bool full)
 {
 	struct mark m = group_mark(g);
 	if (full && !mail_frees(r->mail))
 		return -ENOSPC;
-	int rc = group_check_room(e, g, m, add_steps(e, g, r->mail));
+	int rc = add_steps(e, g, r->mail);
+	if (rc == 0)
+		rc = add_mail_note(e, g, r->mail);
+	rc = group_check_room(e, g, m, rc);
 	if (rc < 0) {
 		group_undo(e, g, m);
 		return rc;

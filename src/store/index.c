@@ -79,6 +79,8 @@ read_meta(struct index *ix, struct index_meta *ret)
 		return index_errno(rc);
 	rc = mdb_dbi_open(txn, NULL, 0, &ix->dbi);
 	int r = rc != 0 ? index_errno(rc) : index_meta_get(ix, txn, ret);
+	if (r == 0)
+		r = index_sums_open(ix, txn);
 	mdb_txn_abort(txn);
 	if (r == -ENOENT)
 		return -EBADMSG;

@@ -12,6 +12,7 @@
 
 #include "base/map.h"
 #include "store/frame.h"
+#include "store/record.h"
 #include "store/store.h"
 
 #include <lmdb.h>
@@ -34,6 +35,11 @@ struct checkpoint {
 	uint64_t octets; /* of the frames with the snapshots */
 };
 
+/* What is in the queue: a letter counts once, however many entries it has. */
+struct queue_sums {
+	uint64_t entries, letters, octets;
+};
+
 struct index {
 	MDB_env *env;
 	MDB_dbi dbi;
@@ -43,6 +49,7 @@ struct index {
 	uint64_t rebuild;    /* made from a checkpoint: SNAPs below this lsn are applied */
 	uint64_t *gone;      /* blobs that have lost their last reference; on the heap */
 	size_t n_gone, cap_gone;
+	struct queue_sums sums; /* as committed */
 };
 
 struct index_meta {
@@ -79,6 +86,8 @@ struct index_write {
 	size_t n_live, cap_live;
 	uint64_t *gone; /* blobs, perhaps */
 	size_t n_gone, cap_gone;
+	struct queue_sums sums; /* what is added to them, modulo 2^64; then what they are */
+	bool sums_changed;
 };
 int index_begin(struct index *ix, struct index_write *w);
 /* Applies one frame. -EBADMSG: its payload does not decode. */
@@ -94,27 +103,45 @@ void index_abort(struct index_write *w);
  *   r|lsn8|account8|mailbox4|uid4 -> keep4 trace8   a letter's record refers to the body at lsn
  *   L|seq8 -> octets8                               what bodies in a segment are referred to take
  *   b|number8|lsn8 -> nothing                       the frame that names a blob is referred to
+ *   Q|sums -> entries8 letters8 octets8             what is in the queue; none: nothing
+ * An entry of the queue stands as account 2^63 + part, and for mailbox and uid the letter's id.
  */
 #define REF_KEY_LEN 26
 #define LIVE_KEY_LEN 10
 #define BLOB_KEY_LEN 18
+#define SUMS_KEY STR("Q|sums")
 struct body_user {
 	uint64_t lsn, account;
 	uint32_t mailbox, uid, keep;
 	uint64_t trace;
 };
+#define USER_QUEUED (1ull << 63) /* in account */
+#define USER_RECORD_KEY_MAX 16
+/* The record that refers to it: its domain, and its key inside that. */
+struct str user_record(
+    const struct body_user *u, struct store_dom *ret_dom, char out[USER_RECORD_KEY_MAX]);
+bool user_record_is(const struct store_dom *d, struct str key); /* one that may refer to a body */
+/* What such a record refers to; false: to nothing, or it does not decode. */
+bool user_of(const struct store_dom *d, struct str key, struct str value, struct body_user *ret,
+    struct store_ref *ret_ref);
+/* The same record with its body at another place. */
+bool user_moved(struct buf *b, const struct store_dom *d, struct str value, uint64_t lsn,
+    const struct store_place *place);
+bool queue_sums_get(struct str value, struct queue_sums *ret);
 struct store_dom index_dom_derived(void);
 bool index_is_derived(const struct store_dom *d, struct str key);
 void ref_key_put(char out[REF_KEY_LEN], const struct body_user *u);
 bool ref_key_get(struct str key, struct str value, struct body_user *ret);
 void live_key_put(char out[LIVE_KEY_LEN], uint64_t seq);
 void blob_key_put(char out[BLOB_KEY_LEN], uint64_t number, uint64_t lsn);
-/* A record of a letter changes from was to is; p NULL: there is none. */
+/* A record of a letter or entry changes from was to is; p NULL: there is none. */
 int index_letter_changes(struct index_write *w, const struct store_dom *d, struct str key,
     struct str was, struct str is);
 /* Perhaps nobody needs it any more; whether it is so is looked at before it is removed. */
 void index_blob_gone(struct index_write *w, uint64_t blob);
 int index_live_commit(struct index_write *w);
+int index_sums_open(struct index *ix, MDB_txn *txn);
+int index_sums_commit(struct index_write *w);
 /* Keeps what the write has found for when it is durable. */
 void index_gone_commit(struct index_write *w);
 /* indexwrite.c, for the same */

@@ -70,7 +70,7 @@ put_changes(struct index_write *w)
 		struct dom_change *c = value;
 		unsigned char ver[8];
 		be64_put(ver, c->ver);
-		/* The queue has none: its marks are no batches. */
+		/* The queue may have none: its marks are no batches. */
 		int r = c->ver ? index_put(w, dom.p, STR(""), str_n(ver, sizeof(ver))) : 0;
 		struct store_dom d;
 		memcpy(d.b, dom.p, sizeof(d.b));
@@ -175,6 +175,8 @@ index_commit(struct index_write *w, const struct index_meta *m)
 	if (r == 0)
 		r = index_live_commit(w);
 	if (r == 0)
+		r = index_sums_commit(w);
+	if (r == 0)
 		r = put_marks(w);
 	if (r == 0)
 		r = trim_markers(w);
@@ -188,6 +190,8 @@ index_commit(struct index_write *w, const struct index_meta *m)
 	if (r == 0) {
 		w->ix->checkpoint = w->checkpoint;
 		w->ix->max_blob = w->max_blob;
+		if (w->sums_changed)
+			w->ix->sums = w->sums;
 		index_gone_commit(w);
 	}
 	index_abort(w);

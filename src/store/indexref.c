@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/wire.h"
 #include "store/mailbox.h"
+#include "store/resolve.h"
 
 #include <stdlib.h>
 
@@ -26,7 +27,7 @@ index_is_derived(const struct store_dom *d, struct str key)
 {
 	struct store_dom own = index_dom_derived();
 	return memcmp(d->b, own.b, sizeof(own.b)) == 0 && key.len > 2 && key.p[1] == '|' &&
-	       (key.p[0] == 'r' || key.p[0] == 'L' || key.p[0] == 'b');
+	       (key.p[0] == 'r' || key.p[0] == 'L' || key.p[0] == 'b' || key.p[0] == 'Q');
 }
 
 void
@@ -72,6 +73,149 @@ blob_key_put(char out[BLOB_KEY_LEN], uint64_t number, uint64_t lsn)
 	be64_put((unsigned char *)out + 10, lsn);
 }
 
+/* --- records that refer to a body --- */
+
+struct str
+user_record(const struct body_user *u, struct store_dom *ret_dom, char out[USER_RECORD_KEY_MAX])
+{
+	if (u->account & USER_QUEUED) {
+		*ret_dom = store_dom_queue(0);
+		return queued_key(out, (uint64_t)u->mailbox << 32 | u->uid, (uint32_t)u->account);
+	}
+	*ret_dom = store_dom_mailbox(u->account, u->mailbox);
+	return str_n(out, letter_key(out, u->uid));
+}
+
+bool
+user_record_is(const struct store_dom *d, struct str key)
+{
+	if (d->b[0] == 'B')
+		return key.len == 6 && str_starts(key, STR("R|"));
+	return d->b[0] == 'Q' && key.len == QUEUED_KEY_LEN && str_starts(key, STR("t|"));
+}
+
+static bool
+entry_of(const struct store_dom *d, struct str key, struct str value, struct body_user *ret,
+    struct store_ref *ret_ref)
+{
+	struct store_queued q;
+	struct store_place place;
+	uint64_t letter;
+	uint32_t part;
+	if (!queued_key_get(d, key, false, &letter, &part) || !queued_get(value, &q, &place) ||
+	    lsn_seq(q.ref.lsn) == 0)
+		return false;
+	*ret = (struct body_user){ .lsn = q.ref.lsn,
+		.account = USER_QUEUED | part,
+		.mailbox = (uint32_t)(letter >> 32),
+		.uid = (uint32_t)letter,
+		.keep = place.keep,
+		.trace = place.trace };
+	*ret_ref = q.ref;
+	return true;
+}
+
+bool
+user_of(const struct store_dom *d, struct str key, struct str value, struct body_user *ret,
+    struct store_ref *ret_ref)
+{
+	struct mailbox_letter l;
+	if (!value.p)
+		return false;
+	if (d->b[0] == 'Q')
+		return entry_of(d, key, value, ret, ret_ref);
+	if (!mailbox_letter_get(value, &l) || lsn_seq(l.ref.lsn) == 0)
+		return false;
+	*ret = (struct body_user){ .lsn = l.ref.lsn,
+		.account = be64_get(d->b + 1),
+		.mailbox = be32_get(d->b + 9),
+		.uid = be32_get((const unsigned char *)key.p + 2),
+		.keep = l.keep,
+		.trace = l.trace_lsn };
+	*ret_ref = l.ref;
+	return true;
+}
+
+bool
+user_moved(struct buf *b, const struct store_dom *d, struct str value, uint64_t lsn,
+    const struct store_place *place)
+{
+	struct store_queued q;
+	struct mailbox_letter l;
+	struct store_place was;
+	if (d->b[0] == 'Q') {
+		if (!queued_get(value, &q, &was))
+			return false;
+		q.ref.lsn = lsn;
+		queued_put(b, &q, place);
+		return true;
+	}
+	if (!mailbox_letter_get(value, &l))
+		return false;
+	l.ref.lsn = lsn;
+	l.trace_lsn = place->trace;
+	l.keep = place->keep;
+	mailbox_letter_put(b, &l);
+	return true;
+}
+
+/* --- sums of the queue --- */
+
+bool
+queue_sums_get(struct str value, struct queue_sums *ret)
+{
+	struct wire w = wire_of(value);
+	struct queue_sums s = { .entries = get_u64(&w) };
+	s.letters = get_u64(&w);
+	s.octets = get_u64(&w);
+	if (!wire_done(&w))
+		return false;
+	*ret = s;
+	return true;
+}
+
+static int
+sums_read(struct index *ix, MDB_txn *txn, struct queue_sums *ret)
+{
+	struct store_dom d = index_dom_derived();
+	struct str v;
+	int r = index_get(ix, txn, &d, SUMS_KEY, &v);
+	*ret = (struct queue_sums){ 0 };
+	if (r < 0)
+		return r == index_errno(MDB_NOTFOUND) ? 0 : r;
+	return queue_sums_get(v, ret) ? 0 : index_errno(MDB_CORRUPTED);
+}
+
+int
+index_sums_open(struct index *ix, MDB_txn *txn)
+{
+	return sums_read(ix, txn, &ix->sums);
+}
+
+int
+index_sums_commit(struct index_write *w)
+{
+	struct store_dom d = index_dom_derived();
+	const struct queue_sums *add = &w->sums;
+	struct queue_sums s;
+	unsigned char value[24];
+	if (!add->entries && !add->letters && !add->octets)
+		return 0;
+	int r = sums_read(w->ix, w->txn, &s);
+	if (r < 0)
+		return r;
+	s.entries += add->entries;
+	s.letters += add->letters;
+	s.octets += add->octets;
+	w->sums = s;
+	w->sums_changed = true;
+	be64_put(value, s.entries);
+	be64_put(value + 8, s.letters);
+	be64_put(value + 16, s.octets);
+	return s.entries ? index_put(w, d.b, SUMS_KEY, str_n(value, sizeof(value)))
+	                 : index_del(w, d.b, SUMS_KEY);
+}
+
 /* --- changes --- */
 
 static void
@@ -92,16 +236,16 @@ live_add(struct index_write *w, uint64_t lsn, int64_t delta)
 	w->live[i - 1].delta += delta;
 }
 
-/* The keep of the first who refers to the body at lsn; -ENOENT: nobody does. It counts for
- * all, so that the sum is a function of the records. */
+/* The keep of the first who refers to the body at lsn, from account on; -ENOENT: nobody does. It
+ * counts for all, so that the sum is a function of the records. */
 static int
-first_user(struct index_write *w, uint64_t lsn, uint32_t *ret_keep)
+first_user(struct index_write *w, uint64_t lsn, uint64_t account, uint32_t *ret_keep)
 {
 	struct store_dom d = index_dom_derived();
 	char full[16 + REF_KEY_LEN];
 	MDB_cursor *c;
 	memcpy(full, d.b, 16);
-	ref_key_put(full + 16, &(struct body_user){ .lsn = lsn });
+	ref_key_put(full + 16, &(struct body_user){ .lsn = lsn, .account = account });
 	int rc = mdb_cursor_open(w->txn, w->ix->dbi, &c);
 	if (rc != 0)
 		return index_errno(rc);
@@ -139,25 +283,56 @@ blob_named(struct index_write *w, const struct store_ref *ref, bool named)
 	return index_del(w, d.b, str_n(key, sizeof(key)));
 }
 
-/* One record begins or ceases to refer to a body. */
+/* 1: the body at lsn waits in the queue; 0 or -errno. */
 static int
-user_changes(struct index_write *w, const struct body_user *u, const struct store_ref *ref, bool is)
+is_queued(struct index_write *w, uint64_t lsn)
+{
+	uint32_t keep;
+	int r = first_user(w, lsn, USER_QUEUED, &keep);
+	return r == 0 ? 1 : r == index_errno(MDB_NOTFOUND) ? 0 : r;
+}
+
+static int
+user_put_or_del(struct index_write *w, const struct body_user *u, bool is)
 {
 	struct store_dom d = index_dom_derived();
 	char key[REF_KEY_LEN];
 	unsigned char value[12];
-	uint32_t before = 0, after = 0;
+	struct str k = str_n(key, sizeof(key));
 	ref_key_put(key, u);
 	be32_put(value, u->keep);
 	be64_put(value + 4, u->trace);
-	int was_used = first_user(w, u->lsn, &before);
+	return is ? index_put(w, d.b, k, str_n(value, sizeof(value))) : index_del(w, d.b, k);
+}
+
+/* The letter is counted with its first entry, whichever that is. */
+static int
+entry_put_or_del(struct index_write *w, const struct body_user *u, const struct store_ref *ref,
+    bool is)
+{
+	int before = is_queued(w, u->lsn);
+	int r = before < 0 ? before : user_put_or_del(w, u, is);
+	int after = r < 0 ? r : is_queued(w, u->lsn);
+	if (after < 0)
+		return after;
+	w->sums.letters += (uint64_t)(after - before);
+	w->sums.octets += (uint64_t)(after - before) * ref->len;
+	return 0;
+}
+
+/* One record begins or ceases to refer to a body. */
+static int
+user_changes(struct index_write *w, const struct body_user *u, const struct store_ref *ref, bool is)
+{
+	uint32_t before = 0, after = 0;
+	int was_used = first_user(w, u->lsn, 0, &before);
 	if (was_used < 0 && was_used != index_errno(MDB_NOTFOUND))
 		return was_used;
-	int r = is ? index_put(w, d.b, str_n(key, sizeof(key)), str_n(value, sizeof(value)))
-	           : index_del(w, d.b, str_n(key, sizeof(key)));
+	int r = u->account & USER_QUEUED ? entry_put_or_del(w, u, ref, is)
+	                                 : user_put_or_del(w, u, is);
 	if (r < 0)
 		return r;
-	int is_used = first_user(w, u->lsn, &after);
+	int is_used = first_user(w, u->lsn, 0, &after);
 	if (is_used < 0 && is_used != index_errno(MDB_NOTFOUND))
 		return is_used;
 	if (before != after)
@@ -167,23 +342,6 @@ user_changes(struct index_write *w, const struct body_user *u, const struct stor
 	return 0;
 }
 
-static bool
-user_of(const struct store_dom *d, struct str key, struct str value, struct body_user *ret,
-    struct store_ref *ret_ref)
-{
-	struct mailbox_letter l;
-	if (!value.p || !mailbox_letter_get(value, &l) || lsn_seq(l.ref.lsn) == 0)
-		return false;
-	*ret = (struct body_user){ .lsn = l.ref.lsn,
-		.account = be64_get(d->b + 1),
-		.mailbox = be32_get(d->b + 9),
-		.uid = be32_get((const unsigned char *)key.p + 2),
-		.keep = l.keep,
-		.trace = l.trace_lsn };
-	*ret_ref = l.ref;
-	return true;
-}
-
 int
 index_letter_changes(struct index_write *w, const struct store_dom *d, struct str key,
     struct str was, struct str is)
@@ -191,6 +349,8 @@ index_letter_changes(struct index_write *w, const struct store_dom *d, struct st
 	struct body_user old, new;
 	struct store_ref old_ref, new_ref;
 	bool had = user_of(d, key, was, &old, &old_ref), has = user_of(d, key, is, &new, &new_ref);
+	if (d->b[0] == 'Q')
+		w->sums.entries += (uint64_t)has - (uint64_t)had;
 	if (had && has &&
 	    old.lsn == new.lsn &&old.keep == new.keep &&old.trace == new.trace &&old_ref.blob ==
 		new_ref.blob)

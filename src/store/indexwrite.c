@@ -57,20 +57,15 @@ change_of(struct index_write *w, const struct store_dom *d)
 	return c;
 }
 
-static bool
-is_letter(const struct store_dom *d, struct str key)
-{
-	return d->b[0] == 'B' && key.len == 6 && str_starts(key, STR("R|"));
-}
-
-/* A letter's record, and what is derived from it. */
+/* The record of a letter or an entry, and what is derived from it. */
 static int
 apply_letter(struct index_write *w, const struct store_dom *d, const struct batch_op *op)
 {
-	char full[16 + 6];
+	char full[16 + USER_RECORD_KEY_MAX];
+	check(op->key.len <= USER_RECORD_KEY_MAX);
 	memcpy(full, d->b, 16);
-	memcpy(full + 16, op->key.p, 6);
-	MDB_val k = { sizeof(full), full }, v = val_of(op->value);
+	memcpy(full + 16, op->key.p, op->key.len);
+	MDB_val k = { 16 + op->key.len, full }, v = val_of(op->value);
 	int rc;
 	w->ops += 2;
 	if (op->del) {
@@ -119,7 +114,7 @@ apply_op(struct index_write *w, const struct store_dom *d, struct dom_change *c,
 	}
 	if (str_eq(op->key, HEAD_KEY))
 		c->head = HEAD_SAME;
-	if (is_letter(d, op->key))
+	if (user_record_is(d, op->key))
 		return apply_letter(w, d, op);
 	if (outline_is(d, op->key))
 		return apply_outline(w, d, &c->outlines, op);

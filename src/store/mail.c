@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define RETRIES 10000                /* while a body is about to move */
 #define APPEND_MEMORY_MAX (8u << 20) /* of bodies that go into one group */
@@ -38,6 +39,20 @@ work_new(struct store *s, enum mail_kind kind, uint64_t account, uint32_t mailbo
 		.keywords = BUF_INIT(KEYWORDS_OCTETS_MAX),
 		.outlines = BUF_INIT(MAIL_OUTLINES_MAX * (STORE_OUTLINE_MAX + 16)) };
 	return w;
+}
+
+static void
+take_by(struct mail_op *op, const struct mail_by *by)
+{
+	struct str who = str_first(by->who, MAIL_WHO_MAX), peer = str_first(by->peer, 64);
+	if (!who.len)
+		return;
+	op->by_text = xalloc(who.len + peer.len + 1);
+	memcpy(op->by_text, who.p, who.len);
+	if (peer.len)
+		memcpy(op->by_text + who.len, peer.p, peer.len);
+	op->by = (struct mail_by){ by->session, by->now_ms, str_n(op->by_text, who.len),
+		str_n(op->by_text + who.len, peer.len) };
 }
 
 static void
@@ -142,6 +157,7 @@ on_aborted(void *arg, const struct store_res *res)
 	ranges_reset(&w->to);
 	ranges_reset(&w->uids);
 	w->op.kind = MAIL_EXPUNGE;
+	w->op.by.who = STR_NULL; /* nothing has happened */
 	w->op.mailbox = w->op.to;
 	w->op.at = 1;
 	next_slice(w);
@@ -226,6 +242,7 @@ mail_store_flags(struct store *s, const struct mail_flags *f, mail_fn *fn, void 
 	w->op.flags = f->flags;
 	w->op.conditional = f->conditional;
 	w->op.unchanged_since = f->unchanged_since;
+	take_by(&w->op, &f->by);
 	int r = take_ranges(&w->op.uids, f->uids, f->n_uids, MAIL_RANGES_MAX);
 	if (r == 0)
 		r = take_keywords(&w->op.keywords, f->keywords, f->n_keywords);
@@ -241,6 +258,7 @@ mail_expunge(struct store *s, const struct mail_expunge *x, mail_fn *fn, void *a
 	struct work *w = work_new(s, MAIL_EXPUNGE, x->account, x->mailbox, fn, arg);
 	w->level = x->level;
 	w->op.deleted_only = x->deleted_only;
+	take_by(&w->op, &x->by);
 	begin(w, take_ranges(&w->op.uids, x->n_uids ? x->uids : &all, x->n_uids ? x->n_uids : 1,
 		     MAIL_RANGES_MAX));
 }
@@ -259,6 +277,7 @@ mail_copy(struct store *s, const struct mail_copy *c, mail_fn *fn, void *arg)
 	struct work *w = work_new(s, MAIL_COPY, c->account, c->from, fn, arg);
 	w->level = c->level;
 	prepare_copy(w, c->to, c->move, c->now_ms);
+	take_by(&w->op, &c->by);
 	begin(w, take_ranges(&w->op.uids, c->uids, c->n_uids, MAIL_COPY_RANGES_MAX));
 }
 

@@ -50,6 +50,15 @@ struct mail_result {
 };
 typedef void mail_fn(void *arg, const struct mail_result *res);
 
+/* Who does it, for `trace`: a note of kind STORE_NOTE_MAILBOX names the letters that are \Seen or
+ * \Deleted for the first time, expunged, copied or moved. who empty: none is written. */
+struct mail_by {
+	uint64_t session, now_ms;
+	struct str who;  /* "by ann@example.com in INBOX"; <= MAIL_WHO_MAX */
+	struct str peer; /* <= 64 */
+};
+#define MAIL_WHO_MAX 2048u
+
 /* --- flags --- */
 enum mail_flags_op { MAIL_FLAGS_ADD, MAIL_FLAGS_REMOVE, MAIL_FLAGS_REPLACE };
 struct mail_flags {
@@ -64,6 +73,7 @@ struct mail_flags {
 	bool conditional;            /* unchanged_since counts (RFC 7162 3.1.3); it may be 0 */
 	uint64_t unchanged_since;
 	enum store_level level;
+	struct mail_by by;
 };
 /* Letters whose flags stay as they are are not written, and not in uids. Each batch raises modseq
  * by one. -E2BIG: the mailbox would have more than MAIL_KEYWORDS_MAX keywords. */
@@ -77,6 +87,7 @@ struct mail_expunge {
 	size_t n_uids;
 	bool deleted_only; /* those with \Deleted */
 	enum store_level level;
+	struct mail_by by;
 };
 void mail_expunge(struct store *s, const struct mail_expunge *x, mail_fn *fn, void *arg);
 
@@ -89,6 +100,7 @@ struct mail_copy {
 	bool move;
 	uint64_t now_ms; /* becomes saved_ms */
 	enum store_level level;
+	struct mail_by by;
 };
 /* All or nothing: once begun it is finished, after a crash by mail_sweep(). A letter that another
  * session expunges meanwhile is not in uids. The copy keeps id, flags, keywords, internal date and

@@ -287,6 +287,7 @@ put_copy(struct mail_op *op, struct box *b, struct wire *w, const struct keyword
 		batch_record_put(b->out, str_n(key, outline_key(key, l.uid)), outline);
 	b->n += outline.len ? 3 : 2;
 	ranges_add(&op->out.to, l.uid);
+	mail_note_letter(op, op->to, l.letter, l.uid);
 	return 0;
 }
 

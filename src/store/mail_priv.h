@@ -63,6 +63,9 @@ struct mail_op {
 	struct copy_state copy;
 	/* outlines: u32 uid, u64 letter, string */
 	struct buf outlines;
+	/* who does it; by.who empty: no note */
+	struct mail_by by; /* views into by_text */
+	char *by_text;
 
 	/* What the slice at hand came to. */
 	struct {
@@ -76,12 +79,18 @@ struct mail_op {
 		uint64_t bits;  /* flags: with those of keywords */
 		struct buf records;  /* copy: strings, record and outline of each letter */
 		struct ranges redo;  /* copy: sources that an interrupted slice has left behind */
+		struct buf noted;    /* lines "account mailbox letter uid" */
+		uint64_t noted_flags; /* that are new somewhere */
 	} out;
 };
 void mail_op_done(struct mail_op *op);
 /* The slice's next batch; step counts from 0, where a slice begins (it may do so more than once).
  * 1: its payload was appended to out; 0: there is none, out is as it was; or -errno. */
 int resolve_mail(struct mail_op *op, unsigned step, const struct view *v, struct buf *out);
+/* A letter of the slice has an event that its history shows. */
+void mail_note_letter(struct mail_op *op, uint32_t mailbox, uint64_t letter, uint32_t uid);
+/* Appends the payload of the slice's note; false: there is nothing to note. */
+bool mail_note_put(const struct mail_op *op, struct buf *out);
 /* For these room is kept when the disk is full. */
 bool mail_frees(const struct mail_op *op);
 

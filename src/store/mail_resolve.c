@@ -5,6 +5,7 @@
 #include "base/wire.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 /* --- a batch of a mailbox --- */
 
@@ -149,6 +150,8 @@ out_reset(struct mail_op *op)
 	ranges_reset(&op->out.failed);
 	ranges_reset(&op->out.redo);
 	buf_reset(&op->out.records);
+	buf_reset(&op->out.noted);
+	op->out.noted_flags = 0;
 	op->out.at = op->at;
 	op->out.more = false;
 	op->out.copy = op->copy;
@@ -187,6 +190,11 @@ flag_letter(struct mail_op *op, struct box *b, struct mailbox_letter *l)
 	                                       : bits;
 	if (flags == l->flags)
 		return 0;
+	uint64_t first = flags & ~l->flags & (MAILBOX_SEEN | MAILBOX_DELETED);
+	if (first) {
+		op->out.noted_flags |= first;
+		mail_note_letter(op, op->mailbox, l->letter, l->uid);
+	}
 	head_count(&b->head, l, false);
 	l->flags = flags;
 	l->modseq = b->head.modseq;
@@ -234,6 +242,7 @@ expunge_letter(struct mail_op *op, struct box *b, struct mailbox_letter *l)
 {
 	if (op->deleted_only && !(l->flags & MAILBOX_DELETED))
 		return 0;
+	mail_note_letter(op, op->mailbox, l->letter, l->uid);
 	b->n += letter_del(b->out, l);
 	head_count(&b->head, l, false);
 	return 1;
@@ -359,4 +368,6 @@ mail_op_done(struct mail_op *op)
 	buf_done(&op->keywords);
 	buf_done(&op->outlines);
 	buf_done(&op->out.records);
+	buf_done(&op->out.noted);
+	free(op->by_text);
 }

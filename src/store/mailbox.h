@@ -147,6 +147,8 @@ struct trace_record {
 	uint64_t letter, session, time_ms;
 	struct str qid, from, history;
 	struct str rcpts; /* lines "account mailbox address" */
+	uint8_t kind;     /* enum store_note_kind */
+	struct str message_id, peer;
 };
 typedef bool trace_fn(void *arg, const struct trace_record *t);
 int trace_find(const char *dir, struct str id, trace_fn *fn, void *arg);

@@ -220,6 +220,15 @@ accept_letter(struct store *s, struct mem *m, struct letter *l, struct queue *po
 		if (written)
 			apply(s, m, 0, posts);
 	}
+	if (in.n_entries) {
+		bool written;
+		buf_reset(&m->out);
+		int r = resolve_entries(&in, &v, &m->out, &written);
+		if (r < 0)
+			return r;
+		if (written)
+			apply(s, m, 0, posts);
+	}
 	put_done(m, l);
 	return 0;
 }
@@ -263,6 +272,8 @@ put_views(struct store *s, struct mem *m, const struct letter *l, struct queue *
 	for (uint32_t n = l->first_view; w.left > 0; n++) {
 		bool written;
 		check(store_view_get(&w, in.ref.len - in.trace_len, &one));
+		if (one.entry.len)
+			continue;
 		buf_reset(&m->out);
 		int r = resolve_view(&in, &one, n, &v, &m->out, &written);
 		if (r < 0)
@@ -270,15 +281,28 @@ put_views(struct store *s, struct mem *m, const struct letter *l, struct queue *
 		if (written)
 			apply(s, m, 0, posts);
 	}
-	return 0;
+	bool written;
+	buf_reset(&m->out);
+	int r = resolve_view_entries(&in, letter_views(l), l->first_view, &v, &m->out, &written);
+	if (r == 0 && written)
+		apply(s, m, 0, posts);
+	return r;
 }
 
 static int
-end_merge(struct mem *m, const struct letter *l)
+end_merge(struct store *s, struct mem *m, const struct letter *l, struct queue *posts)
 {
+	struct view v = mem_view(m);
+	struct intent in;
+	bool written;
 	put_done(m, l);
 	table_del(&m->t, open_key(l));
-	return 0;
+	check(intent_get(letter_intent(l), &in));
+	buf_reset(&m->out);
+	int r = resolve_view_end(&in, &v, &m->out, &written);
+	if (r == 0 && written)
+		apply(s, m, 0, posts);
+	return r;
 }
 
 static int
@@ -322,7 +346,7 @@ mem_submit(struct store *s, struct request *r)
 	buf_reset(&m->out);
 	if (r->kind == REQ_BATCH) {
 		r->res.rc = resolve_batch(r->batch, &v, &m->out, &r->res);
-		if (r->res.rc == 0)
+		if (r->res.rc == 0 && !batch_only_notes(r->batch))
 			apply(s, m, 0, &posts);
 	} else if (r->kind == REQ_ACCEPT && r->res.rc == 0) {
 		r->res.rc = accept_letter(s, m, r->letter, &posts);
@@ -335,7 +359,7 @@ mem_submit(struct store *s, struct request *r)
 	} else if (r->kind == REQ_VIEWS && r->res.rc == 0) {
 		r->res.rc = put_views(s, m, r->letter, &posts);
 	} else if (r->kind == REQ_MERGED && r->res.rc == 0) {
-		r->res.rc = end_merge(m, r->letter);
+		r->res.rc = end_merge(s, m, r->letter, &posts);
 	} else if (r->kind == REQ_LOOK) {
 		resolve_version(&v, &r->dom, &r->res.ver);
 	}
@@ -417,7 +441,25 @@ mem_read(struct store *s, const struct store_ref *ref, uint64_t off, void *dst, 
 static void
 mem_stats(struct store *s, struct store_stats *ret)
 {
-	*ret = ((struct mem *)s->impl)->stats;
+	const struct mem *m = s->impl;
+	struct store_dom d = store_dom_queue(0);
+	char full[16 + STORE_KEY_MAX];
+	uint64_t last = 0, letter;
+	uint32_t part;
+	bool found;
+	*ret = m->stats;
+	for (size_t i = place(&m->t, full_key(full, &d, STR("t|")), &found); i < m->t.n; i++) {
+		const struct item *x = &m->t.items[i];
+		struct store_queued q;
+		struct store_place at;
+		if (!queued_key_get(&d, str_skip(item_key(x), 16), false, &letter, &part) ||
+		    !queued_get(str_n(x->value, x->value_len), &q, &at))
+			continue;
+		ret->queue_entries++;
+		ret->queue_letters += q.ref.lsn != last;
+		ret->queue_bytes += q.ref.lsn != last ? q.ref.len : 0;
+		last = q.ref.lsn;
+	}
 }
 
 static int

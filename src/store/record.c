@@ -159,7 +159,7 @@ intent_head_put(struct buf *b, const struct store_letter *l)
 void
 intent_put(struct buf *b, const struct store_letter *l)
 {
-	put_u8(b, INTENT_VERSION);
+	put_u8(b, l->n_entry ? INTENT_ENTRIES : INTENT_VERSION);
 	put_u64(b, l->letter);
 	put_u64(b, l->time_ms);
 	ref_put(b, &(struct store_ref){ 0 });
@@ -170,6 +170,13 @@ intent_put(struct buf *b, const struct store_letter *l)
 		put_u32(b, l->rcpt[i].mailbox);
 		put_str(b, l->rcpt[i].rcpt);
 		put_str(b, l->rcpt[i].prefix);
+	}
+	if (l->n_entry == 0)
+		return;
+	put_u32(b, (uint32_t)l->n_entry);
+	for (size_t i = 0; i < l->n_entry; i++) {
+		put_u32(b, l->entry[i].part);
+		put_str(b, l->entry[i].value);
 	}
 }
 
@@ -238,6 +245,34 @@ rcpt_get(struct wire *w, struct store_rcpt *ret)
 	return true;
 }
 
+static bool
+entry_get(struct wire *w, struct store_entry *ret)
+{
+	struct store_entry e = { .part = get_u32(w) };
+	e.value = get_str(w, STORE_ENTRY_MAX);
+	if (w->bad || e.value.len == 0)
+		return false;
+	*ret = e;
+	return true;
+}
+
+static bool
+entries_get(struct wire *w, struct intent *in)
+{
+	struct store_entry e;
+	in->n_entries = get_u32(w);
+	in->entries = *w;
+	if (in->n_entries == 0 || in->n_entries > STORE_ENTRIES_MAX)
+		return false;
+	uint32_t last = 0;
+	for (uint32_t i = 0; i < in->n_entries; i++) {
+		if (!entry_get(w, &e) || (i && e.part <= last))
+			return false;
+		last = e.part;
+	}
+	return in->trace_len <= in->ref.len && in->header_len <= in->ref.len - in->trace_len;
+}
+
 /* What a merge has instead of recipients. */
 static bool
 merge_get(struct wire *w, struct intent *in)
@@ -275,7 +310,7 @@ intent_get(struct str payload, struct intent *ret)
 	in.ret = get_str(&w, RECORD_TEXT_MAX);
 	in.n_rcpt = get_u32(&w);
 	in.rcpts = version == INTENT_MERGE ? (struct wire){ 0 } : w;
-	if (version == 0 || version > INTENT_MERGE || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
+	if (version == 0 || version > INTENT_ENTRIES || w.bad || in.n_rcpt > RECORD_RCPTS_MAX)
 		return false;
 	if (in.place.keep == 0)
 		in.place.keep = (uint32_t)MIN(body_frame_size(&in.ref, in.trace_len), UINT32_MAX);
@@ -283,7 +318,9 @@ intent_get(struct str payload, struct intent *ret)
 	for (uint32_t i = 0; i < in.n_rcpt; i++)
 		if (!rcpt_get(&w, &r))
 			return false;
-	if ((version == INTENT_MERGE && !merge_get(&w, &in)) || !wire_done(&w))
+	in.rcpts.left -= version == INTENT_MERGE ? 0 : w.left; /* entries may follow */
+	if ((version == INTENT_MERGE && !merge_get(&w, &in)) ||
+	    (version == INTENT_ENTRIES && !entries_get(&w, &in)) || !wire_done(&w))
 		return false;
 	*ret = in;
 	return true;
@@ -293,6 +330,12 @@ bool
 intent_next(struct intent *in, struct store_rcpt *ret)
 {
 	return in->rcpts.left > 0 && rcpt_get(&in->rcpts, ret);
+}
+
+bool
+intent_entry_next(struct intent *in, struct store_entry *ret)
+{
+	return in->entries.left > 0 && entry_get(&in->entries, ret);
 }
 
 /* --- done --- */
@@ -448,52 +491,5 @@ checkpoint_record_get(struct str payload, struct checkpoint_record *ret)
 	if (!wire_done(&w) || version != RECORD_VERSION || lsn_seq(r.begin) == 0)
 		return false;
 	*ret = r;
-	return true;
-}
-
-/* --- trace --- */
-
-void
-trace_payload_put(struct buf *b, const struct store_letter *l)
-{
-	put_u8(b, RECORD_VERSION);
-	put_u64(b, l->letter);
-	put_u64(b, l->session);
-	put_u64(b, l->time_ms);
-	put_str(b, l->qid);
-	put_str(b, l->from);
-	put_str(b, l->envid);
-	put_str(b, l->ret);
-	size_t at = b->len;
-	put_u32(b, 0);
-	for (size_t i = 0; i < l->n_rcpt; i++) {
-		const struct store_rcpt *r = &l->rcpt[i];
-		buf_putf(b, "%llu %u ", (unsigned long long)r->account, r->mailbox);
-		buf_puts(b, r->rcpt);
-		buf_putc(b, '\n');
-	}
-	if (!b->failed)
-		be32_put((unsigned char *)b->p + at, (uint32_t)(b->len - at - 4));
-	put_str(b, l->history);
-}
-
-bool
-trace_payload_get(struct str payload, struct trace_payload *ret)
-{
-	struct wire w = wire_of(payload);
-	struct trace_payload t = { 0 };
-	uint8_t version = get_u8(&w);
-	t.letter = get_u64(&w);
-	t.session = get_u64(&w);
-	t.time_ms = get_u64(&w);
-	t.qid = get_str(&w, RECORD_TEXT_MAX);
-	t.from = get_str(&w, RECORD_TEXT_MAX);
-	t.envid = get_str(&w, RECORD_TEXT_MAX);
-	t.ret = get_str(&w, RECORD_TEXT_MAX);
-	t.rcpts = get_str(&w, payload.len);
-	t.history = get_str(&w, RECORD_HISTORY_MAX);
-	if (!wire_done(&w) || version != RECORD_VERSION)
-		return false;
-	*ret = t;
 	return true;
 }

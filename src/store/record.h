@@ -22,9 +22,12 @@
 #define RECORD_TEXT_MAX (64u << 10)     /* reverse-path, envelope id, queue id, trace header */
 #define RECORD_HISTORY_MAX (1u << 20)
 #define RECORD_RCPTS_MAX 20000
-/* A letter's record may have pieces and a prefix; other values come from store_put(). */
-#define RECORD_VALUE_MAX (STORE_VALUE_MAX + RECORD_PREFIX_MAX + 1024u)
+#define RECORD_ONWARD_MAX (16u << 20)   /* lines of recipients elsewhere */
+/* A letter's record may have pieces and a prefix, or an entry's value; other values come from
+ * store_put(). */
+#define RECORD_VALUE_MAX (STORE_VALUE_MAX + STORE_ENTRY_MAX + 1024u)
 _Static_assert(STORE_VIEW_MAX <= STORE_VALUE_MAX, "a view fits into its record");
+_Static_assert(RECORD_PREFIX_MAX <= STORE_ENTRY_MAX, "so does a prefix");
 
 /* --- a reference to a body: lsn, blob, len, crc; 28 octets --- */
 #define RECORD_REF_LEN 28
@@ -63,6 +66,7 @@ bool batch_record_next(struct batch_record *r, struct batch_op *ret);
 /* --- INTENT: a letter and every mailbox it goes to --- */
 #define INTENT_VERSION 2 /* 1 had no place */
 #define INTENT_MERGE 3   /* has views instead of recipients */
+#define INTENT_ENTRIES 4 /* as 2, and entries of the queue behind the recipients */
 #define INTENT_REF_AT 17 /* where reference and place stand: filled in when the body has them */
 #define INTENT_VIEWS_AT (INTENT_REF_AT + RECORD_REF_LEN + 12) /* of a merge: the views' reference */
 #define INTENT_KEY_LEN (16 + DONE_KEY_LEN) /* of a merge, at the end: domain and key in the index */
@@ -75,6 +79,8 @@ struct intent {
 	struct str from, envid, ret;
 	uint32_t n_rcpt;
 	struct wire rcpts; /* walk with intent_next */
+	uint32_t n_entries;
+	struct wire entries; /* walk with intent_entry_next */
 	/* of a merge */
 	uint32_t n_views; /* 0: it is none */
 	struct store_ref views;
@@ -89,6 +95,19 @@ void intent_put_merge(struct buf *b, const struct store_letter *l, uint32_t n_vi
 void intent_set_views(char *payload, const struct store_ref *r);
 bool intent_get(struct str payload, struct intent *ret);
 bool intent_next(struct intent *in, struct store_rcpt *ret);
+bool intent_entry_next(struct intent *in, struct store_entry *ret);
+
+/* --- an entry of the queue: Q's "t|letter8|part4"; its state stands under the same and "s" --- */
+#define QUEUED_KEY_LEN 15
+#define QUEUED_KEY_MAX (QUEUED_KEY_LEN + 1)
+struct str queued_key(char out[QUEUED_KEY_MAX], uint64_t letter, uint32_t part);
+struct str queued_state_key(char out[QUEUED_KEY_MAX], uint64_t letter, uint32_t part);
+/* Is it the key of an entry, or with state of a state? */
+bool queued_key_get(const struct store_dom *d, struct str key, bool state, uint64_t *ret_letter,
+    uint32_t *ret_part);
+/* Of q, letter, part and state are not in it. */
+void queued_put(struct buf *b, const struct store_queued *q, const struct store_place *place);
+bool queued_get(struct str value, struct store_queued *ret, struct store_place *ret_place);
 
 /* --- views: the octets that the reference of a merge's views leads to are so many of them --- */
 #define VIEW_LEAST 32 /* octets of the shortest */
@@ -141,10 +160,12 @@ struct checkpoint_record {
 void checkpoint_record_put(struct buf *b, const struct checkpoint_record *r);
 bool checkpoint_record_get(struct str payload, struct checkpoint_record *ret);
 
-/* --- TRACE: the letter's history --- */
+/* --- TRACE: a history --- */
 struct trace_payload {
+	uint8_t kind; /* enum store_note_kind */
 	uint64_t letter, session, time_ms;
-	struct str qid, from, envid, ret, rcpts, history;
+	struct str qid, from, envid, ret, rcpts, message_id, peer, history;
 };
 void trace_payload_put(struct buf *b, const struct store_letter *l);
+void trace_payload_put_note(struct buf *b, const struct store_note *n);
 bool trace_payload_get(struct str payload, struct trace_payload *ret);

@@ -243,6 +243,7 @@ take_stock(struct emb *e, const struct found *f, struct buf *err)
 		segs_add(e, e->seg_seq, e->seg_size);
 	e->durable = e->applied = lsn_of(e->seg_seq, e->seg_off);
 	e->checkpoint = e->ix.checkpoint;
+	e->sums = e->ix.sums;
 	e->max_blob = e->ix.max_blob;
 	e->ix.n_gone = 0;
 	e->reserve = fstatat(e->dir, "reserve", &st, AT_SYMLINK_NOFOLLOW) == 0;
@@ -365,6 +366,44 @@ redo_one(void *arg, struct str key, struct str payload)
 	return true;
 }
 
+struct leftovers {
+	struct redo *redo;
+	MDB_txn *txn;
+	struct store_batch *b;
+};
+
+/* How far a merge was that is over: a crash came between the two. */
+static bool
+clean_one(void *arg, struct str key, struct str value)
+{
+	struct leftovers *l = arg;
+	struct emb *e = l->redo->e;
+	struct store_dom q = store_dom_queue(0);
+	char open[DONE_KEY_LEN];
+	struct str v;
+	if (key.len != DONE_KEY_LEN)
+		return true;
+	queue_key(open, 'q', be64_get((const unsigned char *)key.p + 2));
+	int r = index_get(&e->ix, l->txn, &q, str_n(open, sizeof(open)), &v);
+	if (r == -ENOENT)
+		store_del(l->b, key);
+	return r == 0 || r == -ENOENT;
+}
+
+static int
+clean_queue(struct redo *d, MDB_txn *txn)
+{
+	struct store_dom q = store_dom_queue(0);
+	struct leftovers l = { d, txn, store_batch_new(d->e->store, &q) };
+	int r = index_scan(&d->e->ix, txn, &q, STR("m|"), STR("m}"), STORE_BATCH_OPS_MAX, false,
+	    clean_one, &l);
+	if (r == 0 && l.b->n)
+		store_commit(l.b, STORE_DURABLE, redone, &d->rc);
+	else
+		store_batch_free(l.b);
+	return r;
+}
+
 int
 emb_redo(struct emb *e, struct buf *err)
 {
@@ -374,6 +413,8 @@ emb_redo(struct emb *e, struct buf *err)
 	int r = index_errno(mdb_txn_begin(e->ix.env, NULL, MDB_RDONLY, &txn));
 	if (r == 0) {
 		r = index_scan(&e->ix, txn, &dom, STR("q|"), STR("q}"), 0, false, redo_one, &d);
+		if (r == 0)
+			r = clean_queue(&d, txn);
 		mdb_txn_abort(txn);
 	}
 	int waited = store_wait(e->store);

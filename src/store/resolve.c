@@ -29,13 +29,15 @@ expectations_hold(const struct store_batch *b, const struct view *v)
 {
 	for (size_t i = 0; i < b->n; i++) {
 		const struct op *o = &b->ops[i];
-		if (o->kind != OP_EXPECT && o->kind != OP_ABSENT)
+		if (o->kind != OP_EXPECT && o->kind != OP_ABSENT && o->kind != OP_PRESENT)
 			continue;
 		struct str value;
 		int r = v->get(v->arg, &b->dom, batch_key(b, o), &value);
 		if (r < 0)
 			return r;
-		if (o->kind == OP_ABSENT ? r == 1 : r == 0 || !str_eq(value, batch_value(b, o)))
+		if (o->kind == OP_ABSENT ? r == 1 : r == 0)
+			return -EAGAIN;
+		if (o->kind == OP_EXPECT && !str_eq(value, batch_value(b, o)))
 			return -EAGAIN;
 	}
 	return 0;
@@ -164,6 +166,10 @@ resolve_batch(const struct store_batch *b, const struct view *v, struct buf *out
 		r = expectations_hold(b, v);
 	if (r < 0)
 		return r;
+	if (batch_only_notes(b)) {
+		res->ver = ver;
+		return 0;
+	}
 	done.ver = ver + 1;
 	uint32_t n = 0;
 	batch_record_begin(out, &b->dom, done.ver);

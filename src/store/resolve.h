@@ -72,6 +72,17 @@ int resolve_delivery(const struct intent *in, const struct store_rcpt *r, const 
 int resolve_view(const struct intent *in, const struct store_view *w, uint32_t number,
     const struct view *v, struct buf *out, bool *ret_written);
 
+/* A letter's entries, those that are not in the queue yet; nothing when all are. */
+int resolve_entries(
+    const struct intent *in, const struct view *v, struct buf *out, bool *ret_written);
+
+/* The same for those of a merge's views, of which the first has this number; how far they are is
+ * kept beside them. At the end of the merge that goes. */
+int resolve_view_entries(const struct intent *in, struct str views, uint32_t first,
+    const struct view *v, struct buf *out, bool *ret_written);
+int resolve_view_end(
+    const struct intent *in, const struct view *v, struct buf *out, bool *ret_written);
+
 /* Letters into one mailbox (l and those behind it), with the mark of the first: -EAGAIN when the
  * mark is not as expected, -ENOENT when there is no such mailbox; then out is as it was. The bodies
  * are where ref of each says. slot[2] of the result: modseq. */

@@ -16,7 +16,7 @@
 
 #define SEG_HEAD 64
 /* 1 is read: it has no SNAP and no CHECKPOINT; 2: it has no merges; 3: it has narrow flags */
-#define SEG_FORMAT 4
+#define SEG_FORMAT 5
 #define SEG_SIZE_MIN (64u << 10)
 #define SEG_SIZE_MAX (1u << 31)
 #define SEG_NAME_LEN 16

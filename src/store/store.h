@@ -68,10 +68,11 @@ struct store_options {
 	void (*progress)(void *arg, uint64_t done, uint64_t all);
 	void *progress_arg;
 	uint64_t shrink_bytes; /* 64 MiB: an index above this that is mostly empty is copied */
+	bool followed; /* a recorder will follow the log: no segment is freed before it has */
 };
 #define STORE_OPTIONS_DEFAULT \
 	((struct store_options){ 64u << 20, 256, 4u << 20, 1ull << 40, false, true, false, NULL,   \
-	    false, NULL, NULL, 64u << 20 })
+	    false, NULL, NULL, 64u << 20, false })
 
 struct store_res {
 	int rc;
@@ -138,6 +139,13 @@ struct store_rcpt {
 	struct str prefix; /* Return-Path and Delivered-To lines, CRLF */
 	struct str rcpt;   /* dedup key with the letter id */
 };
+/* Recipients elsewhere, which wait in the queue: see "the queue" below. */
+#define STORE_ENTRY_MAX (128u << 10)
+#define STORE_ENTRIES_MAX 10000
+struct store_entry {
+	uint32_t part;     /* of the letter; they ascend */
+	struct str value;  /* opaque; 1..STORE_ENTRY_MAX */
+};
 struct store_letter {
 	uint64_t letter;          /* id chosen by front; accepting an id again is idempotent */
 	uint64_t session;
@@ -150,6 +158,10 @@ struct store_letter {
 	struct str history;       /* conversation, for `trace` */
 	const struct store_rcpt *rcpt;
 	size_t n_rcpt;
+	const struct store_entry *entry; /* n_rcpt + n_entry > 0 */
+	size_t n_entry;
+	struct str message_id, peer; /* for `trace` */
+	struct str onward; /* the same: recipients of the entries, lines "0 0 address" */
 	struct str prefix; /* store_merge(): stands in front of each view's own */
 	struct str outline; /* opaque; kept with each mailbox's copy. Empty: none. Not of a merge */
 };
@@ -183,6 +195,8 @@ struct store_view {
 	bool insert_blank;
 	uint16_t n_pieces;
 	struct str pieces; /* encoded */
+	struct str entry; /* not empty: this recipient is elsewhere; account and mailbox are 0,
+	                   * prefix is empty, and the entry's part is the view's number */
 };
 void store_piece_put(struct buf *b, const struct store_piece *p);
 bool store_piece_get(struct wire *w, struct store_piece *ret); /* advances w */
@@ -236,6 +250,58 @@ int store_ref_check(struct store *s, const struct store_ref *ref);
 /* Makes the index catch up with the log; fn runs when all that is durable now is applied. */
 void store_sync(struct store *s, store_fn *fn, void *arg);
 
+/* --- the queue --- */
+/* An entry is a letter and some of its recipients elsewhere. It stands in Q under
+ * "t|letter8|part4": what says where the body lies, and a value that the store does not look into
+ * and that never changes. What changes is its state, under the same key and an octet "s". The body
+ * stays as long as an entry (or a mailbox) refers to it. Entries come with store_accept() and
+ * store_merge() only. Whoever puts other keys into that domain begins them with "p|" or "y|". */
+struct store_queued {
+	uint64_t letter;
+	uint32_t part;
+	struct store_ref ref;
+	uint32_t trace_len, header_len;
+	bool insert_blank;
+	uint16_t n_pieces; /* of a mail merge */
+	struct str pieces;
+	uint64_t size;     /* octets of the letter: trace header, header, inserted line, rest */
+	struct str value;
+	struct str state;  /* p NULL: none yet */
+};
+typedef bool store_queued_fn(void *arg, const struct store_queued *q); /* false: stop */
+/* sn: of store_dom_queue(). Entries in order from (letter, part) on. */
+int store_queue_scan(struct store_snap *sn, uint64_t letter, uint32_t part, uint32_t limit,
+    store_queued_fn *fn, void *arg);
+int store_queue_get(
+    struct store_snap *sn, uint64_t letter, uint32_t part, struct store_queued *ret);
+/* As store_read(), of the letter put together; q as it was got, or a copy of it without value and
+ * state (pieces must live). */
+ssize_t store_queue_read(
+    struct store *s, const struct store_queued *q, uint64_t off, void *dst, size_t n);
+/* In a batch of store_dom_queue(). Both expect the entry to be there (-EAGAIN). */
+void store_queue_state(struct store_batch *b, uint64_t letter, uint32_t part, struct str state);
+void store_queue_del(struct store_batch *b, uint64_t letter, uint32_t part);
+
+/* --- histories --- */
+/* A history that is written with a batch (of any domain), in the same group and in front of it. A
+ * batch with notes and nothing else raises no version. At most 8 MiB of them in a batch. */
+enum store_note_kind {
+	STORE_NOTE_LETTER, /* of store_accept() */
+	STORE_NOTE_ATTEMPT,
+	STORE_NOTE_REPORT,
+	STORE_NOTE_QUEUE,   /* held, released, ... by an administrator */
+	STORE_NOTE_MAILBOX, /* flags, copy, expunge */
+	STORE_NOTE_KINDS
+};
+#define STORE_NOTE_MAX (256u << 10)
+struct store_note {
+	uint8_t kind;
+	uint64_t letter, session, time_ms;
+	struct str qid, from, rcpts, message_id, peer; /* by what it is found; any may be empty */
+	struct str octets;
+};
+void store_note(struct store_batch *b, const struct store_note *n);
+
 /* fn runs at least once after any commit in d with a version above since. */
 typedef void store_watch_fn(void *arg, const struct store_dom *d, uint64_t ver);
 struct store_watch *store_watch_new(struct store *s, const struct store_dom *d, uint64_t since,
@@ -270,6 +336,8 @@ struct store_stats {
 	uint64_t segments, bytes_free, bodies_memory;
 	uint64_t bytes_log, bytes_live; /* of the log, and of that what is needed; a moment old */
 	uint64_t compactions, checkpoints; /* since the start */
+	/* Of the queue; a moment old. A letter counts once, however many entries it has. */
+	uint64_t queue_entries, queue_letters, queue_bytes;
 	bool reserve; /* false: the index has taken its reserve; nothing is accepted */
 	bool poisoned;
 };

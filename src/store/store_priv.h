@@ -19,7 +19,7 @@
 #define HEAD_KEY STR("H")
 
 /* --- batches, as the caller built them --- */
-enum op_kind { OP_EXPECT, OP_ABSENT, OP_PUT, OP_DEL, OP_ADD, OP_EXPUNGE };
+enum op_kind { OP_EXPECT, OP_ABSENT, OP_PRESENT, OP_PUT, OP_DEL, OP_ADD, OP_EXPUNGE };
 struct op {
 	enum op_kind kind;
 	int slot;
@@ -33,13 +33,19 @@ struct store_batch {
 	struct op *ops;
 	size_t n, cap;
 	struct buf octets;
+	struct buf notes; /* u64 letter, string TRACE payload */
 	struct fence fences[STORE_FENCES];
 	size_t n_fences;
 	int rc; /* sticky: -E2BIG, -EINVAL or -ESTALE */
 };
 struct str batch_key(const struct store_batch *b, const struct op *o);
 void batch_expect_version(struct store_batch *b, uint64_t ver); /* of its domain */
+void batch_expect_there(struct store_batch *b, struct str key); /* with any value */
+void batch_refuse(struct store_batch *b, int rc);
 struct str batch_value(const struct store_batch *b, const struct op *o);
+bool note_next(struct wire *notes, uint64_t *ret_letter, struct str *ret_payload);
+/* Notes and nothing else: no version is raised. */
+bool batch_only_notes(const struct store_batch *b);
 
 /* --- bodies --- */
 struct store_body {

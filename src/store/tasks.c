@@ -50,19 +50,18 @@ task_run(struct emb *e, enum req_kind kind, struct task *t)
 
 /* --- move --- */
 
-/* 1: the record is there and refers to the body; its letter in *ret, the view lives until the
- * group grows. */
+/* 1: the record is there and refers to the body; *ret lives until the group grows. */
 static int
-look_ref(struct emb *e, const struct task *t, const struct move_ref *m, struct mailbox_letter *ret)
+look_ref(struct emb *e, const struct task *t, const struct move_ref *m, struct str *ret)
 {
 	struct view v = emb_view(e);
-	char key[6];
-	struct str value;
-	letter_key(key, m->uid);
-	int r = v.get(v.arg, &m->dom, str_n(key, sizeof(key)), &value);
+	struct body_user u;
+	struct store_ref ref;
+	struct str key = str_n(m->key, m->key_len);
+	int r = v.get(v.arg, &m->dom, key, ret);
 	if (r != 1)
 		return r;
-	return mailbox_letter_get(value, ret) && ret->ref.lsn == t->bodies[m->body].lsn;
+	return user_of(&m->dom, key, *ret, &u, &ref) && u.lsn == t->bodies[m->body].lsn;
 }
 
 static int
@@ -71,8 +70,8 @@ find_live(struct emb *e, struct task *t)
 	for (size_t i = 0; i < t->n_bodies; i++)
 		t->bodies[i].live = false;
 	for (size_t i = 0; i < t->n_refs; i++) {
-		struct mailbox_letter l;
-		int r = look_ref(e, t, &t->refs[i], &l);
+		struct str value;
+		int r = look_ref(e, t, &t->refs[i], &value);
 		if (r < 0)
 			return r;
 		t->refs[i].live = r == 1;
@@ -109,17 +108,15 @@ move_domain(struct emb *e, struct group *g, struct task *t, size_t first, size_t
 	int r = resolve_version(&v, d, &ver);
 	size_t begin = batch_record_begin(&payload, d, ver + 1);
 	for (size_t i = first; r >= 0 && i < last; i++) {
-		const struct move_body *b = &t->bodies[t->refs[i].body];
-		struct mailbox_letter l;
-		char key[6];
-		if (!t->refs[i].live || (r = look_ref(e, t, &t->refs[i], &l)) != 1)
+		const struct move_ref *m = &t->refs[i];
+		const struct move_body *b = &t->bodies[m->body];
+		struct store_place place = { b->to_trace, b->keep };
+		struct str value;
+		if (!m->live || (r = look_ref(e, t, m, &value)) != 1)
 			continue;
-		l.ref.lsn = b->to;
-		l.trace_lsn = b->to_trace;
-		l.keep = b->keep;
-		size_t at =
-		    batch_record_put_begin(&payload, str_n(key, letter_key(key, t->refs[i].uid)));
-		mailbox_letter_put(&payload, &l);
+		size_t at = batch_record_put_begin(&payload, str_n(m->key, m->key_len));
+		if (!user_moved(&payload, d, value, b->to, &place))
+			r = -EBADMSG;
 		batch_record_put_end(&payload, at);
 		n++;
 	}

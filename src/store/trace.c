@@ -46,7 +46,10 @@ look_at(struct search *s, struct logread *r, const struct frame *f)
 						.qid = t.qid,
 						.from = t.from,
 						.history = t.history,
-						.rcpts = t.rcpts });
+						.rcpts = t.rcpts,
+						.kind = t.kind,
+						.message_id = t.message_id,
+						.peer = t.peer });
 	return 0;
 }
 

@@ -77,6 +77,18 @@ store_view_put(struct buf *b, const struct store_view *v)
 	put_str(b, v->prefix);
 	put_u16(b, v->n_pieces);
 	put_str(b, v->pieces);
+	if (v->account == 0)
+		put_str(b, v->entry);
+}
+
+/* No account has the number 0: it is a recipient elsewhere. */
+static bool
+entry_agrees(const struct store_view *v)
+{
+	if (v->account || v->entry.len == 0)
+		return v->entry.len == 0;
+	return v->mailbox == 0 && v->prefix.len == 0 && v->n_pieces > 0 && v->entry.len > 0 &&
+	       v->entry.len <= STORE_ENTRY_MAX;
 }
 
 bool
@@ -92,7 +104,9 @@ store_view_get(struct wire *w, uint64_t body, struct store_view *ret)
 	v.prefix = get_str(w, RECORD_PREFIX_MAX);
 	v.n_pieces = get_u16(w);
 	v.pieces = get_str(w, STORE_VIEW_MAX);
-	if (w->bad || !pieces_measure(v.pieces, v.n_pieces, &size, &end) || size != v.size ||
+	if (v.account == 0)
+		v.entry = get_str(w, STORE_ENTRY_MAX);
+	if (w->bad || !entry_agrees(&v) || !pieces_measure(v.pieces, v.n_pieces, &size, &end) || size != v.size ||
 	    end > body || v.header_len > size) {
 		w->bad = true;
 		return false;
@@ -113,13 +127,20 @@ store_views_new(struct store *s, uint64_t letter)
 }
 
 int
-store_views_add(struct store_views *v, const struct store_view *view)
+store_views_add(struct store_views *v, const struct store_view *given)
 {
+	/* An entry without pieces would be one of the whole body. */
+	static const char nothing[17];
+	struct store_view copy = *given, *view = &copy;
 	uint64_t size, end;
 	if (v->body->rc < 0)
 		return v->body->rc;
+	if (view->entry.len && view->n_pieces == 0 && view->pieces.len == 0) {
+		view->pieces = str_n(nothing, sizeof(nothing));
+		view->n_pieces = 1;
+	}
 	if (!pieces_measure(view->pieces, view->n_pieces, &size, &end) || size != view->size ||
-	    view->header_len > size)
+	    view->header_len > size || !entry_agrees(view))
 		return -EINVAL;
 	buf_reset(&v->one);
 	store_view_put(&v->one, view);

@@ -107,6 +107,16 @@ BUGS = [
         ('	batch_record_del(b->out, str_n(key, change_key(key, was, l->uid)));\n	batch_record_put',
          '	batch_record_del(b->out, str_n(key, change_key(key, was + 1, l->uid)));\n	batch_record_put'),
     ], SIM),
+    ('a letter is done before its entries are in the queue', 'src/store/group.c', [
+        ('	int rc = in->n_entries ? add_entries(e, g, in) : 0;\n	return rc < 0 ? rc : add_done(e, g, in);\n',
+         '	int rc = add_done(e, g, in);\n	return rc < 0 || !in->n_entries ? rc : add_entries(e, g, in);\n'),
+    ], SIM),
+    ('the state of an entry outlives it', 'src/store/queue.c', [
+        ('	store_del(b, queued_state_key(key, letter, part));\n', ''),
+    ], SIM),
+    ('the index does not note what the queue refers to', 'src/store/indexref.c', [
+        ("	return d->b[0] == 'Q' && key.len == QUEUED_KEY_LEN", "	return d->b[0] == 'q' && key.len == QUEUED_KEY_LEN"),
+    ], SIM),
     ('an account half made stays so', 'src/store/sweep.c', [
         ('		(void)add_left(w);\n', ''),
     ], BIRTH),

@@ -41,7 +41,7 @@ plan_op(const struct plan *p, uint32_t i)
 		enum plan_kind kind;
 		unsigned of_100;
 	} shares[] = {
-		{ PLAN_LETTER, 40 },
+		{ PLAN_LETTER, 37 },
 		{ PLAN_REPEAT, 3 },
 		{ PLAN_DELETE, 13 },
 		{ PLAN_BATCH, 6 },
@@ -50,7 +50,8 @@ plan_op(const struct plan *p, uint32_t i)
 		{ PLAN_RUN, 5 },
 		{ PLAN_READ, 2 },
 		{ PLAN_KEEP, 4 },
-		{ PLAN_POST, 20 },
+		{ PLAN_POST, 16 },
+		{ PLAN_QUEUE, 7 },
 	};
 	uint64_t r = mix(p->seed, 1000 + i), r2 = mix(r, 2);
 	unsigned share = r % 100, k = 0;
@@ -64,6 +65,7 @@ plan_op(const struct plan *p, uint32_t i)
 	op.spill = (r2 >> 60) == 0;
 	op.blank = r2 >> 59 & 1;
 	op.merge = (r2 >> 56 & 7) == 0;
+	op.parts = op.r >> 55 & 1 ? (uint32_t)((op.r >> 56) % (FACTS_PARTS + 1)) : 0;
 	return op;
 }
 
@@ -94,6 +96,7 @@ facts_init(struct facts *f, uint32_t n)
 	*f = (struct facts){ .n = n };
 	f->letter = xalloc(n + 1);
 	f->deleted = xalloc((n + 1) * sizeof(*f->deleted));
+	f->entry = xalloc((n + 1) * sizeof(*f->entry));
 	f->post = xalloc(n + 1);
 	f->post_n = xalloc((n + 1) * sizeof(*f->post_n));
 }
@@ -103,6 +106,7 @@ facts_done(struct facts *f)
 {
 	free(f->letter);
 	free(f->deleted);
+	free(f->entry);
 	free(f->post);
 	free(f->post_n);
 }
@@ -112,11 +116,29 @@ facts_note(struct facts *f, enum note what, uint32_t a, uint64_t b)
 {
 	bool of_letter = what < NOTE_PUTTING || what == NOTE_STEP;
 	bool of_post = what >= NOTE_POST_ASKED && what <= NOTE_POST_TORN;
-	check(a < (of_letter || of_post       ? f->n
+	bool of_entry = what >= NOTE_ENTRY_GOING && what <= NOTE_STATE_PUT;
+	struct fact_entry *e = NULL;
+	check(a < (of_letter || of_post || of_entry       ? f->n
 		      : what == NOTE_POST_TOP ? FACTS_BOXES
 					      : FACTS_POST + 1u));
 	check(!of_letter || b <= FACTS_ACCOUNTS);
+	if (of_entry) {
+		check((b & 0xff) < FACTS_PARTS && b >> 8 <= UINT8_MAX);
+		e = &f->entry[a][b & 0xff];
+	}
 	switch (what) {
+	case NOTE_ENTRY_GOING:
+		e->gone = MAX(e->gone, 1);
+		break;
+	case NOTE_ENTRY_GONE:
+		e->gone = 2;
+		break;
+	case NOTE_STATE_PUTTING:
+		e->putting = MAX(e->putting, (uint8_t)(b >> 8));
+		break;
+	case NOTE_STATE_PUT:
+		e->put = MAX(e->put, (uint8_t)(b >> 8));
+		break;
 	case NOTE_ASKED:
 		if (f->letter[a] != FACT_ACCEPTED)
 			f->letter[a] = FACT_ASKED;

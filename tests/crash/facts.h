@@ -13,6 +13,7 @@
 
 #define FACTS_ACCOUNTS 4 /* their numbers are 1 to 4 */
 #define FACTS_POST 5     /* the account whose mail is copied, moved and so on (post.h) */
+#define FACTS_PARTS 3    /* entries of a letter in the queue, at most */
 #define FACTS_BOXES 64   /* numbers of its mailboxes that are followed */
 
 struct plan {
@@ -31,6 +32,7 @@ enum plan_kind {
 	PLAN_READ,
 	PLAN_KEEP, /* maintenance: whatever the store has */
 	PLAN_POST, /* a change of an account's mail */
+	PLAN_QUEUE, /* of an entry in the queue */
 };
 struct plan_op {
 	enum plan_kind kind;
@@ -38,6 +40,7 @@ struct plan_op {
 	uint32_t first, count; /* accounts */
 	size_t size;
 	bool spill, blank;
+	uint32_t parts; /* entries in the queue */
 	bool merge; /* each account gets pieces of its own */
 	uint64_t r; /* chance left over */
 };
@@ -59,16 +62,26 @@ enum note {
 	NOTE_POST_ASKED, /* operation a */
 	NOTE_POST_DONE,  /* operation a, for b letters */
 	NOTE_POST_TORN,  /* operation a failed and may have been done for some letters */
+	/* letter a, entry b, and in b's octets above: the state's number */
+	NOTE_ENTRY_GOING,
+	NOTE_ENTRY_GONE,
+	NOTE_STATE_PUTTING,
+	NOTE_STATE_PUT,
 	NOTE_POST_TOP,   /* mailbox a: of its UIDs and modseqs, 32 bits each, these were given */
 };
 enum fact { FACT_NONE, FACT_ASKED, FACT_ACCEPTED, FACT_REFUSED };
 enum fact_post { POST_NONE, POST_ASKED, POST_TORN, POST_DONE };
 #define POST_ALL UINT32_MAX
 
+struct fact_entry {
+	uint8_t gone; /* 1 asked, 2 answered */
+	uint8_t putting, put; /* numbers of its state */
+};
 struct facts {
 	uint32_t n;
 	uint8_t *letter;                        /* enum fact */
 	uint8_t (*deleted)[FACTS_ACCOUNTS + 1]; /* 0, 1 asked, 2 answered */
+	struct fact_entry (*entry)[FACTS_PARTS];
 	uint64_t putting[FACTS_ACCOUNTS + 1], put[FACTS_ACCOUNTS + 1];
 	bool account[FACTS_POST + 1];
 	uint8_t *post;      /* enum fact_post, by operation */

@@ -1,5 +1,7 @@
 #include "letter.h"
 
+#include "queue.h"
+
 #include "base/check.h"
 #include "base/wire.h"
 
@@ -38,8 +40,16 @@ prefix_of(char ret[TEXT], uint32_t account)
 	snprintf(ret, TEXT, "Delivered-To: u%u\r\n", account);
 }
 
+/* For pieces_of(): who gets entry k. */
+static uint32_t
+stranger(uint32_t k)
+{
+	return FACTS_ACCOUNTS + 1 + k;
+}
+
+/* entry p NULL: it is for an account. */
 static int
-add_view(struct store_views *v, const struct plan_op *op, uint32_t account)
+add_view(struct store_views *v, const struct plan_op *op, uint32_t account, struct str entry)
 {
 	struct store_piece p[PIECES];
 	char text[TEXT], prefix[TEXT];
@@ -57,6 +67,11 @@ add_view(struct store_views *v, const struct plan_op *op, uint32_t account)
 		view.size += p[i].literal ? p[i].text.len : p[i].len;
 	}
 	view.pieces = buf_str(&pieces);
+	if (entry.p) {
+		view.account = view.mailbox = 0;
+		view.prefix = STR_NULL;
+		view.entry = entry;
+	}
 	int r = store_views_add(v, &view);
 	buf_done(&pieces);
 	return r;
@@ -70,8 +85,12 @@ views_of(struct store *s, const struct plan_op *op)
 	for (uint32_t i = 0; i < op->count; i++) {
 		if (i == op->count / 2 && op->r >> 52 & 1)
 			(void)store_views_spill(v);
-		check(add_view(v, op, op->first + i) != -EINVAL);
+		check(add_view(v, op, op->first + i, STR_NULL) != -EINVAL);
 	}
+	struct queue_entries e;
+	queue_entries_of(op, &e);
+	for (uint32_t k = 0; k < op->parts; k++)
+		check(add_view(v, op, stranger(k), e.entry[k].value) != -EINVAL);
 	return v;
 }
 
@@ -116,8 +135,12 @@ letter_hand_in(struct store *s, const struct plan_op *op, store_fn *fn, void *ar
 		store_merge(s, b, views_of(s, op), &l, fn, arg);
 		return;
 	}
+	struct queue_entries e;
+	queue_entries_of(op, &e);
 	l.rcpt = rcpt;
 	l.n_rcpt = op->count;
+	l.entry = e.entry;
+	l.n_entry = op->parts;
 	store_accept(s, b, &l, fn, arg);
 }
 
@@ -175,6 +198,29 @@ letter_is_whole(struct store *s, const struct plan_op *op, uint32_t account,
 	            str_eq(str_n(got, (size_t)n), buf_str(&want)) &&
 	            store_ref_check(s, &l->ref) == 0;
 	free(got);
+	buf_done(&want);
+	return same;
+}
+
+bool
+letter_is_queued(struct store *s, const struct plan_op *op, uint32_t k,
+    const struct store_queued *q)
+{
+	struct buf want = BUF_INIT(SIZE_MAX / 2);
+	char *body = xalloc(op->size + 1);
+	plan_fill(body, op->size, op->letter);
+	buf_putf(&want, TRACE, (unsigned long long)op->letter);
+	if (op->merge)
+		put_merged(&want, op, stranger(k), body);
+	else
+		put_plain(&want, op, body);
+	char *got = xalloc(want.len + 1);
+	ssize_t n = store_queue_read(s, q, 0, got, want.len + 1);
+	bool same = n >= 0 && q->size == want.len && (q->n_pieces > 0) == op->merge &&
+	            str_eq(str_n(got, (size_t)n), buf_str(&want)) &&
+	            store_ref_check(s, &q->ref) == 0;
+	free(got);
+	free(body);
 	buf_done(&want);
 	return same;
 }

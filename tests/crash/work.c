@@ -2,6 +2,7 @@
 
 #include "letter.h"
 #include "post.h"
+#include "queue.h"
 
 #include "base/check.h"
 #include "base/wire.h"
@@ -290,6 +291,7 @@ static void (*const doers[])(struct work *, const struct plan_op *) = {
 	[PLAN_READ] = do_read,
 	[PLAN_KEEP] = do_keep,
 	[PLAN_POST] = post_do,
+	[PLAN_QUEUE] = queue_do,
 };
 
 /* --- a life --- */
@@ -430,7 +432,7 @@ read_box(struct work *w, uint32_t account, uint8_t *seen)
 }
 
 static bool
-judge_letter(struct work *w, uint32_t i, uint8_t *const *seen)
+judge_letter(struct work *w, uint32_t i, uint8_t *const *seen, uint8_t (*queued)[FACTS_PARTS])
 {
 	struct plan_op op = plan_op(&w->plan, i);
 	enum fact fact = w->facts.letter[i];
@@ -453,8 +455,11 @@ judge_letter(struct work *w, uint32_t i, uint8_t *const *seen)
 			return work_say(w, "letter %u was acknowledged and account %u has lost it",
 			    i, a);
 	}
-	if (fact == FACT_ASKED && there != 0 && there != op.count && !deleting)
-		return work_say(w, "letter %u is in %u of %u mailboxes", i, there, op.count);
+	if (!queue_judge(w, i, queued[i], &there, &deleting))
+		return false;
+	if (fact == FACT_ASKED && there != 0 && there != op.count + op.parts && !deleting)
+		return work_say(w, "letter %u is in %u of %u mailboxes and entries", i, there,
+		    op.count + op.parts);
 	int r = store_accepted(w->s, op.letter);
 	if (r < 0)
 		return work_say(w, "letter %u: %s", i, strerror(-r));
@@ -504,7 +509,8 @@ static bool
 judge(struct work *w)
 {
 	uint8_t *seen[FACTS_ACCOUNTS + 1] = { NULL };
-	bool good = true;
+	uint8_t (*queued)[FACTS_PARTS] = xalloc((w->facts.n + 2) * sizeof(*queued));
+	bool good = queue_read(w, queued);
 	for (uint32_t a = 1; a <= FACTS_ACCOUNTS; a++) {
 		seen[a] = xalloc(w->facts.n + 2);
 		good = good && read_box(w, a, seen[a]) && judge_account(w, a);
@@ -512,9 +518,10 @@ judge(struct work *w)
 	for (uint32_t i = 0; good && i < w->facts.n; i++)
 		if (i == w->plan.n ||
 		    (i < w->facts.next && plan_op(&w->plan, i).kind == PLAN_LETTER))
-			good = judge_letter(w, i, seen);
+			good = judge_letter(w, i, seen, queued);
 	for (uint32_t a = 1; a <= FACTS_ACCOUNTS; a++)
 		free(seen[a]);
+	free(queued);
 	return good;
 }
 

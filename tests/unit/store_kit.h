@@ -173,7 +173,9 @@ struct kit_letter {
 	uint64_t id, first, count;
 	size_t n;
 	bool blank, spill;
+	uint32_t parts; /* entries in the queue */
 };
+#define KIT_PARTS_MAX 8
 
 static inline void
 kit_fill(char *p, size_t n, uint64_t id)
@@ -188,7 +190,13 @@ static inline void
 kit_accept_async(struct store *s, struct kit_letter k, store_fn *fn, void *arg)
 {
 	struct store_rcpt *rcpt = xalloc((k.count + 1) * sizeof(*rcpt));
-	char trace[64], qid[32], *p = xalloc(k.n + 1);
+	char trace[64], qid[32], values[KIT_PARTS_MAX][16], *p = xalloc(k.n + 1);
+	struct store_entry entry[KIT_PARTS_MAX];
+	check(k.parts <= KIT_PARTS_MAX);
+	for (uint32_t i = 0; i < k.parts; i++) {
+		snprintf(values[i], sizeof(values[i]), "entry %u", i);
+		entry[i] = (struct store_entry){ i, str_of(values[i]) };
+	}
 	for (uint64_t i = 0; i < k.count; i++)
 		rcpt[i] = (struct store_rcpt){ k.first + i, MAILBOX_INBOX,
 			STR("Return-Path: <a@b>\r\nDelivered-To: c@d\r\n"), STR("c@d") };
@@ -204,7 +212,9 @@ kit_accept_async(struct store *s, struct kit_letter k, store_fn *fn, void *arg)
 		.insert_blank = k.blank,
 		.history = STR("C: MAIL\nS: 250\n"),
 		.rcpt = rcpt,
-		.n_rcpt = k.count };
+		.n_rcpt = k.count,
+		.entry = entry,
+		.n_entry = k.parts };
 	struct store_body *b = store_body_new(s, k.id);
 	kit_fill(p, k.n, k.id);
 	size_t half = k.n / 2;

@@ -13,6 +13,7 @@ enum op_kind {
 	OP_BATCH,
 	OP_ACCEPT,
 	OP_EXPUNGE,
+	OP_QUEUE,  /* letter.id, uid: part; a: what is done to it; b: with a note */
 	OP_SYNC,
 	OP_WAIT,   /* a: 0 mem, 1 emb, 2 both and compare */
 	OP_SNAP,   /* a: which; opens it, or looks at it again and closes it */
@@ -43,7 +44,7 @@ struct op {
 	unsigned dom, n;
 	enum store_level level;
 	int fence; /* which lease, or -1 */
-	bool too_long;
+	bool too_long, merge;
 	struct change change[CHANGES_MAX];
 	struct kit_letter letter;
 	uint32_t uid, uids;
@@ -245,4 +246,65 @@ model_expunge(struct model_box *b, const struct op *op)
 	}
 	b->modseq += res.slot[0] != 0;
 	return res;
+}
+
+/* --- the queue --- */
+
+struct model_entry {
+	uint64_t id;
+	uint32_t part;
+	int state; /* -1: none */
+};
+#define ENTRIES_MAX 20000
+struct model_queue {
+	uint64_t ver;
+	size_t n;
+	struct model_entry entry[ENTRIES_MAX];
+};
+
+static inline struct model_entry *
+model_entry(struct model_queue *q, uint64_t id, uint32_t part)
+{
+	for (size_t i = q->n; i > 0; i--)
+		if (q->entry[i - 1].id == id && q->entry[i - 1].part == part)
+			return &q->entry[i - 1];
+	return NULL;
+}
+
+/* The entries of a letter; of a merge they come in one batch, and what is noted beside them goes in
+ * another. */
+static inline void
+model_enqueue(struct model_queue *q, const struct kit_letter *l, bool merge)
+{
+	uint32_t first = merge ? (uint32_t)l->count : 0;
+	if (l->parts == 0)
+		return;
+	q->ver += merge ? 2 : 1;
+	for (uint32_t i = 0; i < l->parts; i++) {
+		check(q->n < ENTRIES_MAX);
+		q->entry[q->n++] = (struct model_entry){ l->id, first + i, -1 };
+	}
+}
+
+/* What is done to an entry, and to the next part of the same letter. */
+enum queue_what { QUEUE_STATE, QUEUE_DEL, QUEUE_BOTH, QUEUE_WHATS };
+
+static inline struct store_res
+model_change(struct model_queue *q, const struct op *op)
+{
+	enum queue_what what = op->a % QUEUE_WHATS;
+	struct model_entry *put = NULL, *del = NULL;
+	if (what != QUEUE_DEL)
+		put = model_entry(q, op->letter.id, op->uid);
+	if (what != QUEUE_STATE)
+		del = model_entry(q, op->letter.id, op->uid + (what == QUEUE_BOTH));
+	if ((what != QUEUE_DEL && !put) || (what != QUEUE_STATE && !del))
+		return (struct store_res){ .rc = -EAGAIN };
+	if (put)
+		put->state = (int)(op->b % 5);
+	if (del) {
+		memmove(del, del + 1, (size_t)(q->entry + q->n - (del + 1)) * sizeof(*del));
+		q->n--;
+	}
+	return (struct store_res){ .ver = ++q->ver };
 }

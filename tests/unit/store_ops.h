@@ -79,6 +79,7 @@ draw_letter(struct kit_letter *l, uint64_t number)
 {
 	uint64_t size = draw(40);
 	*l = (struct kit_letter){ .id = 1 + number / 6 + draw(60), .blank = draw(2), .spill = draw(20) == 0 };
+	l->parts = draw(3) ? 0 : (uint32_t)draw(4);
 	l->first = FIRST_BOX + draw(BOXES);
 	l->count = draw(BOXES + FIRST_BOX - l->first + 1);
 	l->n = size == 0  ? STORE_INLINE_MAX + draw(1000)
@@ -106,7 +107,8 @@ draw_op(bool writes, uint64_t number)
 	static const struct {
 		enum op_kind kind;
 		unsigned share;
-	} shares[] = { { OP_BATCH, 560 }, { OP_ACCEPT, 180 }, { OP_EXPUNGE, 90 }, { OP_SYNC, 15 },
+	} shares[] = { { OP_BATCH, 490 }, { OP_ACCEPT, 180 }, { OP_EXPUNGE, 90 },
+		{ OP_QUEUE, 70 }, { OP_SYNC, 15 },
 		{ OP_WAIT, 30 }, { OP_SNAP, 35 }, { OP_WATCH, 35 }, { OP_LEASE, 35 },
 		{ OP_MERGE, 10 }, { OP_REOPEN, 6 }, { OP_KILL, 4 } };
 	struct op op = { .fence = -1 };
@@ -128,6 +130,10 @@ draw_op(bool writes, uint64_t number)
 		op.letter.count = MAX(op.letter.count, (uint64_t)1);
 	op.a = draw(1u << 30);
 	op.b = draw(1u << 30);
+	if (op.kind == OP_QUEUE) {
+		op.letter.id = 1 + number / 6 - MIN(number / 6, draw(40)) + draw(60);
+		op.uid = (uint32_t)draw(4);
+	}
 	if (op.kind == OP_EXPUNGE) {
 		op.dom = (unsigned)draw(BOXES);
 		op.uid = 1 + (uint32_t)draw(number / 12 + 20);
@@ -157,7 +163,7 @@ change_text(const struct change *c)
 static inline void
 op_say(const struct op *op, uint64_t number)
 {
-	static const char *const names[OP_KINDS] = { "batch", "accept", "expunge", "sync", "wait",
+	static const char *const names[OP_KINDS] = { "batch", "accept", "expunge", "queue", "sync", "wait",
 		"snap", "watch", "lease", "merge", "reopen", "kill" };
 	fprintf(stderr, "# %7llu %s", (unsigned long long)number, names[op->kind]);
 	if (op->kind == OP_BATCH) {
@@ -170,6 +176,10 @@ op_say(const struct op *op, uint64_t number)
 		    (unsigned long long)op->letter.id, (unsigned long long)op->letter.first,
 		    (unsigned long long)op->letter.count, op->letter.n,
 		    op->letter.blank ? " blank" : "", op->letter.spill ? " spill" : "");
+		fprintf(stderr, ", %u elsewhere", op->letter.parts);
+	} else if (op->kind == OP_QUEUE) {
+		fprintf(stderr, " %llu.%u a %llu b %llu", (unsigned long long)op->letter.id, op->uid,
+		    (unsigned long long)op->a, (unsigned long long)op->b);
 	} else if (op->kind == OP_EXPUNGE) {
 		fprintf(stderr, " box %u uids %u+%u", op->dom, op->uid, op->uids);
 	} else {
@@ -184,7 +194,8 @@ op_say(const struct op *op, uint64_t number)
 /* All of the body, but for some octets in the middle, which are the recipient's own and happen to
  * be the same. */
 static inline int
-add_same_view(struct store_views *v, const struct kit_letter *l, const char *body, uint64_t i)
+add_same_view(struct store_views *v, const struct kit_letter *l, const char *body, uint64_t i,
+    struct str entry)
 {
 	size_t from = l->n / 3 + i % (l->n / 3 + 1), own = MIN(l->n - from, (size_t)100);
 	struct buf pieces = BUF_INIT(4096);
@@ -201,6 +212,11 @@ add_same_view(struct store_views *v, const struct kit_letter *l, const char *bod
 		.insert_blank = l->blank,
 		.n_pieces = 3,
 		.pieces = buf_str(&pieces) };
+	if (entry.p) {
+		view.account = view.mailbox = 0;
+		view.prefix = STR_NULL;
+		view.entry = entry;
+	}
 	int r = store_views_add(v, &view);
 	buf_done(&pieces);
 	return r;
@@ -217,7 +233,9 @@ merge_letter(struct store *s, const struct kit_letter *l)
 	kit_fill(p, l->n, l->id);
 	check(store_body_write(b, str_n(p, l->n)) == 0);
 	for (uint64_t i = 0; i < l->count; i++)
-		check(add_same_view(v, l, p, i) == 0);
+		check(add_same_view(v, l, p, i, STR_NULL) == 0);
+	for (uint32_t i = 0; i < l->parts; i++)
+		check(add_same_view(v, l, p, l->count + i, STR("entry of a merge")) == 0);
 	if (l->spill)
 		check(store_views_spill(v) == 0);
 	struct store_letter letter = { .letter = l->id,
@@ -279,6 +297,24 @@ do_expunge(struct store *s, const struct op *op, store_fn *fn, void *arg)
 }
 
 static inline void
+do_queue(struct store *s, const struct op *op, store_fn *fn, void *arg)
+{
+	struct store_dom d = store_dom_queue(0);
+	struct store_batch *b = store_batch_new(s, &d);
+	enum queue_what what = op->a % QUEUE_WHATS;
+	char state[8];
+	snprintf(state, sizeof(state), "s%d", (int)(op->b % 5));
+	if (op->b % 3 == 0)
+		store_note(b, &(struct store_note){ .kind = STORE_NOTE_ATTEMPT,
+				  .letter = op->letter.id, .octets = STR("c: QUIT\n") });
+	if (what != QUEUE_DEL)
+		store_queue_state(b, op->letter.id, op->uid, str_of(state));
+	if (what != QUEUE_STATE)
+		store_queue_del(b, op->letter.id, op->uid + (what == QUEUE_BOTH));
+	store_commit(b, op->level, fn, arg);
+}
+
+static inline void
 do_write(struct store *s, const struct op *op, const struct store_lease *l, store_fn *fn, void *arg)
 {
 	if (op->kind == OP_BATCH)
@@ -287,6 +323,8 @@ do_write(struct store *s, const struct op *op, const struct store_lease *l, stor
 		kit_accept_async(s, op->letter, fn, arg);
 	else if (op->kind == OP_EXPUNGE)
 		do_expunge(s, op, fn, arg);
+	else if (op->kind == OP_QUEUE)
+		do_queue(s, op, fn, arg);
 	else
 		store_sync(s, fn, arg);
 }

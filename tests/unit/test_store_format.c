@@ -14,6 +14,7 @@
 #include "store/record.h"
 #include "store/segment.h"
 #include "store_merge_kit.h"
+#include "store_queue_kit.h"
 #include "sys/file.h"
 
 #include <errno.h>
@@ -82,6 +83,57 @@ expect_letter(void *arg, const struct mailbox_letter *l)
 	return true;
 }
 
+static bool
+expect_entry(void *arg, const struct store_queued *q)
+{
+	struct expected *x = arg;
+	char *p = xalloc(q->size);
+	assert_int_equal(store_queue_read(x->s, q, 0, p, q->size), q->size);
+	buf_putf(x->out, "%llu %u %llu\n", (unsigned long long)q->letter, q->part,
+	    (unsigned long long)q->size);
+	buf_put(x->out, p, q->size);
+	free(p);
+	return true;
+}
+
+/* What it says of the queue, against what is there. */
+static void
+queue_is_read(struct store *s, const char *script, const char *dir)
+{
+	struct buf got = BUF_INIT(16u << 20), want = BUF_INIT(16u << 20);
+	struct store_dom d = store_dom_queue(0);
+	struct store_snap *sn;
+	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+	assert_int_equal(
+	    store_queue_scan(sn, 0, 0, 0, expect_entry, &(struct expected){ s, &want }), 0);
+	store_snap_close(sn);
+	run_reader(script, dir, "queue", &got);
+	assert_true(want.len > 100000);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.p, want.p, want.len);
+	buf_done(&got);
+	buf_done(&want);
+}
+
+static void
+fill_queue(struct store *s)
+{
+	static const struct kit_queued rows[] = {
+		{ .id = 500, .parts = 3, .n = 1000, .blank = true },
+		{ .id = 501, .parts = 1, .n = 0 },
+		{ .id = 502, .parts = 2, .n = 90000, .spill = true },
+	};
+	struct store_dom d = store_dom_queue(0);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		assert_int_equal(kit_queue(s, rows[i]), 0);
+	assert_int_equal(
+	    kit_queue_merge(s, (struct kit_queued){ .id = 510, .parts = 7, .n = 300 }), 0);
+	struct store_batch *b = store_batch_new(s, &d);
+	store_queue_state(b, 500, 0, STR("state"));
+	store_queue_del(b, 500, 1);
+	assert_int_equal(kit_commit(s, b).rc, 0);
+}
+
 static void
 the_reader_reads(void **state)
 {
@@ -122,6 +174,7 @@ the_reader_reads(void **state)
 						  .n = 1000 * i + 20,
 						  .spill = i == 2 }),
 		    0);
+	fill_queue(s);
 	struct store_dom d = store_dom_mailbox(alice, MAILBOX_INBOX);
 	struct store_batch *b = store_batch_new(s, &d);
 	store_del(b, STR("R|\0\0\0\7"));
@@ -133,6 +186,7 @@ the_reader_reads(void **state)
 	run_reader(script, dir, "alice@example.com", &got);
 	assert_int_equal(got.len, want.len);
 	assert_memory_equal(got.p, want.p, want.len);
+	queue_is_read(s, script, dir);
 	/* And once more when bodies have moved, records have been snapped and segments are gone. */
 	for (uint64_t i = 1; i <= 3000; i++) {
 		kit_accept_async(s,
@@ -153,6 +207,7 @@ the_reader_reads(void **state)
 	assert_true(st.compactions > 0 && st.checkpoints > 0);
 	buf_reset(&got);
 	run_reader(script, dir, "alice@example.com", &got);
+	queue_is_read(s, script, dir);
 	store_close(s);
 	assert_int_equal(got.len, want.len);
 	assert_memory_equal(got.p, want.p, want.len);
@@ -307,7 +362,7 @@ segment_header(void **state)
 	struct seg_head h = { .seq = 0x11, .size = 0x200000 }, got;
 	memcpy(h.id, id, sizeof(id));
 	seg_head_put(p, &h);
-	assert_memory_equal(p, "PENNYSEG\0\0\0\4\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
+	assert_memory_equal(p, "PENNYSEG\0\0\0\5\0\0\0\x40\0\0\0\0\0\0\0\x11\0\0\0\0\0\x20\0\0",
 	    32);
 	assert_memory_equal(p + 32, id, 16);
 	assert_int_equal(be32_get(p + 60), crc32c(0, p, 60));
@@ -421,14 +476,44 @@ records_cut_short(void **state)
 	buf_putc(&b, 'x');
 	assert_false(intent_get(buf_str(&b), &in));
 
+	struct store_entry entries[] = { { 1, STR("first") }, { 5, STR("second") } }, e;
+	l.entry = entries;
+	l.n_entry = 2;
+	ref.len = 10;
 	buf_reset(&b);
+	intent_put(&b, &l);
+	intent_set_ref(b.p, &ref);
+	assert_int_equal(b.p[0], 4);
+	assert_true(intent_get(buf_str(&b), &in) && in.n_rcpt == 2 && in.n_entries == 2);
+	assert_true(intent_next(&in, &got) && intent_next(&in, &got) && !intent_next(&in, &got));
+	assert_true(intent_entry_next(&in, &e) && e.part == 1 && str_eq(e.value, STR("first")));
+	assert_true(intent_entry_next(&in, &e) && e.part == 5 && str_eq(e.value, STR("second")));
+	assert_false(intent_entry_next(&in, &e));
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(intent_get(str_n(b.p, n), &in));
+	buf_putc(&b, 'x');
+	assert_false(intent_get(buf_str(&b), &in));
+	l.n_entry = 0;
+
+	buf_reset(&b);
+	l.message_id = STR("<m@i>");
+	l.peer = STR("peer");
+	l.onward = STR("0 0 far@away\n");
 	trace_payload_put(&b, &l);
 	assert_true(trace_payload_get(buf_str(&b), &t));
+	assert_true(t.kind == STORE_NOTE_LETTER && str_eq(t.message_id, l.message_id) &&
+		    str_eq(t.peer, l.peer));
 	assert_true(t.letter == 5 && t.session == 6 && t.time_ms == 7 && str_eq(t.qid, STR("qid")));
-	assert_true(str_eq(t.rcpts, STR("1 2 rcpt\n3 4 other\n")) &&
+	assert_true(str_eq(t.rcpts, STR("1 2 rcpt\n3 4 other\n0 0 far@away\n")) &&
 		    str_eq(t.history, STR("history")));
 	for (size_t n = 0; n < b.len; n++)
 		assert_false(trace_payload_get(str_n(b.p, n), &t));
+
+	static const char first[] = "\1\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\6\0\0\0\0\0\0\0\7"
+				    "\0\0\0\1Q\0\0\0\1f\0\0\0\0\0\0\0\0\0\0\0\1r\0\0\0\1h";
+	assert_true(trace_payload_get(str_n(first, sizeof(first) - 1), &t));
+	assert_true(t.kind == STORE_NOTE_LETTER && t.letter == 5 && t.time_ms == 7 &&
+		    str_eq(t.rcpts, STR("r")) && t.peer.len == 0 && str_eq(t.history, STR("h")));
 
 	struct store_dom d = store_dom_mailbox(0x0102, 0x0304);
 	struct batch_record r;
@@ -565,6 +650,64 @@ joined_checksums(void **state)
 	}
 }
 
+static void
+queue_records(void **state)
+{
+	struct store_dom q = store_dom_queue(0), other = store_dom_account(1);
+	char key[QUEUED_KEY_MAX];
+	struct buf b = BUF_INIT(4096), pieces = BUF_INIT(100);
+	struct store_queued got, e = { .ref = { 1ull << 32 | 64, 0, 30, 9 }, .trace_len = 10,
+		.header_len = 5, .insert_blank = true, .size = 32, .value = STR("value") };
+	struct store_place place = { 1ull << 32 | 128, 200 }, at;
+	uint64_t letter = 0;
+	uint32_t part = 0;
+	struct str k = queued_key(key, 0x0102030405060708, 9);
+	assert_memory_equal(k.p, "t|\1\2\3\4\5\6\7\10|\0\0\0\11", 15);
+	assert_true(k.len == 15 && queued_key_get(&q, k, false, &letter, &part));
+	assert_true(letter == 0x0102030405060708 && part == 9);
+	assert_false(queued_key_get(&other, k, false, &letter, &part));
+	assert_false(queued_key_get(&q, k, true, &letter, &part));
+	k = queued_state_key(key, 1, 2);
+	assert_true(k.len == 16 && k.p[15] == 's' && queued_key_get(&q, k, true, &letter, &part));
+	assert_false(queued_key_get(&q, k, false, &letter, &part));
+
+	queued_put(&b, &e, &place);
+	assert_int_equal(b.len, 1 + 28 + 12 + 4 + 4 + 1 + 8 + 2 + 4 + 4 + 5);
+	assert_true(queued_get(buf_str(&b), &got, &at) && at.trace == place.trace && at.keep == 200);
+	assert_true(got.ref.lsn == e.ref.lsn && got.size == 32 && got.insert_blank &&
+		    got.header_len == 5 && str_eq(got.value, e.value));
+	for (size_t n = 0; n < b.len; n++)
+		assert_false(queued_get(str_n(b.p, n), &got, &at));
+	const struct store_queued wrong[] = {
+		{ .ref.len = 30, .trace_len = 31, .size = 30, .value = STR("v") },
+		{ .ref.len = 30, .trace_len = 10, .header_len = 21, .size = 30, .value = STR("v") },
+		{ .ref.len = 30, .size = 31, .value = STR("v") },
+		{ .ref.len = 30, .size = 30 },
+		{ .ref.len = 30, .size = 30, .pieces = STR("x"), .value = STR("v") },
+		{ .ref.len = UINT64_MAX, .insert_blank = true, .size = 1, .value = STR("v") },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+		buf_reset(&b);
+		queued_put(&b, &wrong[i], &place);
+		assert_false(queued_get(buf_str(&b), &got, &at));
+	}
+	/* Of a merge: 4 octets of its own and 6 of the body, which has 20. */
+	store_piece_put(&pieces, &(struct store_piece){ .literal = true, .text = STR("own ") });
+	store_piece_put(&pieces, &(struct store_piece){ .off = 14, .len = 6 });
+	e.n_pieces = 2;
+	e.pieces = buf_str(&pieces);
+	e.size = 22;
+	buf_reset(&b);
+	queued_put(&b, &e, &place);
+	assert_true(queued_get(buf_str(&b), &got, &at) && got.n_pieces == 2);
+	e.ref.len = 29;
+	buf_reset(&b);
+	queued_put(&b, &e, &place);
+	assert_false(queued_get(buf_str(&b), &got, &at));
+	buf_done(&b);
+	buf_done(&pieces);
+}
+
 int
 main(void)
 {
@@ -572,6 +715,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(the_reader_reads, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_first_format, set_up, tear_down),
 		cmocka_unit_test(segment_header),
+		cmocka_unit_test(queue_records),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(records_cut_short),
 		cmocka_unit_test(letter_records),

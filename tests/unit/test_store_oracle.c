@@ -15,6 +15,7 @@
 
 #include "base/map.h"
 #include "store/fsck.h"
+#include "store/record.h"
 #include "store_ops.h"
 
 #include <signal.h>
@@ -56,6 +57,7 @@ static struct {
 	struct side side[2]; /* mem, emb */
 	struct model_dom dom[DOMS];
 	struct model_box box[BOXES];
+	struct model_queue queue;
 	struct map accepted;
 	struct store_res want[WINDOW_MAX]; /* rc 1: not foretold */
 	bool written[WINDOW_MAX];
@@ -132,6 +134,20 @@ put_letter(struct walk *w, struct str value)
 	free(p);
 }
 
+static void
+put_entry(struct walk *w, struct str value)
+{
+	struct store_queued q;
+	struct store_place place;
+	must(queued_get(value, &q, &place));
+	char *p = xalloc(q.size + 1);
+	must(store_queue_read(w->s, &q, 0, p, q.size) == (ssize_t)q.size);
+	buf_putf(&w->text, "%llu %x " STR_FMT " ", (unsigned long long)q.size, q.ref.crc,
+	    STR_ARG(q.value));
+	buf_put(&w->text, p, q.size);
+	free(p);
+}
+
 static bool
 walk_one(void *arg, struct str key, struct str value)
 {
@@ -140,6 +156,8 @@ walk_one(void *arg, struct str key, struct str value)
 	buf_putz(&w->text, "=");
 	if (w->box && key.p[0] == 'R')
 		put_letter(w, value);
+	else if (key.p[0] == 't' && key.len == QUEUED_KEY_LEN)
+		put_entry(w, value);
 	else
 		buf_puts(&w->text, value);
 	buf_putz(&w->text, "\n");
@@ -166,7 +184,8 @@ snap_text(struct store *s, struct store_snap *sn, unsigned dom, uint64_t ver)
 		uint32_t limit;
 		bool reverse;
 	} scans[] = { { NULL, NULL, 0, false }, { NULL, NULL, 5, true }, { "k1", "k6", 3, true },
-		{ "k1", "k6", 0, false }, { "C", "D", 4, true }, { "R|", "R}", 2, false } };
+		{ "k1", "k6", 0, false }, { "C", "D", 4, true }, { "R|", "R}", 2, false },
+		{ "t|", "t}", 3, true } };
 	buf_putf(&w.text, "%llu\n", (unsigned long long)ver);
 	for (size_t i = 0; i < ARRAY_LEN(scans); i++)
 		must(store_scan(sn, str_of(scans[i].from), str_of(scans[i].to), scans[i].limit,
@@ -273,6 +292,44 @@ box_is(int k, unsigned box, bool whole)
 	store_snap_close(sn);
 }
 
+struct queued {
+	size_t n;
+	uint64_t letters, octets, last;
+};
+
+static bool
+entry_is(void *arg, const struct store_queued *q)
+{
+	struct queued *x = arg;
+	const struct model_entry *m = model_entry(&t.queue, q->letter, q->part);
+	char state[8];
+	must(m != NULL);
+	snprintf(state, sizeof(state), "s%d", m->state);
+	must(m->state < 0 ? q->state.p == NULL : str_eq(q->state, str_of(state)));
+	x->n++;
+	x->letters += q->letter != x->last;
+	x->octets += q->letter != x->last ? q->ref.len : 0;
+	x->last = q->letter;
+	return true;
+}
+
+static void
+queue_is(int k)
+{
+	struct store_dom d = store_dom_queue(0);
+	struct store_snap *sn = NULL;
+	struct queued x = { 0 };
+	struct store_stats st;
+	uint64_t ver;
+	must(store_snap_open(t.side[k].s, &d, &sn, &ver) == 0);
+	must(ver == t.queue.ver);
+	must(store_queue_scan(sn, 0, 0, 0, entry_is, &x) == 0);
+	store_snap_close(sn);
+	must(x.n == t.queue.n);
+	store_stats(t.side[k].s, &st);
+	must(st.queue_entries == x.n && st.queue_letters == x.letters && st.queue_bytes == x.octets);
+}
+
 static bool
 was_accepted(uint64_t id)
 {
@@ -288,6 +345,8 @@ compare_all(bool whole)
 		plain_is(1, i);
 	for (unsigned i = 0; i < BOXES; i++)
 		box_is(1, i, whole);
+	queue_is(0);
+	queue_is(1);
 	for (int i = 0; i < 20; i++) {
 		uint64_t id = 1 + draw(t.number / 6 + 60);
 		for (int k = 0; k < 2; k++)
@@ -353,6 +412,8 @@ foretell(const struct op *op)
 	}
 	if (op->kind == OP_EXPUNGE)
 		return model_expunge(&t.box[op->dom], op);
+	if (op->kind == OP_QUEUE)
+		return model_change(&t.queue, op);
 	if (op->kind == OP_ACCEPT && !was_accepted(op->letter.id)) {
 		uint64_t id = op->letter.id;
 		static char yes;
@@ -360,6 +421,7 @@ foretell(const struct op *op)
 		for (uint64_t i = 0; i < op->letter.count; i++)
 			model_deliver(&t.box[op->letter.first - FIRST_BOX + i], &op->letter);
 		t.deliveries += (unsigned)op->letter.count;
+		model_enqueue(&t.queue, &op->letter, op->merge);
 	}
 	return res;
 }
@@ -772,6 +834,7 @@ do_merge(const struct op *op)
 	for (int k = 0; k < 2; k++)
 		must(merge_letter(t.side[k].s, &op->letter) == 0);
 	accept.kind = OP_ACCEPT;
+	accept.merge = true;
 	(void)foretell(&accept);
 }
 

@@ -1,5 +1,6 @@
 /* store: one of the third format, which knew no keywords, no counts of unread letters and no names
- * but those of imports, is opened, read, changed, checked, and its index made anew. */
+ * but those of imports, and one of the fourth, which knew no queue, are opened, read, changed,
+ * checked, and their index made anew. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,9 +10,11 @@
 #include "crypt/crypt.h"
 #include "store/emb.h"
 #include "store_mail_kit.h"
+#include "store_queue_kit.h"
 #include "sys/file.h"
 
-#define LETTERS 30
+#define LETTERS_3 30
+#define LETTERS_4 16
 #define BOXES_MAX 16
 
 static int
@@ -85,7 +88,7 @@ is_letter(struct store *s, const char *line)
 	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
 	assert_int_equal(mailbox_find(sn, uid, &l), 0);
 	assert_int_equal(l.size, size);
-	assert_int_equal(l.flags, flags_of(flags));
+	assert_int_equal(l.flags & MAILBOX_FLAGS_SYSTEM, flags_of(flags));
 	char *octets = xalloc(size);
 	assert_int_equal(mailbox_letter_read(s, &l, 0, octets, size), size);
 	assert_true(sum_is(str_n(octets, size), sum));
@@ -94,7 +97,7 @@ is_letter(struct store *s, const char *line)
 }
 
 static void
-letters_are_there(struct store *s, const char *list)
+letters_are_there(struct store *s, const char *list, size_t want)
 {
 	char line[256];
 	size_t n = 0;
@@ -107,7 +110,7 @@ letters_are_there(struct store *s, const char *list)
 		n++;
 	}
 	fclose(f);
-	assert_int_equal(n, LETTERS);
+	assert_int_equal(n, want);
 }
 
 /* --- everything of the first account as text --- */
@@ -225,31 +228,43 @@ again(struct store *s, const char *dir)
 	return kit_open(dir);
 }
 
+/* The list of what is in it, on the heap; NULL: it cannot be unpacked here. */
+static char *
+unpack(const char *dir, int format)
+{
+	struct str here = str_of(__FILE__);
+	char *data = str_dup(str_first(here, str_rfind(here, '/'))), name[64], cmd[9000];
+	snprintf(name, sizeof(name), "../data/store-format-%d.tar.xz", format);
+	char *archive = kit_path(data, name);
+	snprintf(name, sizeof(name), "../data/store-format-%d.txt", format);
+	char *list = kit_path(data, name);
+	bool can = access(archive, R_OK) == 0 && system("xz --version >/dev/null 2>&1") == 0;
+	/* It unpacks as "store", which is what dir ends in. */
+	snprintf(cmd, sizeof(cmd), "mkdir -p '%s' && tar -xJf '%s' -C '%s/..'", dir, archive, dir);
+	if (can)
+		assert_int_equal(system(cmd), 0);
+	else
+		free(list);
+	free(data);
+	free(archive);
+	return can ? list : NULL;
+}
+
 static void
 the_third_format(void **state)
 {
 	const char *dir = *state;
-	struct str here = str_of(__FILE__);
-	char *data = str_dup(str_first(here, str_rfind(here, '/')));
-	char *archive = kit_path(data, "../data/store-format-3.tar.xz");
-	char *list = kit_path(data, "../data/store-format-3.txt"), cmd[9000];
+	char *list = unpack(dir, 3);
 	struct buf before = BUF_INIT(1u << 20), after = BUF_INIT(1u << 20), err = BUF_INIT(1000);
 	struct fsck_report report;
-	if (access(archive, R_OK) < 0 || system("xz --version >/dev/null 2>&1") != 0) {
-		free(data);
-		free(archive);
-		free(list);
+	if (!list)
 		skip();
-	}
-	/* It unpacks as "store", which is what dir ends in. */
-	snprintf(cmd, sizeof(cmd), "mkdir -p '%s' && tar -xJf '%s' -C '%s/..'", dir, archive, dir);
-	assert_int_equal(system(cmd), 0);
 	struct store *s = kit_open(dir);
 	assert_non_null(s);
-	letters_are_there(s, list);
+	letters_are_there(s, list, LETTERS_3);
 	old_heads(s);
 	s = again(s, dir);
-	letters_are_there(s, list);
+	letters_are_there(s, list, LETTERS_3);
 	old_heads(s);
 	change(s);
 	tell(s, &before);
@@ -271,8 +286,50 @@ the_third_format(void **state)
 	buf_done(&before);
 	buf_done(&after);
 	buf_done(&err);
-	free(data);
-	free(archive);
+	free(list);
+}
+
+static void
+has_queue(struct store *s, const struct kit_queued *k)
+{
+	struct store_stats st;
+	assert_int_equal(kit_queue_there(s, *k), k->parts);
+	store_stats(s, &st);
+	assert_int_equal(st.queue_letters, 1);
+	assert_int_equal(st.queue_entries, k->parts);
+}
+
+static void
+the_fourth_format(void **state)
+{
+	const char *dir = *state;
+	char *list = unpack(dir, 4);
+	struct kit_queued k = { .id = 9000000ull << 40, .parts = 3, .n = 900, .first = 2, .count = 1 };
+	struct buf err = BUF_INIT(1000);
+	struct fsck_report report;
+	if (!list)
+		skip();
+	struct store *s = kit_open(dir);
+	assert_non_null(s);
+	letters_are_there(s, list, LETTERS_4);
+	s = again(s, dir);
+	letters_are_there(s, list, LETTERS_4);
+	assert_int_equal(kit_queue(s, k), 0);
+	has_queue(s, &k);
+	s = again(s, dir);
+	has_queue(s, &k);
+	emb_tidy(s);
+	s = again(s, dir);
+	has_queue(s, &k);
+	store_close(s);
+	assert_int_equal(fsck_rebuild(dir, &report, NULL, NULL, &err), 0);
+	fsck_report_done(&report);
+	s = kit_open(dir);
+	has_queue(s, &k);
+	letters_are_there(s, list, LETTERS_4);
+	store_close(s);
+	assert_int_equal(mail_problems(dir), 0);
+	buf_done(&err);
 	free(list);
 }
 
@@ -281,6 +338,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_third_format, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_fourth_format, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
