@@ -43,6 +43,20 @@ ROUND_TRIP(access_change)
 ROUND_TRIP(access_done)
 ROUND_TRIP(watch)
 ROUND_TRIP(room)
+ROUND_TRIP(job)
+ROUND_TRIP(hello)
+ROUND_TRIP(stage)
+ROUND_TRIP(result)
+ROUND_TRIP(spool_ask)
+ROUND_TRIP(mx_ask)
+ROUND_TRIP(mx)
+ROUND_TRIP(sts_ask)
+ROUND_TRIP(sts)
+ROUND_TRIP(login_start)
+ROUND_TRIP(login)
+ROUND_TRIP(srs_ask)
+ROUND_TRIP(turn)
+ROUND_TRIP(guest)
 
 static bool
 accept_trip(struct str body, struct buf *out)
@@ -58,6 +72,14 @@ accept_trip(struct str body, struct buf *out)
 		msg_rcpt_put(&rcpts, &r);
 	}
 	check(wire_done(&w) && str_eq(buf_str(&rcpts), m.rcpts));
+	struct msg_onward o;
+	buf_reset(&rcpts);
+	w = wire_of(m.onward);
+	for (uint32_t i = 0; i < m.n_onward; i++) {
+		check(msg_onward_get(&w, &o));
+		msg_onward_put(&rcpts, &o);
+	}
+	check(wire_done(&w) && str_eq(buf_str(&rcpts), m.onward));
 	msg_accept_put(out, &m);
 	buf_done(&rcpts);
 	return true;
@@ -149,6 +171,20 @@ static bool (*const trips[])(struct str body, struct buf *out) = {
 	access_done_trip,
 	watch_trip,
 	room_trip,
+	job_trip,
+	hello_trip,
+	stage_trip,
+	result_trip,
+	spool_ask_trip,
+	mx_ask_trip,
+	mx_trip,
+	sts_ask_trip,
+	sts_trip,
+	login_start_trip,
+	login_trip,
+	srs_ask_trip,
+	turn_trip,
+	guest_trip,
 };
 
 int

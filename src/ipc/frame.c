@@ -8,7 +8,7 @@
 #define SETUP_LEN 13
 #define PEER_LEN 3
 #define READY_LEN 8
-#define STATUS_LEN (12 + 8 * STATUS_KEY_COUNT)
+#define STATUS_LEN (16 + 8 * STATUS_KEY_COUNT)
 #define STATE_LEN 25
 #define DONE_MAX (1 + 4 + 4096)
 /* And the most that the others come to; the caps of their fields are in msg_auth.c. */
@@ -34,6 +34,30 @@
 #define CHANGE_DONE_MAX (1 + 4 + MSG_CHANGE_MAX)
 #define WATCH_MAX (PASS_MAX + 4 + 8)
 #define ROOM_LEN 16
+/* Of letters on their way; the caps of their fields are in msg_onward.c, msg_names.c, msg_turn.c. */
+#define JOB_MAX (8 + 4 + 8 + 2 + (4 + 128) + (4 + 512) + 16 + 2 * (4 + JOB_ENTRY_MAX))
+#define HELLO_MAX (2 + 20 * UINT16_MAX)
+#define STAGE_MAX (1 + 4 + 400)
+#define FATE_MAX (1 + 2 + (4 + 15) + (4 + JOB_TEXT_MAX))
+#define RESULT_MAX                                                                                 \
+	(2 + (4 + 255) + (4 + 64) + (4 + 256) + (4 + 4096) + 16 + (4 + JOB_HISTORY_MAX) + 4 +      \
+	    JOB_RCPTS_MAX * FATE_MAX)
+#define SPOOL_ASK_LEN 24
+#define MX_ASK_MAX (4 + 4 + 255)
+#define MX_TLSA_LEN (3 + 4 + 4096)
+#define MX_HOST_LEN                                                                                \
+	(2 + 2 * (4 + 255) + 2 + 4 + (4 + 16 * MX_ADDRS_MAX) + (4 + MX_TLSA_MAX * MX_TLSA_LEN))
+#define MX_MAX                                                                                     \
+	(3 + 4 + (4 + 255) + (4 + 32) + (4 + 1024) + (4 + 256) + 2 + MX_HOSTS_MAX * MX_HOST_LEN)
+#define STS_ASK_MAX (4 + 255 + 4 + 32)
+#define POST_LEN (4 + 1024 + 4 + POST_MAX)
+#define KEEP_LEN (4 + KEEP_KEY_MAX + 4 + KEEP_VALUE_MAX)
+#define STS_MAX (1 + (4 + (64u << 10)) + (4 + 256))
+#define LOGIN_START_MAX (2 * (4 + 255) + (4 + 512) + 2 + 3 * (4 + 64))
+#define LOGIN_MAX (1 + (4 + 32) + 1 + (4 + SASL_TEXT_MAX) + (4 + 256))
+#define SRS_ASK_MAX (1 + 4 + 1024 + 4 + 255)
+#define TURN_MAX (2 + (4 + 512) + TURN_DOMAINS_MAX * (4 + 255))
+#define GUEST_MAX (2 + (4 + 64) + (4 + 256) + (4 + 4096))
 
 static const struct frame_type types[] = {
 	[IPC_SETUP] = { "setup", SETUP_LEN, true },
@@ -95,7 +119,45 @@ static const struct frame_type types[] = {
 	[IPC_SLOTS] = { "slots", 0, true },
 	[IPC_ENTERED] = { "entered", ENTERED_MAX, false },
 	[IPC_READ_DONE] = { "read-done", READ_DONE_LEN, false },
+	[IPC_JOB] = { "job", JOB_MAX, false },
+	[IPC_JOB_CANCEL] = { "job-cancel", 0, false },
+	[IPC_JOB_TAKEN] = { "job-taken", 0, false },
+	[IPC_RELAY_HELLO] = { "relay-hello", HELLO_MAX, false },
+	[IPC_JOB_STAGE] = { "job-stage", STAGE_MAX, false },
+	[IPC_JOB_RESULT] = { "job-result", RESULT_MAX, false },
+	[IPC_SPOOL_ASK] = { "spool-ask", SPOOL_ASK_LEN, false },
+	[IPC_SPOOL] = { "spool", 1 + SPOOL_CHUNK, false },
+	[IPC_MX_ASK] = { "mx-ask", MX_ASK_MAX, false },
+	[IPC_MX] = { "mx", MX_MAX, false },
+	[IPC_STS_ASK] = { "sts-ask", STS_ASK_MAX, false },
+	[IPC_STS] = { "sts", STS_MAX, false },
+	[IPC_LOGIN_START] = { "login-start", LOGIN_START_MAX, false },
+	[IPC_LOGIN_STEP] = { "login-step", SASL_TEXT_MAX, false, .secret = true },
+	[IPC_LOGIN_DROP] = { "login-drop", 0, false },
+	[IPC_LOGIN] = { "login", LOGIN_MAX, false, .secret = true },
+	[IPC_SRS_ASK] = { "srs-ask", SRS_ASK_MAX, false },
+	[IPC_SRS] = { "srs", 1024, false },
+	[IPC_ETRN] = { "etrn", 1024, false },
+	[IPC_ETRN_DONE] = { "etrn-done", 4, false },
+	[IPC_TURN_ASK] = { "turn-ask", TURN_MAX, false },
+	[IPC_TURN] = { "turn", 1, true },
+	[IPC_TURN_JOBS] = { "turn-jobs", TURN_MAX, false },
+	[IPC_TURN_COUNT] = { "turn-count", 4, false },
+	[IPC_TURN_END] = { "turn-end", 0, false },
+	[IPC_TURN_GUEST] = { "turn-guest", GUEST_MAX, true },
+	[IPC_TURN_NO] = { "turn-no", 1, false },
+	[IPC_FIGURES_ASK] = { "figures-ask", 0, false },
+	[IPC_FIGURES] = { "figures", IPC_BODY_MAX, false },
+	[IPC_UNIX_ASK] = { "unix-ask", 108, false },
+	[IPC_UNIX] = { "unix", 0, true },
+	[IPC_UNIX_NO] = { "unix-no", 4, false },
+	[IPC_POST] = { "post", POST_LEN, false },
+	[IPC_POSTED] = { "posted", FETCHED_MAX, false },
+	[IPC_KEEP] = { "keep", KEEP_LEN, false },
+	[IPC_KEPT] = { "kept", KEEP_LEN, false },
 };
+
+_Static_assert(RESULT_MAX <= IPC_BODY_MAX && MX_MAX <= IPC_BODY_MAX, "they fit into a frame");
 
 const struct frame_type *
 frame_type(uint16_t type)

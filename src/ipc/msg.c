@@ -12,6 +12,7 @@ const char *const ipc_role_name[ROLE_COUNT] = {
 	[ROLE_DNS] = "dns",
 	[ROLE_FETCH] = "fetch",
 	[ROLE_GSSAPI] = "gssapi",
+	[ROLE_RELAY] = "relay",
 };
 
 const char *const status_key_name[STATUS_KEY_COUNT] = {
@@ -45,6 +46,8 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 	[STATUS_CONNECTIONS_SMTP] = "connections_smtp",
 	[STATUS_CONNECTIONS_IMAP] = "connections_imap",
 	[STATUS_CONNECTIONS_POP3] = "connections_pop3",
+	[STATUS_CONNECTIONS_OUT] = "connections_out",
+	[STATUS_SENT] = "sent",
 };
 
 #define LAYERS_ALL (2u * LAYER_NO_DUMP - 1)
@@ -52,7 +55,7 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 #define OP_MAX 32
 #define FIELD_MAX (1u << 20)
 
-_Static_assert(STATUS_KEY_COUNT < 32, "msg_status.have has a bit for each");
+_Static_assert(STATUS_KEY_COUNT < 64, "msg_status.have has a bit for each");
 
 void
 msg_put_capped(struct buf *b, struct str s, size_t max)
@@ -114,7 +117,8 @@ msg_peer_get(struct str body, struct msg_peer *ret)
 	m.index = get_u16(&w);
 	if (!wire_done(&w) || m.role >= ROLE_COUNT)
 		return false;
-	if (m.role == ROLE_FRONT && m.index >= FRONT_MAX)
+	if ((m.role == ROLE_FRONT && m.index >= FRONT_MAX) ||
+	    (m.role == ROLE_RELAY && m.index >= RELAY_MAX))
 		return false;
 	*ret = m;
 	return true;
@@ -145,7 +149,7 @@ msg_status_put(struct buf *b, const struct msg_status *m)
 {
 	put_u32(b, m->layers);
 	put_u32(b, m->uid);
-	put_u32(b, m->have);
+	put_u64(b, m->have);
 	for (size_t i = 0; i < STATUS_KEY_COUNT; i++)
 		put_u64(b, m->value[i]);
 }
@@ -157,7 +161,7 @@ msg_status_get(struct str body, struct msg_status *ret)
 	struct msg_status m = { 0 };
 	m.layers = get_u32(&w);
 	m.uid = get_u32(&w);
-	m.have = get_u32(&w);
+	m.have = get_u64(&w);
 	for (size_t i = 0; i < STATUS_KEY_COUNT; i++)
 		m.value[i] = get_u64(&w);
 	if (!wire_done(&w) || (m.layers & ~LAYERS_ALL) || m.have >> STATUS_KEY_COUNT)

@@ -18,11 +18,13 @@ enum ipc_role {
 	ROLE_DNS,    /* looks names up */
 	ROLE_FETCH,  /* asks by HTTPS what the configuration names */
 	ROLE_GSSAPI, /* an auth of its own for Kerberos, whose library opens files late */
+	ROLE_RELAY,  /* brings letters to other servers */
 	ROLE_COUNT
 };
 extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "store" ... */
 
 #define FRONT_MAX 64     /* front processes */
+#define RELAY_MAX 16     /* relay processes */
 #define LISTENER_MAX 64
 #define RCPT_MAX 10000   /* mailboxes one letter may be delivered to */
 #define ADDR_LIST_MAX 16 /* addresses of a name that dns tells */
@@ -108,6 +110,58 @@ enum ipc_type {
 	                     * reading; the first message of the channel */
 	IPC_ENTERED,        /* id; body: msg_entered */
 	IPC_READ_DONE,      /* id; body: msg_read_done: the slot is front's again */
+	/* store to relay; id is the lease's number, which is never used twice */
+	IPC_JOB = 240,      /* body: msg_job: bring this letter there */
+	IPC_JOB_CANCEL,     /* give it up unless its end mark is on its way; a RESULT follows */
+	IPC_JOB_TAKEN,      /* its result is durable: forget it */
+	/* relay to store */
+	IPC_RELAY_HELLO = 248, /* first on each channel; body: msg_hello: leases of an earlier store,
+	                     * whose results follow */
+	IPC_JOB_STAGE,      /* id; body: msg_stage; the lease is good for JOB_LEASE_MS from here on */
+	IPC_JOB_RESULT,     /* id; body: msg_result */
+	/* relay to reader and back */
+	IPC_SPOOL_ASK = 256, /* id: relay's; body: msg_spool_ask */
+	IPC_SPOOL,          /* id; body: u8 enum access_status, then octets of the letter */
+	/* relay to dns and back */
+	IPC_MX_ASK = 264,   /* id; body: msg_mx_ask */
+	IPC_MX,             /* id; body: msg_mx */
+	/* relay to fetch and back */
+	IPC_STS_ASK = 272,  /* id; body: msg_sts_ask */
+	IPC_STS,            /* id; body: msg_sts */
+	/* relay to auth and back: a login at another server */
+	IPC_LOGIN_START = 280, /* id: the exchange; body: msg_login_start */
+	IPC_LOGIN_STEP,     /* id; body: the server's challenge, base64 taken off */
+	IPC_LOGIN_DROP,     /* id: over; no answer */
+	IPC_LOGIN,          /* id; body: msg_login */
+	/* front to auth and back: addresses that lead back (SRS) */
+	IPC_SRS_ASK = 288,  /* id; body: msg_srs_ask */
+	IPC_SRS,            /* id; body: the other address; empty: it is none of ours, or too long */
+	/* front to store and back: a queue run that a client asks for (RFC 1985) */
+	IPC_ETRN = 296,     /* id; body: its argument */
+	IPC_ETRN_DONE,      /* id; body: u32: letters that wait there; UINT32_MAX: not allowed */
+	/* relay and front: a connection that changes its direction (RFC 2645) */
+	IPC_TURN_ASK = 304, /* front to relay; id; body: msg_turn */
+	IPC_TURN,           /* relay to front; id; TURN_YES; fd: one end of a socket pair, whose octets
+	                     * belong to the peer from here on */
+	IPC_TURN_JOBS,      /* relay to store; id: the turn; body: msg_turn */
+	IPC_TURN_COUNT,     /* store to relay; id; body: u32: letters that will come as jobs */
+	IPC_TURN_END,       /* relay to store; id: no more of them */
+	IPC_TURN_GUEST,     /* relay to front; fd: one end of a socket pair, whose octets are a client's;
+	                     * body: msg_guest */
+	IPC_TURN_NO,        /* relay to front, in place of IPC_TURN; id; body: u8 enum turn_verdict */
+	/* front or store to parent and back: figures of all roles */
+	IPC_FIGURES_ASK = 312, /* id */
+	IPC_FIGURES,        /* id; body: rows of text, see metrics/metrics.h */
+	/* store to fetch and back */
+	IPC_POST = 320,     /* id: store's; body: msg_post: a report about TLS (RFC 8460 5.4) */
+	IPC_POSTED,         /* fetch to store; id; body: msg_fetched, without a body of its own */
+	IPC_KEEP,           /* fetch to store; body: msg_keep: to be remembered beyond our lives */
+	IPC_KEPT,           /* store to fetch, first on each channel: all that was kept; body: msg_keep;
+	                     * the end is one with an empty key */
+	/* relay to parent and back: a unix socket that a route leads to (relay opens no files) */
+	IPC_UNIX_ASK = 328, /* id; body: its path, as in the route */
+	IPC_UNIX,           /* id; fd: connected to it */
+	IPC_UNIX_NO,        /* id; body: u32 errno */
 };
 
 struct msg_setup {
@@ -132,6 +186,8 @@ enum secret_kind {
 	SECRET_CA,       /* fetch: PEM: the authorities that its server's certificate must come from */
 	SECRET_PASSES,   /* auth, gssapi, store, reader: the key of ipc/pass.h, in a sealed memfd; in
 	                  * no set of files, and without an end */
+	SECRET_ROUTE,    /* auth: the password of a route, in its first line */
+	SECRET_SRS,      /* auth: the keys of mail/srs.h */
 	SECRET_END,      /* that was all: use what came, forget what was */
 	SECRET_KIND_COUNT
 };
@@ -251,6 +307,8 @@ enum status_key {
 	STATUS_CONNECTIONS_SMTP, /* of connections: SMTP and LMTP */
 	STATUS_CONNECTIONS_IMAP,
 	STATUS_CONNECTIONS_POP3,
+	STATUS_CONNECTIONS_OUT,  /* open to other servers */
+	STATUS_SENT,             /* letters that another server has taken, since the start */
 	STATUS_KEY_COUNT
 };
 extern const char *const status_key_name[STATUS_KEY_COUNT];
@@ -259,7 +317,7 @@ struct msg_status {
 	uint32_t layers;
 	uint32_t uid;
 	uint64_t value[STATUS_KEY_COUNT];
-	uint32_t have; /* bit per key */
+	uint64_t have; /* bit per key */
 };
 
 /* One mailbox a letter goes to. */
@@ -268,6 +326,36 @@ struct msg_rcpt {
 	struct str rcpt;   /* the envelope recipient that led here, for Delivered-To; <= 1024 */
 	struct str notify; /* NOTIFY as given, or empty; <= 64 */
 	struct str orcpt;  /* ORCPT as given (still xtext), or empty; <= 1024 */
+};
+
+/* A recipient elsewhere. */
+struct msg_onward {
+	struct str rcpt;   /* address as it is to be sent; <= 1024 */
+	struct str domain; /* where to: lower-case A-labels, or "[192.0.2.1]"; <= 255 */
+	struct str from;   /* reverse-path for it, when another than the letter's (SRS); <= 1024 */
+	struct str notify; /* as in msg_rcpt */
+	struct str orcpt;
+	struct str via;    /* the address of ours that leads there, or empty; <= 1024 */
+};
+
+/* What a letter for elsewhere takes with it. */
+enum onward_flag {
+	ONWARD_8BIT = 1u << 0, ONWARD_BINARY = 1u << 1, ONWARD_UTF8 = 1u << 2, ONWARD_REQUIRETLS = 1u << 3,
+	ONWARD_VERP = 1u << 4,  /* a reverse-path of its own for each recipient */
+	ONWARD_BY_RETURN = 1u << 5, /* DELIVERBY: R, else N */
+	ONWARD_BY_TRACE = 1u << 6,
+	ONWARD_OURS = 1u << 7,  /* from a user of ours or a host in relay_ip: reports may tell more */
+	ONWARD_SUBMITTED = 1u << 8,
+	ONWARD_TLS_OPTIONAL = 1u << 9, /* TLS-Required: No (RFC 8689) */
+	ONWARD_FLAGS_ALL = (1u << 10) - 1,
+};
+struct msg_onward_facts {
+	uint32_t flags;
+	int8_t priority;        /* MT-PRIORITY, -9..9 */
+	uint64_t hold_until_ms; /* FUTURERELEASE, or 0 */
+	uint64_t by_ms;         /* DELIVERBY: when it must be there, or 0 */
+	struct str auth;        /* AUTH= that is believed, as given, or empty; <= 512 */
+	struct str account;     /* that handed it in, or empty; <= 512 */
 };
 
 /* The envelope and everything else that is committed with a body. */
@@ -284,7 +372,14 @@ struct msg_accept {
 	struct str trace;       /* Received and added fields, CRLF lines; <= 64 KiB */
 	struct str history;     /* the conversation so far, for `trace`; <= 256 KiB */
 	struct str outline;     /* mail/outline.h; <= 64 KiB; empty: none. Never of a merge */
-	uint32_t n_rcpt;        /* 1..RCPT_MAX */
+	struct str message_id;  /* of its header, with brackets, or empty; <= 998 */
+	struct str peer;        /* text of the address it came from; <= 64 */
+	struct msg_onward_facts facts; /* with n_onward > 0 */
+	uint32_t n_onward;      /* recipients elsewhere */
+	struct str onward;      /* so many encoded msg_onward; walk with msg_onward_get */
+	struct str expanded;    /* pairs of strings, an alias and its ORCPT or nothing: a report says that
+	                         * it was expanded (RFC 3461 5.2.7.3); <= 64 KiB */
+	uint32_t n_rcpt;        /* n_rcpt + n_onward: 1..RCPT_MAX */
 	struct str rcpts;       /* n_rcpt encoded msg_rcpt; walk with msg_rcpt_get */
 	uint32_t n_views;       /* mail merge: so many came before this, one for each recipient; then
 	                         * n_rcpt is 0, rcpts empty, header_len and insert_blank unused */
@@ -296,7 +391,12 @@ struct msg_accept {
 #define VIEW_PIECES_MAX 4096
 #define MERGE_RCPT_MAX 200000   /* recipients of one merge */
 struct msg_view {
-	struct msg_rcpt rcpt;
+	struct msg_rcpt rcpt;   /* rcpt.account 0: elsewhere, see onward */
+	struct msg_onward onward;
+	/* Elsewhere only: what msg_accept will say, as the views come first. */
+	struct msg_onward_facts facts;
+	uint64_t session, time_ms;
+	struct str from, envid, ret, qid, peer;
 	uint64_t size;          /* octets of the letter put together, trace not counted */
 	uint32_t header_len;    /* of it, as in msg_accept */
 	bool insert_blank;
@@ -386,6 +486,192 @@ struct msg_store_state {
 	uint64_t last_letter;   /* highest letter id ever accepted: a front never uses one below */
 };
 
+/*
+ * Letters on their way to other servers. store gives jobs (a letter and its recipients at one
+ * destination), each under a lease; relay brings them there and says what became of each
+ * recipient. A lease that is not heard of for JOB_LEASE_MS is over: its result is refused, and its
+ * relay's channel is closed. relay sends no end mark without a STAGE of less than JOB_QUIET_MS ago.
+ * A relay that loses its store gives up what has no end mark yet, keeps the results of the rest and
+ * tells them to the next store, which waits for the HELLO of every relay (at most 5 s) before it
+ * gives any job.
+ */
+#define JOB_LEASE_MS 300000
+#define JOB_QUIET_MS 60000
+#define JOB_ENTRY_MAX (256u << 10)
+#define JOB_RCPTS_MAX 500u         /* of one job */
+#define JOB_TEXT_MAX 1024u           /* kept of a reply */
+#define JOB_HISTORY_MAX (64u << 10)
+#define SPOOL_CHUNK (256u << 10)
+struct msg_job {
+	uint64_t letter;
+	uint32_t part;
+	uint64_t size;     /* octets of the letter as it goes out, before dot-stuffing */
+	uint16_t window;   /* connections to this destination that relay may have now */
+	struct str qid;    /* <= 128 */
+	struct str target; /* "mx:example.net", "smtp:host:port", "lmtp:host:port", "lmtp:/path": queue/target.h;
+	                    * <= 512 */
+	uint64_t turn;     /* over this turned connection, or 0 */
+	uint64_t given_ms; /* sys_mono_ms() when it was given: the lease runs from there, however long
+	                    * the message lay in the socket */
+	struct str entry;  /* queue/entry.h; <= JOB_ENTRY_MAX */
+	struct str state;  /* queue/entry.h; <= JOB_ENTRY_MAX */
+};
+struct msg_hello {
+	uint16_t n;
+	struct str leases; /* n encoded msg_lease; walk with msg_lease_get */
+};
+struct msg_lease {
+	uint64_t lease, letter;
+	uint32_t part;
+};
+enum job_stage { JOB_LOOKING, JOB_CONNECTING, JOB_TALKING, JOB_ENDING /* the end mark follows */, JOB_STAGE_COUNT };
+struct msg_stage {
+	uint8_t stage;
+	struct str where;  /* "mx1.example.net [192.0.2.1]:25", or empty; <= 400 */
+};
+enum job_fate {
+	JOB_SENT,       /* the server has taken it */
+	JOB_RELAYED,    /* ... which passes our DSN wishes on (it offers DSN) */
+	JOB_LATER,      /* 4xx, no connection, no name now */
+	JOB_REFUSED,    /* 5xx, or no way there for ever */
+	JOB_DOUBT,      /* the connection was lost behind the end mark: try again (RFC 1047) */
+	JOB_NOT_TRIED,  /* cancelled, or the relay ends: no attempt is counted */
+	JOB_FATE_COUNT
+};
+enum job_trouble { /* who is to be blamed: it slows down a host, or a recipient */
+	JOB_TROUBLE_NONE, JOB_TROUBLE_NAME, JOB_TROUBLE_CONNECT, JOB_TROUBLE_TLS, JOB_TROUBLE_LOGIN,
+	JOB_TROUBLE_GREETING, JOB_TROUBLE_SENDER, JOB_TROUBLE_RCPT, JOB_TROUBLE_LETTER, JOB_TROUBLE_CLOSED,
+	JOB_TROUBLE_POLICY, JOB_TROUBLE_COUNT
+};
+struct msg_fate {      /* one for each recipient of the job, in its order */
+	uint8_t fate;
+	uint16_t code;     /* of the reply, or 0 */
+	struct str status; /* "5.1.1", ours where the server gave none; <= 15 */
+	struct str text;   /* the reply without its code, or our words; <= JOB_TEXT_MAX. msg_fate_put()
+	                    * cuts what is longer and puts blanks for control octets */
+};
+struct msg_result {
+	uint8_t trouble;
+	bool dead;         /* the destination as a whole: nobody there can be reached now */
+	struct str mta;    /* the host that spoke, or empty; <= 255 */
+	struct str ip;     /* <= 64 */
+	struct str tls;    /* "TLSv1.3 ... verified (DANE)", or empty: none; <= 256 */
+	struct str tlsrpt; /* encoded tlsrpt facts (mail/tlsrpt.h), or empty; <= 4096 */
+	uint64_t begun_ms, ended_ms;
+	struct str history; /* the conversation, as session histories are; <= JOB_HISTORY_MAX */
+	uint32_t n;
+	struct str fates;  /* n encoded msg_fate; walk with msg_fate_get */
+};
+struct msg_spool_ask {
+	uint64_t letter;
+	uint32_t part;
+	uint64_t off;
+	uint32_t len;      /* <= SPOOL_CHUNK */
+};
+
+/* Where mail for a domain goes (RFC 5321 5.1, RFC 7505), with what DNSSEC says of it. */
+#define MX_HOSTS_MAX 20
+#define MX_ADDRS_MAX 16
+#define MX_TLSA_MAX 16
+enum mx_verdict {
+	MX_OK, MX_NO_DOMAIN, MX_NO_MAIL /* null MX */, MX_NO_HOST /* names without addresses */,
+	MX_LATER /* nobody answered */, MX_FORGED /* DNSSEC says that the answer is not true */,
+	MX_OFF /* no look-ups are made here */, MX_VERDICT_COUNT
+};
+enum tlsa_verdict { TLSA_NONE, TLSA_SECURE, TLSA_FAILED /* to be treated as a host that is down */, TLSA_VERDICT_COUNT };
+struct msg_mx_ask {
+	bool mx;           /* else `name` is a host: addresses and TLSA only */
+	bool tlsa;
+	uint16_t port;
+	struct str name;   /* A-labels; <= 255 */
+};
+struct msg_mx_tlsa {
+	uint8_t usage, selector, matching;
+	struct str data;   /* <= 4096 */
+};
+struct msg_mx_host {
+	uint16_t preference;
+	struct str name;   /* as in MX; <= 255 */
+	struct str tlsa_base; /* RFC 7672 2.2.2: whose TLSA records these are, or empty; <= 255 */
+	bool secure;       /* its addresses are DNSSEC's */
+	uint8_t tlsa;      /* enum tlsa_verdict */
+	uint16_t n_addrs, n_tlsa;
+	struct str addrs;  /* 16 octets each (IPv4 mapped), IPv6 and IPv4 as they came */
+	struct str tlsas;  /* encoded msg_mx_tlsa; walk with msg_mx_tlsa_get */
+};
+struct msg_mx {
+	uint8_t verdict;
+	bool secure;       /* the MX records are DNSSEC's */
+	bool implicit;     /* there is no MX: the domain itself (RFC 5321 5.1) */
+	uint32_t ttl;
+	struct str canonical; /* behind CNAMEs, or empty; <= 255 */
+	struct str sts_id; /* of _mta-sts TXT, or empty; <= 32 */
+	struct str rua;    /* of _smtp._tls TXT (RFC 8460), or empty; <= 1024 */
+	struct str why;    /* a sentence when it is not OK; <= 256 */
+	uint16_t n;
+	struct str hosts;  /* encoded msg_mx_host, best first; walk with msg_mx_host_get */
+};
+struct msg_sts_ask {
+	struct str domain; /* <= 255 */
+	struct str id;     /* <= 32; empty: what is cached, without fetching */
+};
+struct msg_sts {
+	uint8_t status;    /* 0: policy; 1: none; 2: it cannot be got now and none is cached */
+	struct str policy; /* text; <= STS_POLICY_MAX */
+	struct str why;    /* <= 256; with 2 it begins with its name in RFC 8460 4.3 and ": ", as in
+	                    * "sts-policy-fetch-error: it answers 404" */
+};
+
+/* A place that a TXT record names, so anybody's: fetch posts to https only, and outside of a lab to no
+ * address that is private. */
+#define POST_MAX (256u << 10)
+struct msg_post {
+	struct str url;    /* <= 1024 */
+	struct str octets; /* application/tlsrpt+gzip; <= POST_MAX */
+};
+#define KEEP_KEY_MAX 255
+#define KEEP_VALUE_MAX (72u << 10)
+struct msg_keep {
+	struct str key;
+	struct str value;  /* fetch's; empty: to be forgotten */
+};
+
+struct msg_login_start {
+	struct str route;  /* name of the route in the configuration; <= 255 */
+	struct str host;   /* for GSSAPI and DIGEST-MD5; <= 255 */
+	struct str mechs;  /* offered, parted by blanks; <= 512 */
+	bool tls, verified;
+	struct str exporter, endpoint, unique; /* channel bindings, each <= 64 */
+};
+enum login_verdict { LOGIN_SAY, LOGIN_DONE /* the server may say yes now */, LOGIN_NONE /* no way; why */, LOGIN_VERDICT_COUNT };
+struct msg_login {
+	uint8_t verdict;
+	struct str mech;   /* with the first answer; <= 32 */
+	bool has_octets;   /* an initial response or an answer, which may be empty */
+	struct str octets; /* <= 12288 */
+	struct str why;    /* <= 256 */
+};
+
+struct msg_srs_ask {
+	bool reverse;      /* an SRS address that comes back; else one to be rewritten */
+	struct str addr;   /* <= 1024 */
+	struct str domain; /* to be rewritten: the domain of ours that it shall lead back to; <= 255 */
+};
+
+#define TURN_DOMAINS_MAX 256
+enum turn_verdict { TURN_YES, TURN_EMPTY /* 453 */, TURN_NO /* 450 */, TURN_VERDICT_COUNT };
+struct msg_turn {
+	uint16_t n;        /* domains */
+	struct str domains; /* n strings, each <= 255; walk with get_str() */
+	struct str who;    /* account and peer, for history; <= 512 */
+};
+struct msg_guest {
+	uint16_t listener; /* whose rules hold for it */
+	struct str ip;     /* of the peer; <= 64 */
+	struct str tls;    /* how it is secured, or empty; <= 256 */
+	struct str domains; /* what it may bring, parted by blanks; <= 4096 */
+};
+
 /* A question of the command line. op is a name from the asked role's table ("mailbox.list"). */
 #define ASK_ARGS_MAX 64
 struct msg_ask {
@@ -420,6 +706,8 @@ void msg_rcpt_put(struct buf *b, const struct msg_rcpt *m);
 bool msg_rcpt_get(struct wire *w, struct msg_rcpt *ret); /* advances w */
 void msg_accept_put(struct buf *b, const struct msg_accept *m);
 bool msg_accept_get(struct str body, struct msg_accept *ret); /* checks every rcpt too */
+void msg_onward_put(struct buf *b, const struct msg_onward *m);
+bool msg_onward_get(struct wire *w, struct msg_onward *ret); /* advances w */
 void msg_piece_put(struct buf *b, const struct msg_piece *m);
 bool msg_piece_get(struct wire *w, struct msg_piece *ret); /* advances w */
 void msg_view_put(struct buf *b, const struct msg_view *m);
@@ -463,6 +751,46 @@ void msg_watch_put(struct buf *b, const struct msg_watch *m);
 bool msg_watch_get(struct str body, struct msg_watch *ret);
 void msg_room_put(struct buf *b, const struct msg_room *m);
 bool msg_room_get(struct str body, struct msg_room *ret);
+void msg_job_put(struct buf *b, const struct msg_job *m);
+bool msg_job_get(struct str body, struct msg_job *ret);
+void msg_stage_put(struct buf *b, const struct msg_stage *m);
+bool msg_stage_get(struct str body, struct msg_stage *ret);
+void msg_result_put(struct buf *b, const struct msg_result *m);
+bool msg_result_get(struct str body, struct msg_result *ret);
+void msg_spool_ask_put(struct buf *b, const struct msg_spool_ask *m);
+bool msg_spool_ask_get(struct str body, struct msg_spool_ask *ret);
+void msg_mx_ask_put(struct buf *b, const struct msg_mx_ask *m);
+bool msg_mx_ask_get(struct str body, struct msg_mx_ask *ret);
+void msg_mx_put(struct buf *b, const struct msg_mx *m);
+bool msg_mx_get(struct str body, struct msg_mx *ret);
+void msg_sts_ask_put(struct buf *b, const struct msg_sts_ask *m);
+bool msg_sts_ask_get(struct str body, struct msg_sts_ask *ret);
+void msg_sts_put(struct buf *b, const struct msg_sts *m);
+bool msg_sts_get(struct str body, struct msg_sts *ret);
+void msg_post_put(struct buf *b, const struct msg_post *m);
+bool msg_post_get(struct str body, struct msg_post *ret);
+void msg_keep_put(struct buf *b, const struct msg_keep *m);
+bool msg_keep_get(struct str body, struct msg_keep *ret);
+void msg_login_start_put(struct buf *b, const struct msg_login_start *m);
+bool msg_login_start_get(struct str body, struct msg_login_start *ret);
+void msg_login_put(struct buf *b, const struct msg_login *m);
+bool msg_login_get(struct str body, struct msg_login *ret);
+void msg_srs_ask_put(struct buf *b, const struct msg_srs_ask *m);
+bool msg_srs_ask_get(struct str body, struct msg_srs_ask *ret);
+void msg_turn_put(struct buf *b, const struct msg_turn *m);
+bool msg_turn_get(struct str body, struct msg_turn *ret);
+void msg_guest_put(struct buf *b, const struct msg_guest *m);
+bool msg_guest_get(struct str body, struct msg_guest *ret);
+void msg_hello_put(struct buf *b, const struct msg_hello *m);
+bool msg_hello_get(struct str body, struct msg_hello *ret);
+void msg_lease_put(struct buf *b, const struct msg_lease *m);
+bool msg_lease_get(struct wire *w, struct msg_lease *ret); /* advances w */
+void msg_fate_put(struct buf *b, const struct msg_fate *m);
+bool msg_fate_get(struct wire *w, struct msg_fate *ret); /* advances w */
+void msg_mx_tlsa_put(struct buf *b, const struct msg_mx_tlsa *m);
+bool msg_mx_tlsa_get(struct wire *w, struct msg_mx_tlsa *ret); /* advances w */
+void msg_mx_host_put(struct buf *b, const struct msg_mx_host *m);
+bool msg_mx_host_get(struct wire *w, struct msg_mx_host *ret); /* advances w */
 void msg_u8_put(struct buf *b, uint8_t v);
 bool msg_u8_get(struct str body, uint8_t limit, uint8_t *ret); /* v < limit */
 void msg_u16_put(struct buf *b, uint16_t v);

@@ -5,11 +5,9 @@
 #define SERVICE_MAX 8
 #define MECH_MAX 32
 #define SASL_TEXT_MAX 12288
-#define PEER_TEXT_MAX 64
 #define PREFIX_LEN 16
 #define IDENTITY_MAX 512
 #define PROMPT_MAX 256
-#define WHY_MAX 256
 #define ACCOUNT_NAME_MAX 511
 #define FORM_MAX (32u << 10)
 #define FETCHED_BODY_MAX (256u << 10)

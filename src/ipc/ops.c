@@ -8,7 +8,18 @@
 	"logins logins_failed log_dropped connections_max "                                        \
 	"log_size log_live compactions checkpoints reserve "                                       \
 	"tls tls_handshakes signatures lookups "                                                   \
-	"connections_smtp connections_imap connections_pop3"
+	"connections_smtp connections_imap connections_pop3 connections_out sent"
+
+/* An entry of the queue, by queue.list; and what queue.show says of it besides. */
+#define QUEUE_FIELDS                                                                               \
+	"id qid state created_ms next_ms last_ms size attempts priority from domain rcpts "        \
+	"trouble mta code status text target"
+#define QUEUE_MORE_FIELDS                                                                          \
+	"account peer session message_id sender envid ret flags hold_until_ms by_ms expires_ms "   \
+	"warned stage where"
+#define QUEUE_TARGET_FIELDS                                                                        \
+	"target state waiting active held connections window retry_ms trouble text sent later "    \
+	"refused oldest_ms"
 
 const struct ipc_op ipc_ops[] = {
 	{ "status", ROLE_PARENT, 0, 0, STATUS_FIELDS },
@@ -39,6 +50,19 @@ const struct ipc_op ipc_ops[] = {
 	{ "import.marks", ROLE_STORE, 3, 3, "position keys" },
 	{ "import.forget", ROLE_STORE, 3, 3, "" },
 	{ "import.letters", ROLE_STORE, 4, 4, "letters octets known", true },
+	{ "queue.list", ROLE_STORE, 0, ASK_ARGS_MAX, QUEUE_FIELDS },
+	{ "queue.count", ROLE_STORE, 0, ASK_ARGS_MAX, "entries letters rcpts octets" },
+	{ "queue.show", ROLE_STORE, 1, 1, "kind " QUEUE_FIELDS " " QUEUE_MORE_FIELDS },
+	{ "queue.why", ROLE_STORE, 1, 1, "kind " QUEUE_FIELDS " " QUEUE_MORE_FIELDS },
+	{ "queue.retry", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
+	{ "queue.hold", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
+	{ "queue.release", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
+	{ "queue.bounce", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
+	{ "queue.delete", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
+	{ "queue.flush", ROLE_STORE, 0, 1, "entries" },
+	{ "queue.targets", ROLE_STORE, 0, 2, QUEUE_TARGET_FIELDS },
+	{ "queue.totals", ROLE_STORE, 0, 0,
+	    "entries ready waiting active held turn sent later refused doubt memory" },
 
 	{ "mailbox.list", ROLE_READER, 1, 1,
 	    "name messages bytes uidnext uidvalidity modseq unseen special subscribed" },
@@ -46,7 +70,10 @@ const struct ipc_op ipc_ops[] = {
 	    "uid time_ms size letter return_path from subject flags" },
 	{ "mailbox.read", ROLE_READER, 3, 3, "chunk" },
 	{ "mailbox.export", ROLE_READER, 2, 2, "kind uid time_ms size return_path flags" },
-	{ "trace", ROLE_READER, 1, 1, "letter session time_ms qid from rcpts history" },
+	{ "trace", ROLE_READER, 1, 16,
+	    "letter session time_ms kind qid from rcpts message_id peer lsn history" },
+
+	{ "relay.fetch", ROLE_RELAY, 0, 1, "route outcome history" },
 
 	{ "auth.set", ROLE_AUTH, 2, 5, "" },
 	{ "auth.remove", ROLE_AUTH, 1, 1, "" },

@@ -29,7 +29,7 @@ static void
 count(struct msg_status *s, enum status_key key, uint64_t value)
 {
 	s->value[key] = value;
-	s->have |= 1u << key;
+	s->have |= UINT64_C(1) << key;
 }
 
 void

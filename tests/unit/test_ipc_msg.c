@@ -324,7 +324,7 @@ test_ranges(void **state)
 	msg_ready_put(&b, &r);
 	assert_false(msg_ready_get(buf_str(&b), &r));
 	buf_reset(&b);
-	struct msg_status s = { .have = 1u << STATUS_KEY_COUNT };
+	struct msg_status s = { .have = UINT64_C(1) << STATUS_KEY_COUNT };
 	msg_status_put(&b, &s);
 	assert_false(msg_status_get(buf_str(&b), &s));
 	buf_reset(&b);
