@@ -11,7 +11,7 @@ extern const struct cli_cmd cmd_b64, cmd_cert, cmd_run, cmd_replay, cmd_explain;
 
 extern const struct cli_cmd cmd_serve, cmd_lab, cmd_config, cmd_user, cmd_domain, cmd_alias,
     cmd_mailbox, cmd_trace, cmd_status, cmd_reload, cmd_fsck, cmd_backup, cmd_restore, cmd_tls,
-    cmd_fault, cmd_dialect;
+    cmd_fault, cmd_dialect, cmd_queue;
 
 case_own_fn *const case_own = lab_play_own;
 #else
@@ -30,6 +30,7 @@ const struct cli_cmd *const cli_cmds[] = {
 	&cmd_domain,
 	&cmd_alias,
 	&cmd_mailbox,
+	&cmd_queue,
 	&cmd_trace,
 	&cmd_fsck,
 	&cmd_backup,

@@ -8,6 +8,7 @@
 #include "roles/dns/dns.h"
 #include "roles/fetch/fetch.h"
 #include "roles/front/front.h"
+#include "roles/relay/relay.h"
 #include "roles/store/store_role.h"
 #endif
 
@@ -38,6 +39,7 @@ static const struct role_entry roles[] = {
 	{ ROLE_DNS, dns_main },
 	{ ROLE_FETCH, fetch_main },
 	{ ROLE_GSSAPI, gssapi_main },
+	{ ROLE_RELAY, relay_main },
 };
 
 static int

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 build='build-essential pkg-config meson ninja-build libssl-dev libuv1-dev liblmdb-dev
 	libseccomp-dev libconfig-dev libjansson-dev libcrypt-dev libsasl2-dev libsasl2-modules
-	libunbound-dev libcurl4-openssl-dev libunistring-dev libedit-dev zlib1g-dev ca-certificates dns-root-data'
+	libunbound-dev libcurl4-openssl-dev libunistring-dev libidn2-dev libedit-dev zlib1g-dev ca-certificates dns-root-data'
 test='libcmocka-dev clang clang-format python3-pytest python3-pexpect tmux swaks libnet-ssleay-perl curl mandoc telnet strace
 	openssl msmtp libsasl2-modules-gssapi-mit bsdextrautils procps isync mutt fetchmail mpop getmail6
 	offlineimap3 libmail-imapclient-perl libio-socket-ssl-perl'
@@ -108,6 +108,11 @@ unpack_servers() {
 	unpack_libs opensmtpd lib opensmtpd
 }
 
+# An authoritative name server, and what signs zones for it.
+unpack_zones() {
+	unpack_libs zones lib nsd ldnsutils
+}
+
 # imapflow and what it needs, beside nodemailer.
 unpack_imapflow() {
 	[ ! -d build/peers/imapflow/node_modules/imapflow ] || return 0
@@ -142,6 +147,7 @@ test)
 	unpack_clients
 	unpack_dovecot
 	unpack_servers
+	unpack_zones
 	;;
 bench)
 	# shellcheck disable=SC2086

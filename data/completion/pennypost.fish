@@ -9,7 +9,8 @@ complete -c pennypost -n __fish_use_subcommand -f -a user -d 'Add, list and remo
 complete -c pennypost -n __fish_use_subcommand -f -a domain -d 'Add, list and remove local domains'
 complete -c pennypost -n __fish_use_subcommand -f -a alias -d 'Add, list and remove aliases: addresses that lead to others'
 complete -c pennypost -n __fish_use_subcommand -f -a mailbox -d 'List and make mailboxes, read, import, export and delete what is in them'
-complete -c pennypost -n __fish_use_subcommand -f -a trace -d 'Show what happened to a letter: its conversation, times and decisions'
+complete -c pennypost -n __fish_use_subcommand -f -a queue -d 'Show, hurry, hold and end letters that wait for other servers'
+complete -c pennypost -n __fish_use_subcommand -f -a trace -d 'Show what happened to a letter: conversations, times and decisions'
 complete -c pennypost -n __fish_use_subcommand -f -a fsck -d 'Check everything in the store, or make its index anew'
 complete -c pennypost -n __fish_use_subcommand -f -a backup -d 'Copy the whole server, beside its work, into a directory; or check such a copy'
 complete -c pennypost -n __fish_use_subcommand -f -a restore -d 'Put a backup back into a data directory'
@@ -123,7 +124,45 @@ complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l json
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l config -r -F
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l dir -x -a '(__fish_complete_directories)'
 complete -c pennypost -n '__fish_seen_subcommand_from mailbox' -l help
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a list
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a show
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a why
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a retry
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a hold
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a release
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a bounce
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a delete
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a flush
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a fetch
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -f -a top
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l from -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l to -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l domain -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l older -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l newer -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l error -x -a 'name connect tls login greeting sender rcpt letter closed policy'
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l state -x -a 'ready waiting active held later turn'
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l all
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l limit -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l reason -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l yes
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l interval -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l count -x
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l json
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l config -r -F
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l dir -x -a '(__fish_complete_directories)'
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l help
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l from -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l to -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l peer -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l message-id -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l since -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l until -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l limit -x
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l all
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l follow
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l json
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l format -x -a 'conv'
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l config -r -F
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l dir -x -a '(__fish_complete_directories)'
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l help
@@ -588,6 +627,7 @@ complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a user
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a domain
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a alias
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a mailbox
+complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a queue
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a trace
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a fsck
 complete -c pennypost -n '__fish_seen_subcommand_from help' -f -a backup

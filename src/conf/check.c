@@ -109,6 +109,7 @@ check_whole(struct checker *ck)
 	if (c->n_listeners == 0)
 		wrong(ck, "there is no listener; write listen = ( { port = 25; } );");
 	check_oauth(ck);
+	ck->ok = conf_check_routes(c, ck->err, ck->warnings) && ck->ok;
 	if (c->lab)
 		odd(ck, "lab is on: the server may pretend to be another; take it off before real "
 			"mail comes");
@@ -136,12 +137,13 @@ static void
 check_unix(struct checker *ck, const struct conf_listener *l, const char *w)
 {
 	size_t n = strlen(l->socket_mode);
-	if (!conf_is_lmtp(l))
+	bool metrics = conf_protocol(l) == CONF_IS_METRICS;
+	if (!conf_is_lmtp(l) && !metrics)
 		wrong(ck,
-		    "%s: at a unix socket only lmtp is spoken; write protocol = \"lmtp\"; or "
-		    "an IP address",
+		    "%s: at a unix socket only lmtp and metrics are spoken; write protocol = "
+		    "\"lmtp\"; or an IP address",
 		    w);
-	if (n && strchr("2367", l->socket_mode[n - 1]))
+	if (!metrics && n && strchr("2367", l->socket_mode[n - 1]))
 		odd(ck, "%s: with socket.mode %s every account of this machine may deliver", w,
 		    l->socket_mode);
 }
@@ -278,6 +280,17 @@ check_peers(struct checker *ck, const struct conf_listener *l, const char *w)
 		odd(ck, "%s: anybody can claim to be a sender of relay_sender; let them log in", w);
 }
 
+/* Figures are nobody's business, and there is neither login nor TLS. */
+static void
+check_metrics(struct checker *ck, const struct conf_listener *l, const char *w)
+{
+	if (!conf_unix_path(l) && !is_loopback(l->address))
+		wrong(ck,
+		    "%s: metrics are told on this machine only; write address = \"127.0.0.1\"; "
+		    "and let a proxy in front of it ask who comes",
+		    w);
+}
+
 static void
 check_listener(struct checker *ck, const struct conf_listener *l)
 {
@@ -285,6 +298,10 @@ check_listener(struct checker *ck, const struct conf_listener *l)
 	const char *w = conf_who(ck->c, l, name);
 	if (conf_unix_path(l))
 		check_unix(ck, l, w);
+	if (conf_protocol(l) == CONF_IS_METRICS) {
+		check_metrics(ck, l, w);
+		return;
+	}
 	if (conf_is_lmtp(l))
 		check_lmtp(ck, l, w);
 	check_tls(ck, l, w);

@@ -108,6 +108,9 @@ conf_free(struct conf *c)
 		free(c->certs[i].key);
 	}
 	free(c->certs);
+	for (size_t i = 0; i < c->n_routes; i++)
+		conf_route_clear(&c->routes[i]);
+	free(c->routes);
 	for (size_t i = 0; i < c->n_texts; i++) {
 		free(c->texts[i].path);
 		free(c->texts[i].text);
@@ -193,6 +196,26 @@ is_submission_port(const struct conf_listener *l)
 	return conf_protocol(l) == CONF_IS_SMTP && one_of(port_meant(l), ports, ARRAY_LEN(ports));
 }
 
+/* RFC 2645 4 */
+static bool
+is_odmr_port(const struct conf_listener *l)
+{
+	return conf_protocol(l) == CONF_IS_SMTP && port_meant(l) == 366;
+}
+
+bool
+conf_lists(const char *list, struct str word)
+{
+	struct str all = str_of(list);
+	while (all.len) {
+		size_t n = str_find_any(all, ", \t");
+		if (n > 0 && str_ieq(str_first(all, n), word))
+			return true;
+		all = str_skip(all, n + 1);
+	}
+	return false;
+}
+
 /* What another system did in a conversation must not fail on our own rules. */
 static bool
 imitates(const struct conf_listener *l)
@@ -204,21 +227,23 @@ bool
 conf_tls_implicit(const struct conf_listener *l)
 {
 	static const uint64_t ports[] = { 465, 993, 995 };
-	return !conf_unix_path(l) &&
+	return !conf_unix_path(l) && conf_protocol(l) != CONF_IS_METRICS &&
 	       choose(l->tls_implicit, one_of(port_meant(l), ports, ARRAY_LEN(ports)));
 }
 
 bool
 conf_starttls(const struct conf_listener *l)
 {
-	return !conf_unix_path(l) && !conf_tls_implicit(l) && choose(l->starttls, !conf_is_lmtp(l));
+	return !conf_unix_path(l) && !conf_tls_implicit(l) &&
+	       conf_protocol(l) != CONF_IS_METRICS && choose(l->starttls, !conf_is_lmtp(l));
 }
 
 /* A key at the top of the file must not stop the mail that another server hands over. */
 bool
 conf_tls_required(const struct conf_listener *l)
 {
-	return l->tls_required && (!conf_is_lmtp(l) || conf_tls_implicit(l) || conf_starttls(l));
+	return l->tls_required && conf_protocol(l) != CONF_IS_METRICS &&
+	       (!conf_is_lmtp(l) || conf_tls_implicit(l) || conf_starttls(l));
 }
 
 bool
@@ -227,15 +252,18 @@ conf_auth(const struct conf_listener *l)
 	bool asked_for = l->mechs[0] || strcmp(l->auth_cleartext, "allow") == 0 ||
 	                 strcmp(l->auth_unadvertised, "accept") == 0 ||
 	                 strcmp(l->auth_required, "yes") == 0;
+	if (conf_protocol(l) == CONF_IS_METRICS)
+		return false;
 	if (conf_reads_mail(l))
 		return true; /* whoever comes there comes to log in */
-	return !conf_is_lmtp(l) && choose(l->auth, is_submission_port(l) || asked_for);
+	bool automatic = is_submission_port(l) || is_odmr_port(l) || asked_for;
+	return !conf_is_lmtp(l) && choose(l->auth, automatic);
 }
 
 bool
 conf_auth_required(const struct conf_listener *l)
 {
-	bool on = is_submission_port(l) && conf_auth(l) && !imitates(l);
+	bool on = (is_submission_port(l) || is_odmr_port(l)) && conf_auth(l) && !imitates(l);
 	return conf_protocol(l) == CONF_IS_SMTP && choose(l->auth_required, on);
 }
 
@@ -243,6 +271,16 @@ bool
 conf_submission(const struct conf_listener *l)
 {
 	return conf_protocol(l) == CONF_IS_SMTP && choose(l->submission, is_submission_port(l));
+}
+
+bool
+conf_atrn(const struct conf *c, const struct conf_listener *l)
+{
+	bool any = false;
+	for (size_t i = 0; i < c->n_routes; i++)
+		any = any || c->routes[i].atrn[0];
+	bool on = is_odmr_port(l) || (any && is_submission_port(l));
+	return conf_protocol(l) == CONF_IS_SMTP && conf_auth(l) && choose(l->atrn, on);
 }
 
 bool

@@ -57,11 +57,14 @@ struct conf_listener {
 	char *dot_space;      /* strict end */
 	bool line_editing;
 	char *bare_lf;  /* session reject auto; ask conf_bare_lf_session() */
+	char *atrn;                 /* yes no auto; ask conf_atrn() */
 	char *submission;           /* yes no auto; ask conf_submission() */
 	bool own_sender, own_from;  /* of a submission: they belong to the account */
 	char *proxy_peers, *xclient_peers, *xforward_peers; /* CIDR lists */
 	char *relay_ip;             /* CIDR list */
 	char *relay_sender;
+	bool etrn, verp, prdr;
+	char *no_soliciting;       /* classes, or "" */
 	char *ipmm;        /* yes no dialect */
 	char *ipmm_subst;  /* entities brackets dialect */
 	char *quit_silent; /* yes no dialect */
@@ -82,6 +85,7 @@ struct conf_listener {
 	uint64_t limit_data_seconds, limit_data_rate;
 	uint64_t limit_command_line; /* ask conf_command_line() */
 	uint64_t limit_bad_commands, limit_hops, limit_tls, limit_ipmm_parts, limit_ipmm_rcpts;
+	uint64_t limit_hold_seconds;
 	bool lab;           /* conf's, copied */
 	struct map replies; /* reply.SITUATION -> char * text (owned) */
 };
@@ -90,6 +94,21 @@ struct conf_alias {
 	char *address;  /* "staff@example.com", or "@example.com" for a catch-all */
 	char **members; /* addresses */
 	size_t n_members;
+};
+
+/* Mail for other domains: the route whose match is longest; without one: by MX records. */
+#define CONF_ROUTES_MAX 10000
+struct conf_route {
+	char *match;       /* "example.net", "*.example.net", "*", "[192.0.2.1]"; lower case */
+	char *via;         /* "mx", or what queue/target.h says */
+	char *tls;         /* auto never may must verify */
+	char *login, *secret_file, *mechs; /* a smarthost's; the secret is auth's alone */
+	char *auth_cleartext; /* allow deny */
+	char *source;      /* addresses of ours, parted by blanks or commas; empty: relay.source */
+	uint64_t max_connections, max_letters; /* 0: as for everybody */
+	char *atrn;        /* accounts that may fetch the mail of this domain (RFC 2645), or "" */
+	char *fetch_by_atrn; /* domains whose mail is fetched at this route's host, or "" */
+	uint64_t fetch_every; /* seconds; 0: only when told */
 };
 
 struct conf_text { /* a file that a key names, with what it held */
@@ -106,6 +125,7 @@ struct conf {
 	char *user;      /* account the roles run as when started as root */
 	uint64_t fronts; /* 0: one per core */
 	uint64_t readers;
+	uint64_t relays; /* 0: one per core */
 	bool lab;
 	char *log_level, *log_file; /* log_file empty: standard error */
 	char *postmaster;           /* address; empty: first user */
@@ -116,16 +136,32 @@ struct conf {
 	char *oauth_introspect_url, *oauth_introspect_client, *oauth_introspect_secret_file,
 	    *oauth_introspect_ca;
 	char *gssapi_keytab, *gssapi_krb5_conf;
+	char *relay_host, *relay_source, *relay_tls, *relay_authorities, *relay_long_lines;
+	uint64_t relay_port, relay_letters, relay_session_seconds, relay_idle_seconds,
+	    relay_connect_seconds, relay_reply_seconds;
+	bool relay_ipv6;
+	uint64_t sts_port, sts_refresh; /* seconds */
+	bool tlsrpt;
+	char *tlsrpt_organization, *tlsrpt_contact;
+	uint64_t tlsrpt_period; /* seconds */
+	uint64_t queue_lifetime, queue_warn, queue_retry_first, queue_retry_most; /* seconds */
+	uint64_t queue_window_first, queue_window_most, queue_jobs, queue_bounce_full;
+	bool queue_bounce_copies;
 	struct conf_cert *certs; /* tls.certificates; not in the dump: no role opens them */
 	size_t n_certs;
 	uint64_t limit_conns_total, limit_conns_per_ip;
 	uint64_t limit_queue_messages, limit_queue_bytes, limit_disk_low, limit_mem_high;
+	char *relay_domains; /* patterns; backup MX */
+	bool srs;
 	uint64_t quota; /* octets of an account that has no quota of its own; 0: no quota */
 	uint64_t store_segment_bytes, store_group_letters, store_group_bytes, store_body_memory;
+	uint64_t trace_days, trace_size; /* size 0: histories stay in the log alone */
 	char **domains;
 	size_t n_domains;
 	struct conf_alias *aliases;
 	size_t n_aliases;
+	struct conf_route *routes;
+	size_t n_routes;
 	struct conf_listener *listeners; /* at most LISTENER_MAX */
 	size_t n_listeners;
 	struct conf_listener defaults; /* listener keys at the top level */
@@ -151,10 +187,13 @@ bool conf_set(struct conf *c, struct str assignment, struct buf *err);
 /* Adds a listener that starts from the defaults. */
 struct conf_listener *conf_listener_add(
     struct conf *c, const char *address, uint64_t port, const char *protocol);
+/* The route for a domain (lower-case A-labels), or NULL: by MX. The one named so, or NULL. */
+const struct conf_route *conf_route_for(const struct conf *c, struct str domain);
+struct conf_route *conf_route_find(const struct conf *c, struct str match);
 /* Whether a session here may end its lines in a bare LF (R-EOL): bare_lf, or by port when auto. */
 bool conf_bare_lf_session(const struct conf_listener *l);
 
-enum conf_protocol { CONF_IS_SMTP, CONF_IS_LMTP, CONF_IS_IMAP, CONF_IS_POP3 };
+enum conf_protocol { CONF_IS_SMTP, CONF_IS_LMTP, CONF_IS_IMAP, CONF_IS_POP3, CONF_IS_METRICS };
 enum conf_protocol conf_protocol(const struct conf_listener *l);
 bool conf_is_lmtp(const struct conf_listener *l);
 bool conf_reads_mail(const struct conf_listener *l); /* IMAP or POP3 */
@@ -169,6 +208,9 @@ bool conf_tls_required(const struct conf_listener *l);
 bool conf_auth(const struct conf_listener *l);
 bool conf_auth_required(const struct conf_listener *l);
 bool conf_submission(const struct conf_listener *l);
+bool conf_atrn(const struct conf *c, const struct conf_listener *l);
+/* Is word in a list parted by blanks or commas? Any case. */
+bool conf_lists(const char *list, struct str word);
 /* Is there a listener that is of little use without a certificate? */
 bool conf_needs_certificate(const struct conf *c);
 /* What the file held when the configuration was checked; empty: it is not one of ours. */

@@ -21,6 +21,7 @@
 #define CONF_DEPTH_MAX 8              /* groups in groups */
 #define CONF_ADDRESS_MAX 320
 #define CONF_LMTP_PORT 24
+#define CONF_METRICS_PORT 9325
 #define CONF_IMAP_IDLE 1800 /* RFC 9051 5.4 */
 #define CONF_POP3_IDLE 600  /* RFC 1939 3 */
 
@@ -42,7 +43,8 @@ enum {
 	CONF_OF_SMTP = 1u << 4, /* and of LMTP, which looks at few of them */
 	CONF_OF_IMAP = 1u << 5,
 	CONF_OF_POP3 = 1u << 6,
-	CONF_OF_ANY = CONF_OF_SMTP | CONF_OF_IMAP | CONF_OF_POP3,
+	CONF_OF_METRICS = 1u << 15,
+	CONF_OF_ANY = CONF_OF_SMTP | CONF_OF_IMAP | CONF_OF_POP3 | CONF_OF_METRICS,
 };
 
 struct conf_key {
@@ -79,6 +81,8 @@ bool conf_good_ip_or_empty(struct str v, const char **ret_want);
 bool conf_good_listen_address(struct str v, const char **ret_want);
 bool conf_good_cidrs(struct str v, const char **ret_want);
 bool conf_good_senders(struct str v, const char **ret_want);
+bool conf_good_domains(struct str v, const char **ret_want);
+bool conf_good_classes(struct str v, const char **ret_want);
 bool conf_good_mechs(struct str v, const char **ret_want);
 extern const char *const conf_mechs[]; /* the SASL mechanisms there are; ends with NULL */
 bool conf_good_address_or_empty(struct str v, const char **ret_want);
@@ -94,6 +98,17 @@ bool conf_good_mode(struct str v, const char **ret_want); /* "0660" */
 bool conf_good_capabilities(struct str v, const char **ret_want);
 bool conf_good_alias(struct str v);  /* local@domain or @domain */
 bool conf_good_member(struct str v); /* local@domain */
+
+bool conf_good_domain(struct str v);
+bool conf_good_sources(struct str v, const char **ret_want); /* IP addresses, or nothing */
+
+/* route.c: keys of a route; base: the struct conf_route. */
+extern const struct conf_key conf_route_keys[]; /* ends with name NULL; the first is "via" */
+const struct conf_key *conf_route_key(struct str name);
+struct conf_route *conf_route_add(struct conf *c, struct str match, struct buf *err);
+bool conf_route_set(struct conf *c, struct str name, struct str value, struct buf *err);
+void conf_route_clear(struct conf_route *r);
+bool conf_check_routes(const struct conf *c, struct buf *err, struct buf *warnings);
 
 /* Sets of things, shared by load, set and undump. False with "what; what instead" in err. */
 bool conf_domain_add(struct conf *c, struct str name, struct buf *err);

@@ -1,6 +1,6 @@
 /*
  * The configuration as lines of key=value, for the roles. Values are escaped so that a line is
- * a line; the order is: version, keys of the whole, domains, aliases, dialects, files, the
+ * a line; the order is: version, keys of the whole, domains, aliases, routes, dialects, files, the
  * defaults of listeners, the listeners, end. Reading it back checks every value as a file's is.
  */
 #include "conf/conf_priv.h"
@@ -55,6 +55,21 @@ put_listener(const struct conf_listener *l, const char *title, struct buf *out)
 	free(replies);
 }
 
+static void
+put_route(const struct conf_route *r, struct buf *out)
+{
+	put_line(out, "route", str_of(r->match));
+	for (const struct conf_key *k = conf_route_keys; k->name; k++) {
+		struct buf v = BUF_INIT(CONF_TEXT_MAX + 1), name = BUF_INIT(64);
+		buf_putf(&name, "route.%s", k->name);
+		conf_value_put(k, r, &v);
+		check(!v.failed && buf_cstr(&name));
+		put_line(out, name.p, buf_str(&v));
+		buf_done(&v);
+		buf_done(&name);
+	}
+}
+
 void
 conf_dump(const struct conf *c, struct buf *out)
 {
@@ -67,6 +82,8 @@ conf_dump(const struct conf *c, struct buf *out)
 		for (size_t m = 0; m < c->aliases[i].n_members; m++)
 			put_line(out, "member", str_of(c->aliases[i].members[m]));
 	}
+	for (size_t i = 0; i < c->n_routes; i++)
+		put_route(&c->routes[i], out);
 	for (size_t i = 0; i < c->n_dialects; i++) {
 		put_line(out, "dialect.name", str_of(c->dialects[i].name));
 		put_line(out, "dialect.text", str_of(c->dialects[i].text));
@@ -87,6 +104,7 @@ struct reader {
 	struct conf *c;
 	struct conf_listener *listener; /* NULL before "defaults" */
 	struct conf_alias *alias;
+	struct conf_route *route;
 	struct buf held; /* the name that waits for its text; CONF_PATH_MAX octets */
 	struct buf *err;
 };
@@ -126,6 +144,13 @@ static bool
 read_member(struct reader *r, struct str v)
 {
 	return r->alias && conf_alias_member_add(r->alias, v, r->err);
+}
+
+static bool
+read_route(struct reader *r, struct str v)
+{
+	r->route = conf_route_add(r->c, v, r->err);
+	return r->route != NULL;
 }
 
 static bool
@@ -185,6 +210,7 @@ static const struct {
 	{ "domain", read_domain },
 	{ "alias", read_alias },
 	{ "member", read_member },
+	{ "route", read_route },
 	{ "dialect.name", read_held },
 	{ "dialect.text", read_dialect },
 	{ "file.name", read_held },
@@ -201,6 +227,10 @@ read_pair(struct reader *r, struct str key, struct str v)
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		if (str_eq(str_of(lines[i].name), key))
 			return lines[i].read(r, v);
+	const struct conf_key *of_route =
+	    str_starts(key, STR("route.")) ? conf_route_key(str_skip(key, 6)) : NULL;
+	if (of_route)
+		return r->route && conf_value_set(of_route, r->route, v, r->err);
 	const struct conf_key *k = conf_key_find(key);
 	if (k == NULL || ((k->flags & CONF_LISTENER) && r->listener == NULL))
 		return false;

@@ -27,6 +27,9 @@ const struct conf_key conf_keys[] = {
 	    .doc = "How many processes speak with strangers. 0: one per processor core." },
 	{ "readers", CONF_NUMBER, 0, G(readers), 1, 16, .def = "1",
 	    .doc = "How many processes answer questions about stored mail." },
+	{ "relays", CONF_NUMBER, 0, G(relays), 0, RELAY_MAX, .def = "0",
+	    .doc = "How many processes bring mail to other servers. 0: one per processor core. "
+		   "Changes apply at the next start." },
 	{ "lab", CONF_BOOL, 0, G(lab), .def = "no",
 	    .doc = "Allows the keys that make the server pretend. For experiments, never for real "
 		   "mail." },
@@ -48,6 +51,21 @@ const struct conf_key conf_keys[] = {
 	    .good = conf_good_path_or_empty,
 	    .doc = "A file with the DNSSEC keys that answers must be signed by, such as "
 		   "/usr/share/dns/root.key. Empty: answers are not checked." },
+	{ "sts.port", CONF_NUMBER, 0, G(sts_port), 1, 65535, .def = "443",
+	    .doc = "The port at which policies of MTA-STS are fetched; another than 443 is for "
+		   "tests." },
+	{ "sts.refresh", CONF_SECONDS, 0, G(sts_refresh), 1, MAX_SECONDS, .def = "1d",
+	    .doc = "How old a policy of MTA-STS may become before it is fetched again, while mail "
+		   "goes to its domain." },
+	{ "tlsrpt.send", CONF_BOOL, 0, G(tlsrpt), .def = "yes",
+	    .doc = "Domains that ask for reports about TLS (RFC 8460) get one each day on which mail "
+		   "went there." },
+	{ "tlsrpt.organization", CONF_TEXT, 0, G(tlsrpt_organization), .def = "",
+	    .doc = "Who these reports say they are from. Empty: the name of this server." },
+	{ "tlsrpt.contact", CONF_TEXT, 0, G(tlsrpt_contact), .def = "",
+	    .doc = "The address these reports are sent from. Empty: that of the postmaster." },
+	{ "tlsrpt.period", CONF_SECONDS, 0, G(tlsrpt_period), 1, 86400, .def = "1d",
+	    .doc = "How long a report goes back; less than a day is for tests." },
 	{ "oauth.keys", CONF_TEXT, 0, G(oauth_keys), .def = "", .good = conf_good_path_or_empty,
 	    .doc = "A file with the keys that check the signatures of OAuth tokens: public keys "
 		   "in PEM form, a JWK set, or secret: and at least 32 octets behind it." },
@@ -82,6 +100,42 @@ const struct conf_key conf_keys[] = {
 	    .doc =
 		"The configuration of Kerberos, in one file: what it includes is not read. Empty: "
 		"/etc/krb5.conf, if it is there." },
+	{ "relay.host", CONF_TEXT, 0, G(relay_host), .def = "", .good = conf_good_host_or_empty,
+	    .doc = "What this server calls itself in EHLO when it sends. Empty: hostname." },
+	{ "relay.source", CONF_TEXT, 0, G(relay_source), .def = "", .good = conf_good_sources,
+	    .doc = "Addresses of this host that connections to other servers come from, in turn. "
+		   "Empty: as the system chooses. A route may have its own." },
+	{ "relay.tls", CONF_CHOICE, 0, G(relay_tls), .choices = "auto never may must verify",
+	    .def = "auto",
+	    .doc = "How connections to other servers are secured, where no route says otherwise. "
+		   "auto: as DANE or MTA-STS demands, else TLS where it is offered. may: TLS where "
+		   "it is offered. must: TLS with any certificate. verify: TLS with a certificate "
+		   "for the name, from an authority. never: no TLS." },
+	{ "relay.authorities", CONF_TEXT, 0, G(relay_authorities), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc = "A file with the certificates of the authorities that vouch for other servers "
+		   "(MTA-STS, tls = verify). Empty: those of the system. Read at the start." },
+	{ "relay.port", CONF_NUMBER, 0, G(relay_port), 1, 65535, .def = "25",
+	    .doc = "The port of servers that are found by MX records." },
+	{ "relay.ipv6", CONF_BOOL, 0, G(relay_ipv6), .def = "yes",
+	    .doc = "Whether IPv6 addresses of other servers are tried." },
+	{ "relay.letters", CONF_NUMBER, 0, G(relay_letters), 1, 1000000, .def = "1000",
+	    .doc = "Letters that one connection to another server is used for." },
+	{ "relay.session_seconds", CONF_SECONDS, 0, G(relay_session_seconds), 1, 86400,
+	    .def = "5m", .doc = "How long one connection is given new letters." },
+	{ "relay.idle_seconds", CONF_SECONDS, 0, G(relay_idle_seconds), 0, 300, .def = "5",
+	    .doc = "How long a connection is kept for the next letter." },
+	{ "relay.connect_seconds", CONF_SECONDS, 0, G(relay_connect_seconds), 1, 300,
+	    .def = "30", .doc = "How long one address is waited for." },
+	{ "relay.reply_seconds", CONF_SECONDS, 0, G(relay_reply_seconds), 0, 3600, .def = "0",
+	    .doc = "How long a reply of another server is waited for. 0: as RFC 5321 4.5.3.2 says, "
+		   "from two minutes to ten." },
+	{ "relay.long_lines", CONF_CHOICE, 0, G(relay_long_lines), .choices = "encode wrap send "
+										"refuse",
+	    .def = "encode",
+	    .doc = "What happens to lines of more than 998 octets (RFC 5321 4.5.3.1.6) on their "
+		   "way out. encode: the part they stand in is sent as quoted-printable or base64. "
+		   "wrap: they are broken. send: they go as they are. refuse: the letter fails." },
 	{ "limit.conns_total", CONF_NUMBER, CONF_CAN_OFF, G(limit_conns_total), 0, MAX_COUNT,
 	    .def = "20000",
 	    .doc =
@@ -102,6 +156,40 @@ const struct conf_key conf_keys[] = {
 	{ "limit.mem_high", CONF_SIZE, CONF_CAN_OFF, G(limit_mem_high), 0, MAX_OCTETS, .def = "off",
 	    .doc = "Octets of letters under way, in all connections together, at which MAIL is "
 		   "answered 452." },
+	{ "relay_domains", CONF_TEXT, 0, G(relay_domains), .def = "", .good = conf_good_domains,
+	    .doc = "Domains of others whose mail is taken from anybody and brought to them: this "
+		   "server is their backup MX, or stands in front of them. Domains, or *.example.net "
+		   "for all below one, parted by blanks or commas. Where their mail goes, MX records "
+		   "say, or a route. Whoever speaks for one may ask for its mail with ETRN." },
+	{ "srs", CONF_BOOL, 0, G(srs), .def = "yes",
+	    .doc = "Whether letters that an alias sends on to elsewhere get a sender address of the "
+		   "alias's domain (SRS), so that they pass SPF there. What cannot be delivered "
+		   "comes back through it to the first sender." },
+	{ "queue.lifetime", CONF_SECONDS, 0, G(queue_lifetime), 1, MAX_SECONDS, .def = "5d",
+	    .doc = "How long a letter for another server is tried before its sender is told that it "
+		   "failed (RFC 5321 4.5.4.1)." },
+	{ "queue.warn", CONF_SECONDS, 0, G(queue_warn), 0, MAX_SECONDS, .def = "4h",
+	    .doc = "How long a letter waits before its sender is told that it is late. 0: never." },
+	{ "queue.retry_first", CONF_SECONDS, 0, G(queue_retry_first), 1, MAX_SECONDS, .def = "5m",
+	    .doc = "How long a letter waits between its first two attempts. The time doubles with "
+		   "each attempt, and a quarter of it is left to chance. A server that cannot be "
+		   "reached is left alone for a minute at first, or for this time when it is less." },
+	{ "queue.retry_most", CONF_SECONDS, 0, G(queue_retry_most), 1, MAX_SECONDS, .def = "1h",
+	    .doc = "The longest time between two attempts." },
+	{ "queue.window_first", CONF_NUMBER, 0, G(queue_window_first), 1, 1000, .def = "2",
+	    .doc = "Connections to one destination at once before it is known how it answers." },
+	{ "queue.window_most", CONF_NUMBER, 0, G(queue_window_most), 1, 1000, .def = "20",
+	    .doc = "Connections to one destination at once that success leads to. A route may say "
+		   "otherwise (max_connections)." },
+	{ "queue.jobs", CONF_NUMBER, 0, G(queue_jobs), 1, 20000, .def = "1000",
+	    .doc = "Letters that one relay process has under way at once, over all destinations. "
+		   "Destinations that hang, or of which nothing is known, get half of them." },
+	{ "queue.bounce_copies", CONF_BOOL, 0, G(queue_bounce_copies), .def = "yes",
+	    .doc = "Whether the postmaster is told of a letter from nobody that cannot be delivered: "
+		   "a report for which no sender was found." },
+	{ "queue.bounce_full", CONF_SIZE, 0, G(queue_bounce_full), 0, 1u << 20, .def = "50K",
+	    .doc = "A letter up to this size goes back whole with the report of its failure, when "
+		   "its sender did not say otherwise (RET); of a larger one its header does." },
 	{ "quota", CONF_SIZE, 0, G(quota), 0, MAX_OCTETS, .def = "0",
 	    .doc = "Octets that the mail of an account may take, where the account has no quota of "
 		   "its own (user quota). 0: no quota. A recipient that is one mailbox is answered "
@@ -118,36 +206,44 @@ const struct conf_key conf_keys[] = {
 	    .def = "256M",
 	    .doc = "Octets of letters under way that are held in memory; above it they go to disk "
 		   "early." },
+	{ "trace.days", CONF_NUMBER, 0, G(trace_days), 1, 36500, .def = "30",
+	    .doc = "Days that the histories of letters are kept, for pennypost trace." },
+	{ "trace.size", CONF_SIZE, 0, G(trace_size), 0, MAX_OCTETS, .def = "1G",
+	    .doc = "Octets that the histories of letters may take; the oldest go first. A letter takes "
+		   "about 1.5 KiB. 0: they are not recorded, and stand in the store's log as long as "
+		   "their letters; then they are looked for by reading it." },
 	/* Each listener, or all of them. */
 	{ "address", CONF_TEXT, CONF_LISTENER | CONF_PLACE, L(address), .def = "*",
 	    .good = conf_good_listen_address,
 	    .doc =
 		"The IP address to listen at. *: every address of the machine. unix: and a path "
-		"behind it: a unix socket there, for lmtp; a relative path starts from data_dir. "
-		"An lmtp listener for which nothing is written here listens at 127.0.0.1." },
+		"behind it: a unix socket there, for lmtp and metrics; a relative path starts from "
+		"data_dir. An lmtp or metrics listener for which nothing is written here listens "
+		"at 127.0.0.1." },
 	{ "port", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(port), 1, 65535, .def = "25",
 	    .doc = "The TCP port to listen at. When nothing is written here: 24 for lmtp, 143 for "
-		   "imap, 110 for pop3, and with tls.implicit = yes 993 and 995. A unix socket has "
-		   "none." },
+		   "imap, 110 for pop3, and with tls.implicit = yes 993 and 995; 9325 for metrics. "
+		   "A unix socket has none." },
 	{ "stands_for", CONF_NUMBER, CONF_LISTENER | CONF_PLACE, L(stands_for), 0, 65535,
 	    .def = "0",
 	    .doc = "The well-known port this listener stands for when it listens at another, as "
 		   "behind a redirect. 0: its own port." },
 	{ "protocol", CONF_CHOICE, CONF_LISTENER | CONF_PLACE, L(protocol),
-	    .choices = "smtp lmtp imap pop3", .def = "smtp",
+	    .choices = "smtp lmtp imap pop3 metrics", .def = "smtp",
 	    .doc =
 		"What is spoken there. lmtp is how another mail server on this machine or nearby "
 		"hands over mail for the mailboxes here: at a unix socket, or by TCP from this "
 		"machine and the networks of relay_ip. It has a reply for each recipient, and its "
 		"wording is that of the rfc dialect. imap and pop3 are how users read their "
-		"mail." },
-	{ "socket.mode", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(socket_mode), .def = "0660",
+		"mail. metrics tells the server's figures to Prometheus, by HTTP (GET /metrics), "
+		"on this machine only: at a loopback address or a unix socket." },
+	{ "socket.mode", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_mode), .def = "0660",
 	    .good = conf_good_mode,
 	    .doc = "The rights of a unix socket, in octal. Who may write to it may deliver." },
-	{ "socket.user", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(socket_user), .def = "",
+	{ "socket.user", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_user), .def = "",
 	    .good = conf_good_account_or_empty,
 	    .doc = "The account that owns a unix socket. Empty: the one that starts the server." },
-	{ "socket.group", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(socket_group), .def = "",
+	{ "socket.group", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_group), .def = "",
 	    .good = conf_good_account_or_empty,
 	    .doc = "The group of a unix socket, such as postfix. Empty: that of the one who starts "
 		   "the server." },
@@ -202,12 +298,12 @@ const struct conf_key conf_keys[] = {
 	{ "auth", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth), .choices = "yes no auto",
 	    .def = "auto",
 	    .doc =
-		"Whether AUTH of SMTP is available. auto: at ports 465 and 587, and where mechs, "
+		"Whether AUTH of SMTP is available. auto: at ports 366, 465 and 587, and where mechs, "
 		"auth_required = yes, auth_cleartext = allow or auth_unadvertised = accept is "
 		"written." },
 	{ "auth_required", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth_required),
 	    .choices = "yes no auto", .def = "auto",
-	    .doc = "Whether MAIL needs AUTH first. auto: at ports 465 and 587, but not in a lab "
+	    .doc = "Whether MAIL needs AUTH first. auto: at ports 366, 465 and 587, but not in a lab "
 		   "that imitates another system." },
 	{ "auth_cleartext", CONF_CHOICE, CONF_LISTENER, L(auth_cleartext), .choices = "allow deny",
 	    .def = "deny", .doc = "Whether passwords may come without TLS." },
@@ -227,6 +323,11 @@ const struct conf_key conf_keys[] = {
 	    .choices = "yes no auto", .def = "auto",
 	    .doc = "Whether our own users hand in their mail here: own_sender and own_from are "
 		   "looked at, and Bcc fields are taken out. auto: at ports 465 and 587." },
+	{ "atrn", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(atrn), .choices = "yes no auto",
+	    .def = "auto",
+	    .doc = "Whether who has logged in may fetch the mail of domains with ATRN (RFC 2645), as "
+		   "far as the atrn of a route says so. auto: at port 366, and at ports 465 and 587 "
+		   "when there is such a route." },
 	{ "own_sender", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(own_sender), .def = "yes",
 	    .doc = "With submission: the sender in MAIL must be an address of the account that "
 		   "has logged in, or one whose mail it gets." },
@@ -272,14 +373,30 @@ const struct conf_key conf_keys[] = {
 	    .good = conf_good_cidrs,
 	    .doc =
 		"Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
-		"Letters from them are completed (see add_missing_headers), and an lmtp listener "
-		"answers them. This version "
-		"delivers only here, so they cannot send elsewhere yet." },
+		"They may send to anywhere. Letters from them are completed (see "
+		"add_missing_headers), and an lmtp listener answers them, without sending "
+		"anything elsewhere." },
 	{ "relay_sender", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(relay_sender), .def = "",
 	    .good = conf_good_senders,
 	    .doc = "Senders who may send to anywhere: addresses or @domains, parted by blanks or "
-		   "commas. Anybody can claim to be one of them. This version delivers only "
-		   "here, so they cannot send elsewhere yet." },
+		   "commas. Anybody can claim to be one of them, so this is for networks that only "
+		   "such senders can reach." },
+	{ "etrn", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(etrn), .def = "yes",
+	    .doc = "Whether ETRN starts a queue run (RFC 1985). Anybody may ask for the mail of a "
+		   "domain in relay_domains, our own networks and who has logged in for that of any "
+		   "domain, and for the queue of a route by its name behind #." },
+	{ "verp", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(verp), .def = "yes",
+	    .doc = "Whether our own networks, and who has logged in, may ask for a sender address "
+		   "of its own for each recipient (XVERP)." },
+	{ "prdr", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(prdr), .def = "yes",
+	    .doc = "Whether a client may ask for a reply for each recipient behind a letter "
+		   "(PRDR)." },
+	{ "no_soliciting", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(no_soliciting), .def = "",
+	    .good = conf_good_classes,
+	    .doc = "Solicitation classes that are refused (RFC 3865), such as org.example:ADV, "
+		   "parted by blanks or commas: whoever says with SOLICIT= or in a Solicitation "
+		   "field that his letter is of one gets 550 5.7.1. Empty: NO-SOLICITING is not "
+		   "offered." },
 	{ "ipmm", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(ipmm), .choices = YES_NO_DIALECT,
 	    .def = "dialect",
 	    .doc = "Whether the mail merge commands XMRG, XDFN and XPRT are known." },
@@ -392,6 +509,10 @@ const struct conf_key conf_keys[] = {
 	    1000, .def = "100", .doc = "The highest number that a part of a mail merge may have." },
 	{ "limit.ipmm_rcpts", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP, L(limit_ipmm_rcpts), 1,
 	    MERGE_RCPT_MAX, .def = "100000", .doc = "Recipients of one mail merge." },
+	{ "limit.hold_seconds", CONF_SECONDS, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
+	    L(limit_hold_seconds), 0, MAX_SECONDS, .def = "30d",
+	    .doc = "How far ahead a user of ours may date a letter with FUTURERELEASE (RFC 4865). 0 or "
+		   "off: not at all." },
 	{ NULL },
 };
 
@@ -405,7 +526,7 @@ conf_key_find(struct str name)
 }
 
 /* Names that are no rows of the table. */
-static const char *const others_global[] = { "listen", "domains", "alias", "dialect_dir", "reply",
+static const char *const others_global[] = { "listen", "domains", "alias", "routes", "dialect_dir", "reply",
 	"tls.certificates", NULL };
 static const char *const others_listener[] = { "reply", NULL };
 

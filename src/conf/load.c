@@ -110,8 +110,8 @@ loader_kind(const config_setting_t *s)
 	return type > 0 && (size_t)type < ARRAY_LEN(names) ? names[type] : "nothing";
 }
 
-static void
-load_value(struct loader *ld, const config_setting_t *s, const struct conf_key *k, void *base)
+void
+loader_value(struct loader *ld, const config_setting_t *s, const struct conf_key *k, void *base)
 {
 	struct buf text = BUF_INIT(CONF_FILE_MAX), why = BUF_INIT(WHY_MAX);
 	bool ok = false;
@@ -163,14 +163,14 @@ load_named(struct loader *ld, const config_setting_t *s, const struct scope *sc,
 			    ")",
 			    name);
 		else
-			load_value(ld, s, k, sc->listener);
+			loader_value(ld, s, k, sc->listener);
 	} else if (sc->inside) {
 		loader_mistake(ld, s,
 		    "%s is one for the whole server; move it out of the listener to the top of the "
 		    "file",
 		    name);
 	} else {
-		load_value(ld, s, k, ld->c);
+		loader_value(ld, s, k, ld->c);
 	}
 }
 

@@ -40,6 +40,8 @@ void loader_group(struct loader *ld, const config_setting_t *group, const struct
 /* listen, domains, alias, dialect_dir, reply: what stands at the top and is no key. */
 bool loader_is_special(const config_setting_t *s);
 void loader_specials(struct loader *ld, const config_setting_t *root);
+/* One scalar for the key k of base. */
+void loader_value(struct loader *ld, const config_setting_t *s, const struct conf_key *k, void *base);
 void loader_certificates(struct loader *ld, const config_setting_t *s);
 void loader_reply_list(struct loader *ld, const config_setting_t *s, struct conf_listener *l);
 /* libconfig 1.5 wraps integers that need more than 32 bits unless an L follows. Reports them. */

@@ -44,7 +44,8 @@ settle_listener(struct loader *ld, const config_setting_t *s, struct conf_listen
 		loader_mistake(ld, port, "a unix socket has no port; remove it");
 	if (!port)
 		l->port = conf_default_port(l);
-	if (conf_is_lmtp(l) && !config_setting_get_member(s, "address")) {
+	if ((conf_is_lmtp(l) || conf_protocol(l) == CONF_IS_METRICS) &&
+	    !config_setting_get_member(s, "address")) {
 		free(l->address);
 		l->address = xstrdup("127.0.0.1");
 	}
@@ -264,6 +265,54 @@ load_aliases(struct loader *ld, const config_setting_t *s)
 		load_alias(ld, config_setting_get_elem(s, (unsigned)i));
 }
 
+/* --- routes --- */
+
+static void
+load_route(struct loader *ld, const config_setting_t *s)
+{
+	const char *match = NULL;
+	struct buf why = BUF_INIT(WHY_MAX);
+	struct conf_route *r = NULL;
+	size_t before = ld->c->n_routes;
+	if (!config_setting_is_group(s) || !config_setting_lookup_string(s, "match", &match))
+		buf_putz(&why, "a route needs a match; write { match = \"example.net\"; via = "
+			       "\"smtp:mail.example.net:25\"; }");
+	else
+		r = conf_route_add(ld->c, str_of(match), &why);
+	if (r && ld->c->n_routes == before) {
+		buf_putf(&why, "the route %s is here a second time; keep one of them", match);
+		r = NULL;
+	}
+	bool ok = r != NULL;
+	loader_verdict(ld, s, ok, &why);
+	for (int i = 0; ok && i < config_setting_length(s); i++) {
+		const config_setting_t *f = config_setting_get_elem(s, (unsigned)i);
+		const char *name = config_setting_name(f);
+		const struct conf_key *k = conf_route_key(str_of(name));
+		if (k)
+			loader_value(ld, f, k, r);
+		else if (strcmp(name, "match") != 0)
+			loader_mistake(ld, f,
+			    "unknown key %s in a route; a route has match, via, tls, login, "
+			    "secret_file, mechs, source, max_connections and max_letters",
+			    name);
+	}
+}
+
+static void
+load_routes(struct loader *ld, const config_setting_t *s)
+{
+	if (config_setting_type(s) != CONFIG_TYPE_LIST) {
+		loader_mistake(ld, s,
+		    "routes is %s here; write routes = ( { match = \"example.net\"; via = "
+		    "\"smtp:mail.example.net:25\"; } )",
+		    loader_kind(s));
+		return;
+	}
+	for (int i = 0; i < config_setting_length(s); i++)
+		load_route(ld, config_setting_get_elem(s, (unsigned)i));
+}
+
 /* --- which is which --- */
 
 static void
@@ -281,6 +330,7 @@ struct special {
 static const struct special specials[] = {
 	{ "domains", 0, load_domains },
 	{ "alias", 0, load_aliases },
+	{ "routes", 0, load_routes },
 	{ "dialect_dir", 0, load_dialect_dir },
 	{ "reply", 0, load_replies },
 	{ "listen", 1, load_listen },

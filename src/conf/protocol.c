@@ -18,6 +18,7 @@ static const struct {
 	[CONF_IS_LMTP] = { "lmtp", CONF_OF_SMTP, CONF_LMTP_PORT, CONF_LMTP_PORT },
 	[CONF_IS_IMAP] = { "imap", CONF_OF_IMAP, 143, 993 },
 	[CONF_IS_POP3] = { "pop3", CONF_OF_POP3, 110, 995 },
+	[CONF_IS_METRICS] = { "metrics", CONF_OF_METRICS, CONF_METRICS_PORT, CONF_METRICS_PORT },
 };
 
 enum conf_protocol
@@ -133,7 +134,8 @@ check_keys(struct checker *ck, enum conf_protocol p)
 		    conf_value_is_default(k, ck->l) || conf_value_same(k, ck->l, all))
 			continue;
 		wrong(ck, "%s is for %s, and %s is spoken here; remove it", k->name,
-		    of == CONF_OF_SMTP   ? "smtp"
+		    of & CONF_OF_METRICS ? "lmtp and metrics"
+		    : of == CONF_OF_SMTP ? "smtp"
 		    : of == CONF_OF_IMAP ? "imap"
 		    : of == CONF_OF_POP3 ? "pop3"
 					 : "smtp and imap",
@@ -151,7 +153,10 @@ check_replies(struct checker *ck, enum conf_protocol p)
 	while (map_next(&ck->l->replies, &pos, &key, &text)) {
 		const char *general = map_get(&ck->c->defaults.replies, key);
 		bool imap = str_starts(key, STR("imap.")), pop3 = str_starts(key, STR("pop3."));
-		bool fits = p == CONF_IS_IMAP ? imap : p == CONF_IS_POP3 ? pop3 : !imap && !pop3;
+		bool fits = p == CONF_IS_IMAP      ? imap
+		            : p == CONF_IS_POP3    ? pop3
+		            : p == CONF_IS_METRICS ? false
+		                                   : !imap && !pop3;
 		if (fits || (general && strcmp(general, text) == 0))
 			continue;
 		wrong(ck, "reply." STR_FMT " is for %s, and %s is spoken here; remove it",
@@ -167,7 +172,7 @@ static void
 check_port(struct checker *ck, enum conf_protocol p)
 {
 	uint64_t port = ck->l->stands_for ? ck->l->stands_for : ck->l->port;
-	for (size_t i = CONF_IS_IMAP; i < ARRAY_LEN(protocols); i++)
+	for (size_t i = CONF_IS_IMAP; i < CONF_IS_METRICS; i++)
 		if (i != p && (port == protocols[i].port || port == protocols[i].tls_port))
 			odd(ck,
 			    "%s is spoken at a port of %s; write protocol = \"%s\"; or another "

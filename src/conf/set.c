@@ -130,6 +130,8 @@ set_assignment(struct conf *c, struct str name, struct str value, struct buf *er
 	}
 	if (t.port == 0 && str_starts(name, STR("alias.")))
 		return set_alias(c, str_skip(name, 6), value, err);
+	if (t.port == 0 && str_starts(name, STR("route.")))
+		return conf_route_set(c, str_skip(name, 6), value, err);
 	if (t.port == 0 && str_eq(name, STR("domains")))
 		return set_domains(c, value, err);
 	if (t.port == 0 && str_eq(name, STR("dialect_dir"))) {

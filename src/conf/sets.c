@@ -15,8 +15,8 @@ conf_quote(struct buf *out, struct str v)
 }
 
 /* Labels of 1 to 63 octets that neither begin nor end in '-' (RFC 5321 2.3.5, 4.1.2). */
-static bool
-good_domain(struct str v)
+bool
+conf_good_domain(struct str v)
 {
 	if (v.len == 0 || v.len > 255 || !utf8_valid(v) || v.p[v.len - 1] == '.')
 		return false;
@@ -37,7 +37,7 @@ good_domain(struct str v)
 bool
 conf_domain_add(struct conf *c, struct str name, struct buf *err)
 {
-	if (!good_domain(name)) {
+	if (!conf_good_domain(name)) {
 		conf_quote(err, name);
 		buf_putz(err, " is no domain; write one such as example.org");
 		return false;

@@ -203,6 +203,24 @@ put_aliases(const struct conf *c, struct buf *out)
 		buf_putz(out, "\n);\n");
 }
 
+static void
+put_routes(const struct conf *c, struct buf *out)
+{
+	for (size_t i = 0; i < c->n_routes; i++) {
+		buf_putz(out, i ? ",\n\t{ match = " : "routes = (\n\t{ match = ");
+		put_text(out, str_of(c->routes[i].match));
+		for (const struct conf_key *k = conf_route_keys; k->name; k++) {
+			if (conf_value_is_default(k, &c->routes[i]) && strcmp(k->name, "via") != 0)
+				continue;
+			buf_putf(out, "; %s = ", k->name);
+			put_value(k, &c->routes[i], out);
+		}
+		buf_putz(out, "; }");
+	}
+	if (c->n_routes)
+		buf_putz(out, "\n);\n");
+}
+
 void
 conf_show(const struct conf *c, bool all, struct buf *out)
 {
@@ -220,6 +238,7 @@ conf_show(const struct conf *c, bool all, struct buf *out)
 		buf_putz(out, ";\n");
 	}
 	put_aliases(c, out);
+	put_routes(c, out);
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		struct show in = { c, &c->listeners[i], "\t\t", true, all, out };
 		buf_putz(out, i ? ",\n\t{\n" : "listen = (\n\t{\n");

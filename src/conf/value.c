@@ -373,6 +373,43 @@ conf_good_senders(struct str v, const char **ret_want)
 }
 
 bool
+conf_good_domains(struct str v, const char **ret_want)
+{
+	*ret_want = "domains parted by blanks or commas, such as example.net *.example.org";
+	while (v.len) {
+		size_t n = str_find_any(v, " ,\t");
+		struct str word = str_first(v, n);
+		if (n && !conf_good_domain(str_starts(word, STR("*.")) ? str_skip(word, 2) : word))
+			return false;
+		v = str_skip(v, n + 1);
+	}
+	return true;
+}
+
+/* RFC 3865 2.1: a domain in reverse order, ":" and words parted by dots or colons. */
+bool
+conf_good_classes(struct str v, const char **ret_want)
+{
+	*ret_want = "solicitation classes parted by blanks or commas, such as org.example:ADV";
+	while (v.len) {
+		size_t n = str_find_any(v, " ,\t");
+		struct str word = str_first(v, n);
+		bool colon = false;
+		for (size_t i = 0; i < n; i++) {
+			char c = word.p[i];
+			bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+			colon |= c == ':';
+			if (!letter && !strchr("-_.:", c))
+				return false;
+		}
+		if (n && (!colon || word.p[0] == ':' || word.p[n - 1] == ':'))
+			return false;
+		v = str_skip(v, n + 1);
+	}
+	return true;
+}
+
+bool
 conf_good_alias(struct str v)
 {
 	return is_address(v, true);

@@ -75,7 +75,11 @@ enum { /* options beyond --config, --dir, --json */
 	SUB_SET = 1u << 10,
 	SUB_LEARN = 1u << 11,
 	SUB_SPECIAL = 1u << 12,
+	SUB_QUEUE = 1u << 13, /* which entries */
+	SUB_REASON = 1u << 14,
+	SUB_TOP = 1u << 15,
 	SUB_IMPORT = 1u << 16,
+	SUB_TRACE = 1u << 17,
 	SUB_BEFORE = 1u << 20,
 	SUB_VERIFY = 1u << 21,
 	SUB_FORCE = 1u << 22,
@@ -90,6 +94,10 @@ struct ctl_call {
 	bool json, password_stdin, yes, mdoc, all, verify, force, rebuild;
 	bool recursive, create, again, dry_run;
 	const char *hash, *domain;
+	const char *from, *older, *newer, *error, *state, *limit, *reason; /* of the queue */
+	const char *interval, *count;
+	const char *peer, *message_id, *since, *until; /* of trace */
+	bool follow;
 	bool recoverable;
 	struct cli_words words; /* behind the sub-command */
 	struct cli_words set;   /* --set, as often as it stands there */
@@ -159,3 +167,17 @@ void maildir_name(
 int mailbox_export(struct ctl_call *call);
 int mailbox_import(struct ctl_call *call);
 int mailbox_delete(struct ctl_call *call);
+
+/* --- trace_show.c: a letter's records, as the reader tells them (ipc/ops.h) --- */
+enum trace_field { TRACE_LETTER, TRACE_SESSION, TRACE_TIME, TRACE_KIND, TRACE_QID, TRACE_FROM, TRACE_RCPTS,
+	TRACE_MESSAGE_ID, TRACE_PEER, TRACE_LSN, TRACE_HISTORY };
+struct trace_shown {
+	json_t *array;   /* or NULL: for people */
+	char letter[16]; /* the one at hand */
+	size_t letters;
+};
+void trace_show_row(void *arg, const struct msg_row *row); /* struct trace_shown */
+/* As it comes: one line of JSON, or a few for people. */
+void trace_show_live(const struct msg_row *row, bool json);
+/* The conversation in which a letter came, for `pennypost run`; false: there is none in it. */
+bool trace_show_conv(const struct msg_row *row);

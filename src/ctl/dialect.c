@@ -203,6 +203,10 @@ works_of(const struct conf_listener *l, const struct smtp_quirks *q, struct buf 
 		.ipmm = tri(l->ipmm, "yes", q->ipmm),
 		.xclient = l->xclient_peers[0] != '\0',
 		.xforward = l->xforward_peers[0] != '\0',
+		.etrn = l->etrn,
+		.prdr = l->prdr,
+		.verp = l->verp,
+		.no_soliciting = l->no_soliciting[0] != '\0',
 		.max_size = l->max_size,
 	};
 }

@@ -31,9 +31,10 @@ print_json(const struct fsck_report *r)
 		if (line.len)
 			json_array_append_new(lines, out_json_text(line));
 	}
-	root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "segments",
+	root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "segments",
 	    (json_int_t)r->segments, "frames", (json_int_t)r->frames, "letters",
-	    (json_int_t)r->letters, "mailboxes", (json_int_t)r->mailboxes, "records",
+	    (json_int_t)r->letters, "mailboxes", (json_int_t)r->mailboxes, "queued",
+	    (json_int_t)r->queued, "records",
 	    (json_int_t)r->records, "bodies_checked", (json_int_t)r->bodies_checked, "bytes",
 	    (json_int_t)r->bytes, "problems", (json_int_t)r->problems, "lines", lines);
 	out_json(root);
@@ -49,9 +50,9 @@ print_text(const struct fsck_report *r)
 	if (r->problems)
 		printf("%" PRIu64 " problem%s. ", r->problems, r->problems == 1 ? "" : "s");
 	printf("Read %s: %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " letters, %" PRIu64
-	       " bodies, %" PRIu64 " mailboxes, %" PRIu64 " records.\n",
+	       " bodies, %" PRIu64 " mailboxes, %" PRIu64 " queued, %" PRIu64 " records.\n",
 	    buf_cstr(&size), r->segments, r->frames, r->letters, r->bodies_checked, r->mailboxes,
-	    r->records);
+	    r->queued, r->records);
 	buf_done(&size);
 }
 

@@ -27,6 +27,7 @@ const struct lab_port lab_ports[] = {
 	{ 25, "smtp", "smtp" },
 	{ 587, "smtp", "submission" },
 	{ 465, "smtp", "smtps" },
+	{ 366, "smtp", "atrn" },
 	{ 24, "lmtp", "lmtp" },
 	{ 143, "imap", "imap" },
 	{ 993, "imap", "imaps" },

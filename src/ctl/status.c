@@ -33,6 +33,8 @@ static const struct {
 	{ STATUS_CONNECTIONS_POP3, ROLE_FRONT },
 	{ STATUS_CONNECTIONS_MAX, ROLE_PARENT },
 	{ STATUS_CONNECTIONS_ALL, ROLE_FRONT },
+	{ STATUS_CONNECTIONS_OUT, ROLE_RELAY },
+	{ STATUS_SENT, ROLE_RELAY },
 	{ STATUS_LETTERS, ROLE_FRONT },
 	{ STATUS_REFUSED, ROLE_FRONT },
 	{ STATUS_TLS, ROLE_FRONT },
@@ -207,7 +209,8 @@ print_roles(const struct status *s)
 		struct msg_row row = { .n = ARRAY_LEN(columns) };
 		for (size_t c = 0; c < ARRAY_LEN(b); c++)
 			buf_init(&b[c], 1024);
-		bool many = strcmp(l->role, "front") == 0 || strcmp(l->role, "reader") == 0;
+		bool many = strcmp(l->role, "front") == 0 || strcmp(l->role, "reader") == 0 ||
+		            strcmp(l->role, "relay") == 0;
 		buf_putf(&b[0], many ? "%s.%" PRIu64 : "%s", l->role, l->index);
 		buf_putf(&b[1], "%" PRIu64, l->pid);
 		buf_putz(&b[2], l->state);

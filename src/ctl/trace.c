@@ -1,147 +1,131 @@
+/* trace: what happened to a letter, found by anything that is known of it. */
 #include "ctl/ctl_priv.h"
 
 #include "base/check.h"
-#include "base/date.h"
-#include "base/utf8.h"
+#include "base/num.h"
 
-static const struct {
-	const char *title, *json;
-	enum out_kind kind;
-} fields[] = {
-	{ "Letter", "letter", OUT_TEXT },
-	{ "Session", "session", OUT_TEXT },
-	{ "Time", "time", OUT_TIME },
-	{ "Queue id", "qid", OUT_TEXT },
-	{ "From", "from", OUT_TEXT },
-	{ "To", "rcpts", OUT_LINES },
-	{ "History", "history", OUT_LINES },
-};
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
 
-#define FIELD_SESSION 1
-#define FIELD_QID 3
-#define FIELD_FROM 4
-#define FIELD_RCPTS 5
+#define WHOLE_JSON 100 /* letters that JSON has with all that is known of them */
+#define LOOK_MS 300
+#define ARGS_MAX 12
+#define ARG_MAX 1100
 
-struct tracing {
-	json_t *array;
+/* --- the question --- */
+
+struct question {
+	char text[ARGS_MAX][ARG_MAX];
+	struct str arg[ARGS_MAX];
 	size_t n;
 };
 
-/* Takes "account mailbox address" apart. */
 static bool
-next_rcpt(struct str *lines, struct str *account, struct str *mailbox, struct str *address)
+ask_for(struct question *q, const char *name, const char *value)
 {
-	if (!lines->p || !lines->len)
+	if (!value)
+		return true;
+	check(q->n < ARGS_MAX);
+	int n = snprintf(q->text[q->n], ARG_MAX, "%s=%s", name, value);
+	if (n >= ARG_MAX) {
+		complain("%.20s... is too long to be found", value);
 		return false;
-	struct str line = str_cut(lines, '\n');
-	*account = str_word(&line);
-	*mailbox = str_word(&line);
-	*address = str_trim(line);
+	}
+	q->arg[q->n] = str_of(q->text[q->n]);
+	q->n++;
 	return true;
 }
 
-static void
-put_rcpts(struct str lines)
-{
-	struct str account, mailbox, address;
-	const char *title = "To:        ";
-	for (; next_rcpt(&lines, &account, &mailbox, &address); title = "           ") {
-		struct buf b = BUF_INIT(64u << 10);
-		utf8_escape(&b, address);
-		buf_putf(&b, "%saccount " STR_FMT ", mailbox " STR_FMT "%s",
-		    address.len ? " (" : "", STR_ARG(account), STR_ARG(mailbox),
-		    address.len ? ")" : "");
-		printf("%s%s\n", title, buf_cstr(&b));
-		buf_done(&b);
-	}
-}
-
-static json_t *
-json_rcpts(struct str lines)
-{
-	json_t *list = json_array();
-	struct str account, mailbox, address;
-	while (next_rcpt(&lines, &account, &mailbox, &address)) {
-		json_t *o = json_object();
-		json_object_set_new(o, "address", out_json_cell(OUT_TEXT, address));
-		json_object_set_new(o, "account", out_json_cell(OUT_NUMBER, account));
-		json_object_set_new(o, "mailbox", out_json_cell(OUT_NUMBER, mailbox));
-		json_array_append_new(list, o);
-	}
-	return list;
-}
-
-static void
-put_lines(const char *title, struct str lines)
-{
-	printf("%s:\n", title);
-	while (lines.p && lines.len) {
-		struct buf b = BUF_INIT(8u << 20);
-		utf8_escape(&b, str_trim(str_cut(&lines, '\n')));
-		printf("    %s\n", b.len ? buf_cstr(&b) : "");
-		buf_done(&b);
-	}
-}
-
-/* Of a letter that came without an envelope: it was imported, or appended by IMAP. */
 static bool
-is_missing(size_t i, const struct msg_row *row)
+ask_number(struct question *q, const char *name, uint64_t value)
 {
-	return row_field(row, FIELD_QID).len == 0 &&
-	       (i == FIELD_QID || i == FIELD_FROM ||
-		   (i == FIELD_SESSION && str_eq(row_field(row, i), STR("0000000000000"))));
+	char text[24];
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return ask_for(q, name, text);
 }
 
-static void
-put_field(size_t i, struct str v)
+/* A day or a moment in UTC, or how long ago. */
+static bool
+time_of(const char *text, uint64_t *ret)
 {
-	struct buf b = BUF_INIT(8u << 20);
-	uint64_t ms = 0;
-	if (i == FIELD_RCPTS) {
-		put_rcpts(v);
-	} else if (fields[i].kind == OUT_LINES) {
-		put_lines(fields[i].title, v);
-	} else {
-		if (fields[i].kind == OUT_TIME) {
-			struct msg_row row = { .n = 1, .field = { v } };
-			ms = row_number(&row, 0);
-			date_rfc3339(&b, (int64_t)MIN(ms, (uint64_t)INT64_MAX));
-		} else {
-			utf8_escape(&b, v);
-		}
-		printf("%s:%*s%s\n", fields[i].title, 10 - (int)strlen(fields[i].title), "",
-		    b.len ? buf_cstr(&b) : "<>");
+	static const char *const forms[] = { "%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S",
+		"%Y-%m-%dT%H:%M:%SZ" };
+	uint64_t ago;
+	for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(text, forms[i], &tm);
+		int day = tm.tm_mday;
+		time_t t = end && *end == '\0' ? timegm(&tm) : -1;
+		if (t < 0 || tm.tm_mday != day) /* there is no February 31 */
+			continue;
+		*ret = (uint64_t)t * 1000;
+		return true;
 	}
-	buf_done(&b);
+	if (!num_seconds(str_of(text), &ago))
+		return false;
+	uint64_t now = (uint64_t)time(NULL);
+	*ret = (now > ago ? now - ago : 0) * 1000;
+	return true;
 }
 
-static void
-trace_row(void *arg, const struct msg_row *row)
+static bool
+ask_time(struct question *q, const struct ctl_call *call, const char *name, const char *value)
 {
-	struct tracing *t = arg;
-	if (t->array) {
-		json_t *o = json_object();
-		for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-			json_object_set_new(o, fields[i].json,
-			    i == FIELD_RCPTS ? json_rcpts(row_field(row, i))
-					     : out_json_cell(fields[i].kind, row_field(row, i)));
-		json_array_append_new(t->array, o);
-	} else {
-		if (t->n)
-			putchar('\n');
-		for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-			if (!is_missing(i, row))
-				put_field(i, row_field(row, i));
-	}
-	t->n++;
+	uint64_t ms;
+	if (!value)
+		return true;
+	if (time_of(value, &ms))
+		return ask_number(q, name, ms);
+	usage_error(call->cmd,
+	    "--%s %s is no time; write a day or a moment (UTC) such as 2026-11-22 or "
+	    "2026-11-22T17:30, or how long ago: 90s, 15m, 2h, 3d",
+	    name, value);
+	return false;
+}
+
+static bool
+ask_limit(struct question *q, const struct ctl_call *call)
+{
+	uint64_t n;
+	if (!call->limit)
+		return true;
+	if (num_u64(str_of(call->limit), UINT32_MAX, &n) && n > 0)
+		return ask_number(q, "limit", n);
+	usage_error(call->cmd, "--limit %s is no number of letters", call->limit);
+	return false;
 }
 
 static int
-trace(struct ctl_call *call)
+make_question(struct question *q, const struct ctl_call *call)
 {
-	struct tracing t = { .array = call->json ? json_array() : NULL };
-	struct str id = str_of(call->words.v[0]);
-	int status = server_ask(&call->server, "trace", &id, 1, trace_row, &t);
+	bool ok = ask_for(q, "key", call->words.n ? call->words.v[0] : NULL) &&
+	          ask_for(q, "from", call->from) && ask_for(q, "to", call->to) &&
+	          ask_for(q, "peer", call->peer) &&
+	          ask_for(q, "message-id", call->message_id) &&
+	          ask_time(q, call, "since", call->since) &&
+	          ask_time(q, call, "until", call->until) && ask_limit(q, call);
+	if (!ok)
+		return EXIT_USAGE;
+	if (q->n == 0 && !call->follow)
+		return usage_error(call->cmd,
+		    "which letters? Write an id or an address, or --from, --to, --peer, "
+		    "--message-id, --since or --until");
+	return EXIT_DONE;
+}
+
+/* --- looking back --- */
+
+static int
+show(struct ctl_call *call, struct question *q)
+{
+	struct trace_shown t = { .array = call->json ? json_array() : NULL };
+	uint64_t whole = call->all ? UINT32_MAX : call->json ? WHOLE_JSON : 1;
+	if (!ask_number(q, "whole", whole))
+		return EXIT_USAGE;
+	int status = server_ask(&call->server, "trace", q->arg, q->n, trace_show_row, &t);
 	if (t.array && status == EXIT_DONE)
 		out_json(t.array);
 	else
@@ -149,25 +133,109 @@ trace(struct ctl_call *call)
 	return status;
 }
 
+static void
+conv_row(void *arg, const struct msg_row *row)
+{
+	size_t *n = arg;
+	*n += trace_show_conv(row);
+}
+
+static int
+show_conv(struct ctl_call *call, struct question *q)
+{
+	size_t n = 0;
+	int status = server_ask(&call->server, "trace", q->arg, q->n, conv_row, &n);
+	if (status == EXIT_DONE && n == 0) {
+		complain("there is no conversation in it, or there are several letters; ask for one "
+			 "letter's id");
+		return EXIT_REFUSED;
+	}
+	return status;
+}
+
+/* --- looking on --- */
+
+struct looking {
+	uint64_t lsn;
+	bool json, quiet;
+};
+
+static void
+live_row(void *arg, const struct msg_row *row)
+{
+	struct looking *l = arg;
+	if (str_eq(row_field(row, TRACE_KIND), STR("end")))
+		l->lsn = row_number(row, TRACE_LSN);
+	else
+		trace_show_live(row, l->json);
+}
+
+static int
+look_on(struct ctl_call *call, struct question *q)
+{
+	struct looking l = { .json = call->json };
+	size_t n = q->n;
+	for (;;) {
+		uint64_t was = l.lsn;
+		q->n = n;
+		if (!ask_number(q, "follow", l.lsn))
+			return EXIT_USAGE;
+		int status = server_ask(&call->server, "trace", q->arg, q->n, live_row, &l);
+		if (status != EXIT_DONE)
+			return status;
+		if (fflush(stdout) != 0 || ferror(stdout))
+			return EXIT_IO;
+		if (was == l.lsn || was == 0)
+			(void)usleep(LOOK_MS * 1000);
+	}
+}
+
+static int
+trace(struct ctl_call *call)
+{
+	static struct question q;
+	int status = make_question(&q, call);
+	if (status != EXIT_DONE)
+		return status;
+	if (call->format && strcmp(call->format, "conv") != 0)
+		return usage_error(call->cmd, "there is no format %s; write --format conv",
+		    call->format);
+	if (call->follow)
+		return look_on(call, &q);
+	return call->format ? show_conv(call, &q) : show(call, &q);
+}
+
 static int
 run(int argc, char **argv)
 {
-	static const struct ctl_sub sub = { "", 1, 1, 0, trace };
+	static const struct ctl_sub sub = { "", 0, 1, SUB_TRACE, trace };
 	return ctl_sub_run(cli_cmd_find("trace"), &sub, argc, argv);
 }
 
 const struct cli_cmd cmd_trace = {
 	.name = "trace",
-	.summary = "Show what happened to a letter: its conversation, times and decisions",
-	.usage = "ID [--json]",
+	.summary = "Show what happened to a letter: conversations, times and decisions",
+	.usage = "[KEY] [OPTION...]",
 	.help =
-	    "ID is a queue id as the server said it when it took the letter (and as it stands in\n"
-	    "the letter's Received field), a letter's id (as `mailbox show` or IMAP's EMAILID has\n"
-	    "it), or a session's id from the log.\n"
-	    "Passwords are masked.\n\n"
-	    "  --json         print JSON\n"
+	    "KEY is anything that is known of the letter: a queue id as the server said it when it\n"
+	    "took the letter (and as it stands in the letter's Received field), its id (as `mailbox\n"
+	    "show`, `queue list` or IMAP's EMAILID has it), a session's id from the log, a\n"
+	    "Message-ID, the address of its sender or of a recipient, or of the host it came from.\n"
+	    "One letter is shown whole: how it came, each attempt to bring it further, reports, and\n"
+	    "what became of it in mailboxes. Of several there is a line each. Passwords are masked.\n\n"
+	    "  --from ADDRESS, --to ADDRESS, --peer ADDRESS, --message-id ID\n"
+	    "                 letters for which all of this is true, and KEY\n"
+	    "  --since TIME, --until TIME\n"
+	    "                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how long\n"
+	    "                 ago: 90s, 15m, 2h, 3d\n"
+	    "  --limit N      at most the newest N letters; never more than 1000\n"
+	    "  --all          several letters whole\n"
+	    "  --follow       show what happens from now on, until it is interrupted\n"
+	    "  --json         print JSON; with --follow one object a line\n"
+	    "  --format conv  one letter's conversation as `pennypost run` plays it\n"
 	    "  --config FILE  the server that FILE configures\n"
 	    "  --dir DIR      the server in DIR\n",
-	.words = "--json --config=FILE --dir=DIR",
+	.words = "--from= --to= --peer= --message-id= --since= --until= --limit= --all --follow --json "
+		 "--format=conv --config=FILE --dir=DIR",
 	.run = run,
 };

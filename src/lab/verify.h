@@ -2,8 +2,8 @@
  * verify: the V: lines of a conversation, answered by the store of a running server.
  *
  * Header values are compared unfolded, bodies line by line; both of the last letter in INBOX.
- * There is no queue to look into: `queued` fails and says so, and `notqueued` holds when no
- * server reply in the transcript has accepted the recipient.
+ * `queued` holds when a letter for the recipient waits or has waited (traces tell of those that are
+ * gone already); `notqueued` when no server reply in the transcript has accepted it, and none waits.
  */
 #pragma once
 

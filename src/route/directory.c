@@ -2,7 +2,9 @@
 
 #include "base/check.h"
 #include "base/map.h"
+#include "base/utf8.h"
 #include "route/directory_priv.h"
+#include "route/host.h"
 
 #include <stdlib.h>
 
@@ -43,10 +45,19 @@ lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
+/* A domain is one domain, in U-labels or in A-labels. */
+static struct str
+a_labels(struct str domain, char ascii[HOST_MAX])
+{
+	return !utf8_is_ascii(domain) && host_ascii(domain, ascii) ? str_of(ascii) : domain;
+}
+
 struct directory_key
 directory_key_domain(enum directory_kind kind, struct str domain)
 {
 	struct directory_key k = { .b = { (char)kind } };
+	char ascii[HOST_MAX];
+	domain = a_labels(domain, ascii);
 	if (domain.len == 0 || domain.len > ADDR_DOMAIN_MAX)
 		return k;
 	for (size_t i = 0; i < domain.len; i++)
@@ -59,7 +70,10 @@ struct directory_key
 directory_key_addr(enum directory_kind kind, const struct addr *a)
 {
 	struct directory_key k = { .b = { (char)kind } };
-	if (!a->null && addr_fold(a, k.b + 1, sizeof(k.b) - 1))
+	struct addr named = *a;
+	char ascii[HOST_MAX];
+	named.domain = a_labels(a->domain, ascii);
+	if (!a->null && addr_fold(&named, k.b + 1, sizeof(k.b) - 1))
 		k.len = 1 + strlen(k.b + 1);
 	return k;
 }

@@ -29,4 +29,3 @@ struct directory_key directory_key_addr(enum directory_kind kind, const struct a
 /* The entry under a key: *ret stands behind the key. */
 bool directory_find(const struct directory *d, const struct directory_key *key, struct wire *ret);
 char directory_separator(const struct directory *d); /* or 0 */
-struct str directory_postmaster(const struct directory *d);

@@ -55,3 +55,5 @@ struct unix_file {
 int unix_file_of(const char *path, struct unix_file *ret);
 void unix_file_remove(const char *path, const struct unix_file *f); /* if it still is that one */
 int unix_connect(const char *path, int *ret_fd); /* blocking */
+/* A non-blocking socket, at once; -EAGAIN: nobody accepts there fast enough. */
+int unix_connect_now(const char *path, int *ret_fd);

@@ -142,6 +142,8 @@ static const struct conditional conditional_rules[] = {
 	{ SANDBOX_ACCEPT, 0, "getsockopt", 0, 1, { { 1, INT_ARG, IPPROTO_TCP } } },
 	SOCKET(SANDBOX_TCP, 0, AF_INET, SOCK_STREAM, 0),
 	SOCKET(SANDBOX_TCP, 0, AF_INET6, SOCK_STREAM, 0),
+	/* The two ends of a turned connection (RFC 2645). */
+	{ SANDBOX_TCP, 0, "socketpair", 0, 1, { { 0, INT_ARG, AF_UNIX } } },
 	SOCKET(SANDBOX_UDP, 0, AF_INET, SOCK_DGRAM, 0),
 	SOCKET(SANDBOX_UDP, 0, AF_INET6, SOCK_DGRAM, 0),
 	/* Reading, and writing without truncation to what exists: LMDB's lock file. */

@@ -203,16 +203,28 @@ unix_access_set(const char *path, const struct unix_access *a)
 	return r;
 }
 
-int
-unix_connect(const char *path, int *ret_fd)
+static int
+connect_to(const char *path, int type_flags, int *ret_fd)
 {
 	struct sockaddr_un a;
 	int dir;
 	int r = address_of(path, &a, &dir);
 	if (r < 0)
 		return r;
-	r = try_connect(&a, 0, ret_fd);
+	r = try_connect(&a, type_flags, ret_fd);
 	if (dir >= 0)
 		close(dir);
 	return r;
+}
+
+int
+unix_connect(const char *path, int *ret_fd)
+{
+	return connect_to(path, 0, ret_fd);
+}
+
+int
+unix_connect_now(const char *path, int *ret_fd)
+{
+	return connect_to(path, SOCK_NONBLOCK, ret_fd);
 }

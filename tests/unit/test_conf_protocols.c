@@ -106,7 +106,7 @@ static const struct {
 	{ "protocol = \"imap\"; limit: { hops = 3; };", "limit.hops is for smtp", NULL },
 	{ "protocol = \"imap\"; auth = \"no\";", "auth is for smtp", NULL },
 	{ "protocol = \"imap\"; submission = \"yes\";", "submission is for smtp", NULL },
-	{ "protocol = \"imap\"; socket: { mode = \"0600\"; };", "socket.mode is for smtp", NULL },
+	{ "protocol = \"imap\"; socket: { mode = \"0600\"; };", "socket.mode is for lmtp and metrics", NULL },
 	{ "protocol = \"imap\"; pop3_expire = 3;", "pop3_expire is for pop3, and imap is", NULL },
 	{ "protocol = \"pop3\"; imap_separator = \".\";", "imap_separator is for imap, and pop3",
 	    NULL },

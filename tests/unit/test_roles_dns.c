@@ -428,27 +428,42 @@ names_on_the_wire(void **state)
 static void
 cache_forgets(void **state)
 {
-	struct cache c = { 0 };
+	struct cache c;
 	unsigned char a[ADDRESS_LEN] = { 0 };
-	const char *name;
-	list_init(&c.used);
+	struct str key = str_n(a, sizeof(a)), name;
+	uint32_t left;
+	cache_init(&c, CACHE_MAX, CACHE_OCTETS);
 	for (uint32_t i = 0; i < CACHE_MAX + 10; i++) {
 		be32_put(a, i);
-		cache_put(&c, a, "a.example.org", 0, 100);
+		cache_put(&c, key, STR("a.example.org"), 0, 100);
 	}
 	assert_int_equal(c.n, CACHE_MAX);
 	be32_put(a, 9);
-	assert_false(cache_get(&c, a, 0, &name));
+	assert_false(cache_get(&c, key, 0, &name, &left));
 	be32_put(a, 10);
-	assert_true(cache_get(&c, a, 99999, &name));
-	assert_string_equal(name, "a.example.org");
-	assert_false(cache_get(&c, a, 100000, &name));
-	cache_put(&c, a, "b.example.org", 0, UINT32_MAX);
-	assert_true(cache_get(&c, a, CACHE_SECONDS_MAX * 1000 - 1, &name));
-	assert_string_equal(name, "b.example.org");
-	assert_false(cache_get(&c, a, CACHE_SECONDS_MAX * 1000, &name));
+	assert_true(cache_get(&c, key, 98001, &name, &left));
+	assert_true(str_eq(name, STR("a.example.org")));
+	assert_int_equal(left, 2);
+	assert_false(cache_get(&c, key, 100000, &name, &left));
+	cache_put(&c, key, STR("b.example.org"), 0, UINT32_MAX);
+	assert_true(cache_get(&c, key, 1, &name, &left));
+	assert_true(str_eq(name, STR("b.example.org")));
+	cache_put(&c, key, STR(""), 0, 1);
+	assert_true(cache_get(&c, key, 1, &name, &left) && name.len == 0);
+	cache_done(&c);
+	/* by octets, too; what is larger than all of it is not kept */
+	cache_init(&c, CACHE_MAX, 2 * (ADDRESS_LEN + 10));
+	for (uint32_t i = 0; i < 3; i++) {
+		be32_put(a, i);
+		cache_put(&c, key, STR("0123456789"), 0, 100);
+	}
+	assert_int_equal(c.n, 2);
+	assert_int_equal(c.octets, 2 * (ADDRESS_LEN + 10));
+	cache_put(&c, key, STR("0123456789012345678901234567890123456789"), 0, 100);
+	assert_int_equal(c.n, 1);
 	cache_done(&c);
 	assert_int_equal(c.n, 0);
+	assert_int_equal(c.octets, 0);
 }
 
 int

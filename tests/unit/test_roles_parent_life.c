@@ -36,6 +36,7 @@
 #define WAIT_MS 20000
 #define FRONTS 3
 #define READERS 2
+#define RELAYS 2
 
 static char dir[64];
 
@@ -249,6 +250,7 @@ make_conf(const uint16_t *port, size_t n)
 	c->data_dir = xstrdup(dir);
 	c->fronts = FRONTS;
 	c->readers = READERS;
+	c->relays = RELAYS;
 	c->lab = true;
 	free(c->dns);
 	c->dns = xstrdup(dns_now);
@@ -356,7 +358,7 @@ struct seen {
 	int value[STATUS_KEY_COUNT]; /* -1: none */
 };
 
-#define SEEN_MAX (3 + FRONTS + READERS + 1)
+#define SEEN_MAX (3 + FRONTS + READERS + RELAYS + 3)
 struct picture {
 	size_t n;
 	struct seen row[SEEN_MAX];
@@ -478,7 +480,7 @@ stop(void)
 static void
 expect_order(void)
 {
-	static const char *const phases[] = { "front", "reader auth", "store" };
+	static const char *const phases[] = { "front relay", "reader auth", "store" };
 	char path[96], line[32];
 	size_t phase = 0, n = 0;
 	snprintf(path, sizeof(path), "%s/order", dir);
@@ -491,7 +493,7 @@ expect_order(void)
 		assert_true(phase < ARRAY_LEN(phases));
 	}
 	(void)fclose(f);
-	assert_int_equal(n, FRONTS + READERS + 2);
+	assert_int_equal(n, FRONTS + READERS + RELAYS + 2);
 }
 
 static void
@@ -501,14 +503,14 @@ all_are_wired(void **state)
 	pid_t pid = serve(port, 2, false);
 	struct picture p = wait_ready();
 
-	assert_int_equal(p.n, 1 + 1 + READERS + 1 + FRONTS);
+	assert_int_equal(p.n, 1 + 1 + READERS + 1 + RELAYS + FRONTS);
 	assert_int_equal(find(&p, "parent", 0)->pid, pid);
-	assert_int_equal(find(&p, "store", 0)->value[PEERS], FRONTS + READERS);
-	assert_int_equal(find(&p, "auth", 0)->value[PEERS], FRONTS);
+	assert_int_equal(find(&p, "store", 0)->value[PEERS], FRONTS + READERS + RELAYS);
+	assert_int_equal(find(&p, "auth", 0)->value[PEERS], FRONTS + RELAYS);
 	for (unsigned i = 0; i < READERS; i++)
-		assert_int_equal(find(&p, "reader", i)->value[PEERS], 1 + FRONTS);
+		assert_int_equal(find(&p, "reader", i)->value[PEERS], 1 + FRONTS + RELAYS);
 	for (unsigned i = 0; i < FRONTS; i++) {
-		assert_int_equal(find(&p, "front", i)->value[PEERS], 2 + READERS);
+		assert_int_equal(find(&p, "front", i)->value[PEERS], 2 + READERS + RELAYS);
 		assert_int_equal(find(&p, "front", i)->value[LISTENERS], 2);
 		assert_int_equal(find(&p, "front", i)->value[TALLIES], FRONTS);
 	}
@@ -548,11 +550,11 @@ what_dies_comes_back(void **state)
 		int signo;                             /* USR1: breaks the contract */
 		int store_peers, front_peers, tallies; /* afterwards; of front.2 */
 	} rows[] = {
-		{ "store", 0, SIGKILL, FRONTS + READERS, READERS + 3, FRONTS },
-		{ "front", 0, SIGKILL, FRONTS + READERS + 1, READERS + 3, FRONTS + 1 },
-		{ "reader", 1, SIGKILL, FRONTS + READERS + 2, READERS + 4, FRONTS + 1 },
-		{ "auth", 0, SIGKILL, FRONTS + READERS + 2, READERS + 5, FRONTS + 1 },
-		{ "front", 1, SIGUSR1, FRONTS + READERS + 3, READERS + 5, FRONTS + 2 },
+		{ "store", 0, SIGKILL, FRONTS + READERS + RELAYS, READERS + 3 + RELAYS, FRONTS },
+		{ "front", 0, SIGKILL, FRONTS + READERS + RELAYS + 1, READERS + 3 + RELAYS, FRONTS + 1 },
+		{ "reader", 1, SIGKILL, FRONTS + READERS + RELAYS + 2, READERS + 4 + RELAYS, FRONTS + 1 },
+		{ "auth", 0, SIGKILL, FRONTS + READERS + RELAYS + 2, READERS + 5 + RELAYS, FRONTS + 1 },
+		{ "front", 1, SIGUSR1, FRONTS + READERS + RELAYS + 3, READERS + 5 + RELAYS, FRONTS + 2 },
 	};
 	uint16_t port[1] = { free_port() };
 	pid_t pid = serve(port, 1, false);
@@ -688,8 +690,8 @@ a_reload_starts_and_ends_roles(void **state)
 
 	p = reload_again();
 	assert_non_null(find_dns(&p));
-	assert_int_equal(find_dns(&p)->value[PEERS], FRONTS);
-	assert_int_equal(find(&p, "front", 0)->value[PEERS], 3 + READERS);
+	assert_int_equal(find_dns(&p)->value[PEERS], FRONTS + RELAYS + 1);
+	assert_int_equal(find(&p, "front", 0)->value[PEERS], 3 + READERS + RELAYS);
 	dns = find_dns(&p)->pid;
 	p = reload_again();
 	assert_int_equal(find_dns(&p)->pid, dns);

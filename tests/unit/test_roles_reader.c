@@ -12,15 +12,18 @@ test_trace(void **state)
 	assert_int_equal(deliver(t.front, 2001, STR(LETTER), to, 1), ACCEPT_OK);
 	id_format(letter, 2001);
 	id_format(session, 42);
-	snprintf(row, sizeof(row), "%s|%s|1700000000123|Q1234|carol@elsewhere.example|", letter,
+	snprintf(row, sizeof(row), "%s|%s|1700000000123|letter|Q1234|carol@elsewhere.example|", letter,
 	    session);
-	const char *const ids[] = { "Q1234", letter, session };
+	const char *const ids[] = { "Q1234", letter, session, "alice@example.com",
+		"Carol@elsewhere.example" };
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-		assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", ids[i]), CTL_OK);
+		char key[64];
+		snprintf(key, sizeof(key), "key=%s", ids[i]);
+		assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", key), CTL_OK);
 		assert_true(str_find_str(buf_str(&t.out), str_of(row)) < t.out.len);
 		assert_true(str_find_str(buf_str(&t.out), STR("C: QUIT")) < t.out.len);
 	}
-	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "Q9999"), CTL_NOT_FOUND);
+	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "key=Q9999"), CTL_NOT_FOUND);
 	town_close(&t);
 }
 
@@ -181,6 +184,8 @@ test_reader_refuses(void **state)
 		{ { "mailbox.read", "alice@example.com", "INBOX", "4294967296" }, CTL_INVALID },
 		{ { "mailbox.read", "alice@example.com", "INBOX", "4294967295" }, CTL_NOT_FOUND },
 		{ { "trace", "" }, CTL_INVALID },
+		{ { "trace", "Q1" }, CTL_INVALID },
+		{ { "trace", "limit=1" }, CTL_INVALID },
 		{ { "user.list" }, CTL_INVALID },
 	};
 	struct town t;

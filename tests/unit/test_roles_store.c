@@ -583,7 +583,7 @@ test_other_uid(void **state)
 	const struct to to[] = { { t.alice, "alice@example.com" } };
 	assert_int_equal(deliver(t.front, 3950, STR(LETTER), to, 1), ACCEPT_OK);
 	assert_int_equal(messages_of(&t, "alice@example.com"), 1);
-	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "Q1234"), CTL_OK);
+	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "key=Q1234"), CTL_OK);
 	town_close(&t);
 }
 

@@ -6,7 +6,9 @@
 #include "log/log.h"
 #include "roles/auth/auth_priv.h"
 #include "roles/auth/oauth.h"
+#include "roles/auth/outgoing.h"
 #include "roles/auth/recent.h"
+#include "sasl/client.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
 #include "sys/spawn.h"
@@ -51,6 +53,8 @@ on_peer(struct auth *au, struct ipc_frame *m)
 		return fetch_peer(au, role_take_fd(m));
 	else if (p.role == ROLE_GSSAPI)
 		return confirm_peer(au, role_take_fd(m));
+	else if (p.role == ROLE_RELAY)
+		return outgoing_take(au, p.index, role_take_fd(m));
 	return p.role == ROLE_FRONT;
 }
 
@@ -149,7 +153,8 @@ static void
 on_turn(void *arg)
 {
 	struct auth *au = arg;
-	if (au->draining && desk_open(au->desk) == 0 && au->n_exchanges == 0 && au->n_signs == 0)
+	if (au->draining && desk_open(au->desk) == 0 && au->n_exchanges == 0 && au->n_signs == 0 &&
+	    au->n_outgoing == 0)
 		drain_over(au);
 }
 
@@ -200,6 +205,7 @@ run(struct auth *au)
 	pool_free(au->signers);
 	pool_free(au->pool);
 	fronts_done(au);
+	outgoing_done(au);
 	fetch_done(au);
 	confirm_done(au);
 	auth_changes_done(au);
@@ -220,7 +226,10 @@ load_libraries(struct buf *err)
 {
 	crypt_init();
 	tls_init();
-	return random_works(err) && sasl_library_open(NULL, false, err) == 0;
+	if (!random_works(err) || sasl_library_open(NULL, false, err) < 0)
+		return false;
+	sasl_client_preload();
+	return true;
 }
 
 static void
@@ -230,7 +239,8 @@ serve(struct auth *au, const struct msg_setup *setup, struct buf *err)
 	snprintf(dir, sizeof(dir), "%s/auth", au->conf->data_dir);
 	struct sandbox box = {
 		.role = "auth",
-		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD,
+		/* NO_NET: Cyrus SASL asks for the full name of this host before it knows that it needs none. */
+		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD | SANDBOX_NO_NET,
 		.dir = dir,
 		.chroot_empty = true,
 		.uid = setup->uid,
@@ -266,6 +276,7 @@ auth_main(void)
 	list_init(&au->changes);
 	list_init(&au->listings);
 	list_init(&au->fronts);
+	list_init(&au->relays);
 	log_init("auth", STDERR_FILENO, LOG_INFO);
 	au->conf = setup_receive(SPAWN_FD, ROLE_AUTH, &setup, &err);
 	if (au->conf)

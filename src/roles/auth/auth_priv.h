@@ -14,6 +14,7 @@
 #include "ipc/desk.h"
 #include "ipc/pass.h"
 #include "loop/loop.h"
+#include "mail/srs.h"
 #include "policy/guard.h"
 #include "roles/auth/accounts.h"
 #include "roles/auth/pool.h"
@@ -29,6 +30,7 @@ struct keyset;
 struct secrets;
 struct oauth;
 struct recent;
+struct outgoing;
 
 struct auth {
 	struct loop *loop;
@@ -42,7 +44,9 @@ struct auth {
 	bool writing;
 	struct list listings;
 	struct list fronts;            /* struct front_chan */
-	size_t n_exchanges, n_signs;
+	struct list relays;            /* of outgoing.c */
+	struct outgoing *outgoing;     /* secrets of routes, or NULL: none came yet */
+	size_t n_exchanges, n_signs, n_outgoing;
 	struct guard *guard;
 	struct recent *recent;         /* NULL: no login over POP3 had a delay yet */
 	struct chan *fetch;            /* in gssapi: to auth, in the same place */
@@ -52,6 +56,7 @@ struct auth {
 	bool kerberos;                 /* this is gssapi: no accounts, keys, signatures or tickets of TLS */
 	bool has_keytab;
 	struct pass_key passes;        /* what tickets into the mail are made with */
+	struct srs_keys srs;           /* n 0: none came */
 	struct secrets *secrets;       /* that are coming in */
 	struct keyset *keys;
 	struct oauth *oauth;           /* NULL: no tokens */
@@ -104,6 +109,10 @@ void auth_bindings(const struct auth *au, struct msg_sasl_start *m); /* what may
 
 /* sign.c */
 bool sign_take(struct front_chan *f, const struct ipc_frame *m);
+
+/* srs.c: addresses that lead back */
+void srs_secret(struct auth *au, struct str name, int fd); /* a file of keys */
+bool srs_take(struct front_chan *f, const struct ipc_frame *m);
 
 /* secrets.c */
 bool secrets_take(struct auth *au, struct ipc_frame *m);

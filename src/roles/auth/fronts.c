@@ -37,6 +37,7 @@ static const struct {
 	bool (*handle)(struct front_chan *f, const struct ipc_frame *m); /* false: a breach */
 } from_front[] = {
 	{ IPC_SIGN, false, sign_take },
+	{ IPC_SRS_ASK, false, srs_take },
 	{ IPC_SASL_START, true, exchange_start },
 	{ IPC_SASL_STEP, true, exchange_step },
 	{ IPC_SASL_DROP, true, exchange_drop },

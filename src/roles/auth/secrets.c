@@ -6,6 +6,7 @@
 #include "roles/auth/auth_priv.h"
 #include "roles/auth/keyset.h"
 #include "roles/auth/oauth.h"
+#include "roles/auth/outgoing.h"
 
 #include "ipc/role.h"
 #include "log/log.h"
@@ -184,8 +185,15 @@ secrets_take(struct auth *au, struct ipc_frame *m)
 	case SECRET_JWT:
 		take_jwt(au->secrets, s.name, fd);
 		break;
+	case SECRET_ROUTE:
+		outgoing_secret(au, s.name, fd);
+		break;
+	case SECRET_SRS:
+		srs_secret(au, s.name, fd);
+		break;
 	case SECRET_END:
 		take_end(au);
+		outgoing_secrets_end(au);
 		break;
 	case SECRET_PASSES: /* was taken above */
 	case SECRET_KEYTAB: /* these are for others */

@@ -23,12 +23,19 @@ peer_close(struct peer *p, const char *why)
 		LOG(LOG_WARN, 0, "asker-away", LOGZ("why", why));
 	p->chan = chan_free(p->chan);
 	jobs_orphan(p->dns, p);
+	routes_orphan(p->dns->routes, p);
+}
+
+static bool
+is_relay(const struct peer *p)
+{
+	return p >= p->dns->relay && p < p->dns->relay + RELAY_MAX;
 }
 
 static bool
 on_name_ask(struct peer *p, const struct ipc_frame *m)
 {
-	if (p == &p->dns->fetch || m->body.len != ADDRESS_LEN)
+	if (p == &p->dns->fetch || is_relay(p) || m->body.len != ADDRESS_LEN)
 		return false;
 	job_name(p, m->id, (const unsigned char *)m->body.p);
 	return true;
@@ -43,12 +50,23 @@ on_addr_ask(struct peer *p, const struct ipc_frame *m)
 	return true;
 }
 
+static bool
+on_mx_ask(struct peer *p, const struct ipc_frame *m)
+{
+	struct msg_mx_ask ask;
+	if (!is_relay(p) || !msg_mx_ask_get(m->body, &ask))
+		return false;
+	routes_ask(p->dns->routes, p, m->id, &ask);
+	return true;
+}
+
 static const struct {
 	enum ipc_type type;
 	bool (*handle)(struct peer *p, const struct ipc_frame *m); /* false: a breach */
 } from_peer[] = {
 	{ IPC_NAME_ASK, on_name_ask },
 	{ IPC_ADDR_ASK, on_addr_ask },
+	{ IPC_MX_ASK, on_mx_ask },
 };
 
 static void
@@ -97,15 +115,24 @@ on_setup(void *arg, struct ipc_frame *m)
 	return c != NULL;
 }
 
+static struct peer *
+peer_of(struct dns *d, const struct msg_peer *who)
+{
+	if (who->role == ROLE_FRONT && who->index < FRONT_MAX)
+		return &d->front[who->index];
+	if (who->role == ROLE_RELAY && who->index < RELAY_MAX)
+		return &d->relay[who->index];
+	return who->role == ROLE_FETCH ? &d->fetch : NULL;
+}
+
 static bool
 on_peer(void *arg, struct ipc_frame *m)
 {
 	struct dns *d = arg;
 	struct msg_peer who;
-	if (m->fd < 0 || !msg_peer_get(m->body, &who) ||
-	    (who.role != ROLE_FRONT && who.role != ROLE_FETCH) || who.index >= FRONT_MAX)
+	struct peer *p = m->fd >= 0 && msg_peer_get(m->body, &who) ? peer_of(d, &who) : NULL;
+	if (!p)
 		return false;
-	struct peer *p = who.role == ROLE_FRONT ? &d->front[who.index] : &d->fetch;
 	peer_close(p, NULL);
 	p->chan = chan_new(d->role.loop, role_take_fd(m), &peer_handler, p);
 	if (!p->chan)
@@ -132,7 +159,7 @@ static bool
 idle(void *arg)
 {
 	const struct dns *d = arg;
-	return d->n_jobs == 0;
+	return d->n_jobs == 0 && routes_open(d->routes) == 0;
 }
 
 static int
@@ -144,10 +171,14 @@ live(struct dns *d)
 	r->arg = d;
 	r->idle = idle;
 	d->timer = loop_timer_new(r->loop, jobs_late, d);
+	d->routes = routes_new(d);
 	int status = role_run(r, SPAWN_FD);
 	jobs_drop(d);
+	d->routes = routes_free(d->routes);
 	for (size_t i = 0; i < FRONT_MAX; i++)
 		chan_free(d->front[i].chan);
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		chan_free(d->relay[i].chan);
 	chan_free(d->fetch.chan);
 	loop_timer_free(d->timer);
 	return status;
@@ -175,10 +206,12 @@ dns_main(void)
 	struct buf err = BUF_INIT(ERR_MAX);
 	int status = 1;
 	list_init(&d->jobs);
-	list_init(&d->cache.used);
+	cache_init(&d->cache, CACHE_MAX, CACHE_OCTETS);
 	d->fetch.dns = d;
 	for (size_t i = 0; i < FRONT_MAX; i++)
 		d->front[i].dns = d;
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		d->relay[i].dns = d;
 	log_init("dns", STDERR_FILENO, LOG_INFO);
 	d->conf = setup_receive(SPAWN_FD, ROLE_DNS, &setup, &err);
 	if (d->conf) {

@@ -1,3 +1,3 @@
-/* dns: looks names up, for fronts and fetch. Channel: fd 3. */
+/* dns: looks names up, for fronts, fetch and relays. Channel: fd 3. */
 #pragma once
 int dns_main(void);

@@ -1,6 +1,6 @@
 /*
- * Inside dns: questions of fronts (which name has this address?) and of fetch (which addresses
- * has this name?).
+ * Inside dns: questions of fronts (which name has this address?), of fetch (which addresses has this
+ * name?) and of relays (where does the mail of this domain go? see route.h).
  *
  * A name is worth nothing until it leads back: whoever has a network writes into its reverse
  * zone what he likes. So the name of an address is asked for (PTR), then the addresses of that
@@ -17,12 +17,14 @@
 #include "ipc/chan.h"
 #include "ipc/role.h"
 #include "roles/dns/resolver.h"
+#include "roles/dns/route.h"
 
 #define JOBS_MAX 1024         /* open questions */
 #define JOB_MS 5000           /* patience with one */
 #define CANDIDATES_MAX 4      /* names of an address that are tried */
 #define NAME_MAX_LEN 253      /* of a host name as text (RFC 1035 2.3.4) */
 #define CACHE_MAX 10000       /* addresses whose names are remembered */
+#define CACHE_OCTETS (4u << 20)
 #define CACHE_SECONDS_MAX 3600
 #define CACHE_SECONDS_MIN 10
 #define ADDRESS_LEN 16
@@ -51,18 +53,19 @@ struct job {
 struct cache {
 	struct map map;
 	struct list used; /* the least recently used first */
-	size_t n;
+	size_t n, max, octets, max_octets;
 };
 
 struct dns {
 	struct role role;
 	struct conf *conf;
 	struct resolver *resolver;
-	struct peer front[FRONT_MAX], fetch;
+	struct peer front[FRONT_MAX], fetch, relay[RELAY_MAX];
 	struct list jobs;
 	size_t n_jobs;
 	struct loop_timer *timer;
 	struct cache cache;
+	struct routes *routes;
 	uint64_t n_asked;
 };
 
@@ -84,9 +87,10 @@ bool name_is_mapped(const unsigned char address[ADDRESS_LEN]);
 /* Is this record's data the address? */
 bool name_same_address(struct str data, const unsigned char address[ADDRESS_LEN]);
 
-/* cache.c: name "" means that there is none. */
-bool cache_get(struct cache *c, const unsigned char address[ADDRESS_LEN], int64_t now,
-    const char **ret_name);
-void cache_put(struct cache *c, const unsigned char address[ADDRESS_LEN], const char *name,
-    int64_t now, uint32_t ttl);
+/* cache.c: octets by octets, the least recently used forgotten first. */
+void cache_init(struct cache *c, size_t max, size_t max_octets);
+/* ret_value: valid until the next call; ret_left: seconds that it is good for. */
+bool cache_get(struct cache *c, struct str key, int64_t now, struct str *ret_value,
+    uint32_t *ret_left);
+void cache_put(struct cache *c, struct str key, struct str value, int64_t now, uint32_t seconds);
 void cache_done(struct cache *c);

@@ -78,8 +78,10 @@ ask(struct job *j, const char *name, int type, void (*fn)(void *arg, const struc
 static void
 end_name(struct job *j, const char *name, bool sure)
 {
+	uint32_t ttl = MIN(MAX(j->ttl, (uint32_t)CACHE_SECONDS_MIN), (uint32_t)CACHE_SECONDS_MAX);
 	if (sure)
-		cache_put(&j->dns->cache, j->address, name, loop_now(j->dns->role.loop), j->ttl);
+		cache_put(&j->dns->cache, str_n(j->address, ADDRESS_LEN), str_of(name),
+		    loop_now(j->dns->role.loop), ttl);
 	end(j, IPC_NAME, str_of(name));
 }
 
@@ -124,11 +126,13 @@ void
 job_name(struct peer *p, uint64_t id, const unsigned char address[ADDRESS_LEN])
 {
 	struct dns *d = p->dns;
-	const char *known;
+	struct str known;
+	uint32_t left;
 	char reverse[REVERSE_MAX];
 	d->n_asked++;
-	if (cache_get(&d->cache, address, loop_now(d->role.loop), &known)) {
-		answer(p, IPC_NAME, id, str_of(known));
+	if (cache_get(&d->cache, str_n(address, ADDRESS_LEN), loop_now(d->role.loop), &known,
+		&left)) {
+		answer(p, IPC_NAME, id, known);
 		return;
 	}
 	struct job *j = job_new(p, id);

@@ -172,8 +172,18 @@ on_result(void *arg, int err, struct ub_result *res)
 {
 	struct lookup *k = arg;
 	struct str data[LOOKUP_RECORDS_MAX];
-	struct lookup_answer a = { .verdict = verdict_of(err, res), .data = data };
+	struct lookup_answer a = { .verdict = verdict_of(err, res), .data = data, .why = "" };
 	k->resolver = NULL;
+	if (res && err == 0) {
+		a.forged = res->bogus;
+		a.secure = res->secure && !res->bogus;
+		a.no_name = a.verdict == LOOKUP_NONE && res->nxdomain;
+		a.canonical = res->canonname;
+		if (res->bogus && res->why_bogus)
+			a.why = res->why_bogus;
+	} else if (err != 0) {
+		a.why = ub_strerror(err);
+	}
 	for (; a.verdict == LOOKUP_DATA && a.n < LOOKUP_RECORDS_MAX && res->data[a.n]; a.n++)
 		data[a.n] = str_n(res->data[a.n], (size_t)MAX(res->len[a.n], 0));
 	if (res && res->ttl > 0)

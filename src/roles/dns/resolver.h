@@ -14,7 +14,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DNS_A = 1, DNS_PTR = 12, DNS_AAAA = 28 };
+enum {
+	DNS_A = 1, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28,
+	DNS_TLSA = 52,
+};
 
 enum lookup_verdict {
 	LOOKUP_DATA,
@@ -26,6 +29,11 @@ struct lookup_answer {
 	size_t n;
 	struct str *data; /* of each record, as on the wire */
 	uint32_t ttl;     /* of LOOKUP_NONE too */
+	bool secure;      /* DNSSEC vouches for it, and for the aliases that led there */
+	bool no_name;     /* LOOKUP_NONE: there is no such name at all */
+	bool forged;      /* LOOKUP_FAILED: there was an answer, and DNSSEC says it is not true */
+	const char *canonical; /* behind aliases, as text with a dot at its end; NULL: no alias */
+	const char *why;  /* LOOKUP_FAILED: a clause, or "" */
 };
 
 #define LOOKUP_RECORDS_MAX 64 /* more of one answer are not looked at */

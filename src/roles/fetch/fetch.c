@@ -74,6 +74,75 @@ dns_gone(void *arg, struct chan *c, const char *why)
 	dns_close(arg, why);
 }
 
+/* --- relays and store --- */
+
+static void
+relay_close(struct relay_peer *p, const char *why)
+{
+	if (why)
+		LOG(LOG_WARN, 0, "relay-away", LOGZ("why", why));
+	p->chan = chan_free(p->chan);
+	policies_orphan(p->fetch->policies, p);
+}
+
+static void
+relay_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct relay_peer *p = arg;
+	struct msg_sts_ask ask;
+	bool ok = m->fd < 0 && m->type == IPC_STS_ASK && msg_sts_ask_get(m->body, &ask);
+	if (m->fd >= 0)
+		close(m->fd);
+	if (ok)
+		policies_ask(p->fetch->policies, p, m->id, &ask);
+	if (ok && chan_pending(c) > IPC_HIGH_WATER)
+		relay_close(p, "it does not read its answers");
+	else if (!ok)
+		relay_close(p, "malformed message");
+}
+
+static void
+relay_gone(void *arg, struct chan *c, const char *why)
+{
+	relay_close(arg, why);
+}
+
+static void
+store_close(struct fetch *f, const char *why)
+{
+	if (why)
+		LOG(LOG_WARN, 0, "store-away", LOGZ("why", why));
+	f->store = chan_free(f->store);
+	fetch_posts_drop(f);
+}
+
+static void
+store_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct fetch *f = arg;
+	struct msg_keep kept;
+	struct msg_post post;
+	bool ok = m->fd < 0;
+	if (m->fd >= 0)
+		close(m->fd);
+	else if (m->type == IPC_KEPT && (ok = msg_keep_get(m->body, &kept)))
+		policies_kept(f->policies, &kept);
+	else if (m->type == IPC_POST && (ok = msg_post_get(m->body, &post)))
+		fetch_post_begin(f, m->id, &post);
+	else
+		ok = false;
+	if (!ok)
+		store_close(f, "malformed message");
+}
+
+static void
+store_gone(void *arg, struct chan *c, const char *why)
+{
+	store_close(arg, why);
+}
+
+static const struct chan_handler relay_handler = { relay_frame, relay_gone, NULL };
+static const struct chan_handler store_handler = { store_frame, store_gone, NULL };
 static const struct chan_handler auth_handler = { auth_frame, auth_gone, NULL };
 static const struct chan_handler dns_handler = { dns_frame, dns_gone, NULL };
 
@@ -119,6 +188,13 @@ on_peer(void *arg, struct ipc_frame *m)
 	} else if (who.role == ROLE_DNS) {
 		dns_close(f, NULL);
 		f->dns = chan_new(f->role.loop, role_take_fd(m), &dns_handler, f);
+	} else if (who.role == ROLE_STORE) {
+		store_close(f, NULL);
+		f->store = chan_new(f->role.loop, role_take_fd(m), &store_handler, f);
+	} else if (who.role == ROLE_RELAY && who.index < RELAY_MAX) {
+		struct relay_peer *p = &f->relay[who.index];
+		relay_close(p, NULL);
+		p->chan = chan_new(f->role.loop, role_take_fd(m), &relay_handler, p);
 	} else {
 		return false;
 	}
@@ -207,7 +283,7 @@ static bool
 idle(void *arg)
 {
 	const struct fetch *f = arg;
-	return f->n_requests == 0;
+	return f->n_requests == 0 && f->n_posts == 0 && policies_open(f->policies) == 0;
 }
 
 static int
@@ -218,10 +294,16 @@ live(struct fetch *f)
 	r->n = ARRAY_LEN(from_parent);
 	r->arg = f;
 	r->idle = idle;
+	f->policies = policies_new(f);
 	int status = role_run(r, SPAWN_FD);
 	fetch_drop_all(f);
+	fetch_posts_drop(f);
+	f->policies = policies_free(f->policies);
 	chan_free(f->auth);
 	chan_free(f->dns);
+	chan_free(f->store);
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		chan_free(f->relay[i].chan);
 	return status;
 }
 
@@ -235,9 +317,21 @@ read_authorities(struct fetch *f)
 		"/etc/ssl/ca-bundle.pem",
 		"/etc/ssl/cert.pem",
 	};
+	const char *own = f->conf->relay_authorities;
+	int r = *own ? file_read_all(own, AUTHORITIES_MAX, &f->vouch) : 0;
+	f->own_vouch = *own != '\0';
+	if (r < 0)
+		LOG(LOG_ERROR, 0, "file-not-read", LOGZ("file", own), LOGZ("why", strerror(-r)),
+		    LOGZ("then", "no policy of MTA-STS can be fetched"));
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		if (file_read_all(places[i], AUTHORITIES_MAX, &f->system) == 0)
 			return;
+}
+
+struct str
+fetch_authorities(const struct fetch *f)
+{
+	return buf_str(f->own_vouch ? &f->vouch : &f->system);
 }
 
 static void
@@ -256,12 +350,17 @@ give_up_rights(struct fetch *f, const struct msg_setup *setup)
 int
 fetch_main(void)
 {
-	static struct fetch fetch = { .system = BUF_INIT(AUTHORITIES_MAX) };
+	static struct fetch fetch = { .system = BUF_INIT(AUTHORITIES_MAX),
+		.vouch = BUF_INIT(AUTHORITIES_MAX) };
 	struct fetch *f = &fetch;
 	struct msg_setup setup;
 	struct buf err = BUF_INIT(ERR_MAX);
 	int status = 1;
 	list_init(&f->requests);
+	list_init(&f->asks);
+	list_init(&f->posts);
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		f->relay[i].fetch = f;
 	secrets_init(&f->secrets);
 	secrets_init(&f->coming);
 	log_init("fetch", STDERR_FILENO, LOG_INFO);
@@ -284,6 +383,7 @@ fetch_main(void)
 		secrets_done(&f->secrets);
 		secrets_done(&f->coming);
 		buf_done(&f->system);
+		buf_done(&f->vouch);
 		conf_free(f->conf);
 	}
 	if (err.len)

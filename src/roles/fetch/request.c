@@ -31,6 +31,7 @@ static void
 request_free(struct request *r)
 {
 	transfer_free(r->transfer);
+	fetch_lookup_cancel(&r->name);
 	loop_timer_free(r->timer);
 	list_del(&r->node);
 	r->fetch->n_requests--;
@@ -47,7 +48,7 @@ end(struct request *r, uint16_t status, struct str text, const char *error)
 }
 
 static void
-on_transferred(void *arg, uint16_t status, struct str body, const char *error)
+on_transferred(void *arg, uint16_t status, struct str body, const char *error, bool bad_certificate)
 {
 	end(arg, status, body, error);
 }
@@ -59,13 +60,15 @@ start(struct request *r, struct str addresses)
 	const struct conf *c = f->conf;
 	const struct buf *own = &f->secrets.authorities;
 	struct transfer_how how = {
+		.kind = TRANSFER_FORM,
 		.url = c->oauth_introspect_url,
 		.client = c->oauth_introspect_client,
 		.password = buf_str(&f->secrets.password),
 		.authorities = buf_str(*c->oauth_introspect_ca ? own : &f->system),
 		.host = f->host,
 		.addresses = addresses,
-		.form = buf_str(&r->form),
+		.octets = buf_str(&r->form),
+		.max = ANSWER_MAX,
 	};
 	bool https = str_starts(str_of(how.url), STR("https:"));
 	if (*how.client && !f->secrets.has_password)
@@ -87,15 +90,13 @@ on_late(void *arg)
 }
 
 static void
-ask_dns(struct request *r)
+on_addresses(void *arg, struct str addresses, const char *why)
 {
-	struct fetch *f = r->fetch;
-	if (!f->dns) {
-		end(r, 0, STR(""), "its name cannot be looked up: dns does not run");
-		return;
-	}
-	r->ask = ++f->last_ask;
-	chan_send(f->dns, IPC_ADDR_ASK, r->ask, str_of(f->host), -1);
+	struct request *r = arg;
+	if (why)
+		end(r, 0, STR(""), why);
+	else
+		start(r, addresses);
 }
 
 void
@@ -110,7 +111,10 @@ fetch_request_begin(struct fetch *f, uint64_t id, struct str form)
 		return;
 	}
 	struct request *r = xalloc(sizeof(*r));
-	*r = (struct request){ .fetch = f, .id = id, .form = BUF_INIT(form.len + 1) };
+	*r = (struct request){ .fetch = f,
+		.id = id,
+		.form = BUF_INIT(form.len + 1),
+		.name = { .fn = on_addresses, .arg = r } };
 	buf_puts(&r->form, form);
 	list_add_tail(&f->requests, &r->node);
 	f->n_requests++;
@@ -118,36 +122,8 @@ fetch_request_begin(struct fetch *f, uint64_t id, struct str form)
 	loop_timer_set(r->timer, REQUEST_MS, 0);
 	if (f->literal)
 		start(r, STR(""));
-	else
-		ask_dns(r);
-}
-
-void
-fetch_addresses(struct fetch *f, uint64_t ask, struct str addresses)
-{
-	list_each(n, &f->requests)
-	{
-		struct request *r = list_entry(n, struct request, node);
-		if (r->ask != ask || r->transfer)
-			continue;
-		r->ask = 0;
-		if (addresses.len)
-			start(r, addresses);
-		else
-			end(r, 0, STR(""), "its name leads nowhere, or no name server answers");
-		return;
-	}
-}
-
-void
-fetch_no_dns(struct fetch *f)
-{
-	list_each(n, &f->requests)
-	{
-		struct request *r = list_entry(n, struct request, node);
-		if (r->ask)
-			end(r, 0, STR(""), "its name cannot be looked up: dns does not run");
-	}
+	else if (!fetch_lookup(f, &r->name, f->host))
+		end(r, 0, STR(""), fetch_why_no_dns());
 }
 
 void

@@ -28,6 +28,7 @@ struct transfer {
 	struct web *web;
 	CURL *easy;
 	struct curl_slist *headers, *resolve;
+	bool plain; /* nothing but text/plain will do */
 	struct buf body;
 	char error[CURL_ERROR_SIZE];
 	transfer_fn *fn;
@@ -35,6 +36,25 @@ struct transfer {
 };
 
 /* --- the library's sockets and time --- */
+
+/* Parameters may follow (RFC 9110 8.3). */
+static bool
+is_other_type(struct transfer *t, long status)
+{
+	char *text = NULL;
+	if (!t->plain || status != 200)
+		return false;
+	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &text);
+	struct str rest = str_of(text ? text : "");
+	return !str_ieq(str_trim(str_cut(&rest, ';')), STR("text/plain"));
+}
+
+static bool
+is_certificate(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+	       code == CURLE_SSL_ISSUER_ERROR;
+}
 
 static void
 finished(struct web *w)
@@ -50,13 +70,15 @@ finished(struct web *w)
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &of);
 		curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
 		t = (struct transfer *)(void *)of;
-		bool fine = code == CURLE_OK && status >= 100 && status <= 999;
+		bool fine = code == CURLE_OK && status >= 100 && status <= 999 &&
+		            !is_other_type(t, status);
 		const char *why = t->body.failed     ? "the answer is too long"
+		                  : is_other_type(t, status) ? "it is not of the type text/plain"
 		                  : code == CURLE_OK ? "the answer has no status"
 		                  : t->error[0]      ? t->error
 		                                     : curl_easy_strerror(code);
 		t->fn(t->arg, fine ? (uint16_t)status : 0, fine ? buf_str(&t->body) : STR(""),
-		    fine ? "" : why);
+		    fine ? "" : why, is_certificate(code));
 	}
 }
 
@@ -254,7 +276,7 @@ put_options(struct transfer *t, const struct transfer_how *how)
 		{ CURLOPT_TIMEOUT_MS, REQUEST_MS },
 		{ CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS },
 		{ CURLOPT_POST, 1 },
-		{ CURLOPT_POSTFIELDSIZE, (long)how->form.len },
+		{ CURLOPT_POSTFIELDSIZE, (long)how->octets.len },
 	};
 	const struct {
 		CURLoption option;
@@ -263,7 +285,7 @@ put_options(struct transfer *t, const struct transfer_how *how)
 		{ CURLOPT_URL, how->url },
 		{ CURLOPT_PROXY, "" }, /* whatever the environment says */
 		{ CURLOPT_USERAGENT, "pennypost" },
-		{ CURLOPT_POSTFIELDS, how->form.len ? how->form.p : "" },
+		{ CURLOPT_POSTFIELDS, how->octets.len ? how->octets.p : "" },
 		{ CURLOPT_HTTPHEADER, t->headers },
 		{ CURLOPT_RESOLVE, t->resolve },
 		{ CURLOPT_PRIVATE, t },
@@ -280,19 +302,41 @@ put_options(struct transfer *t, const struct transfer_how *how)
 		r = curl_easy_setopt(t->easy, pointers[i].option, pointers[i].value);
 	if (r == CURLE_OK && https)
 		r = curl_easy_setopt(t->easy, CURLOPT_CAINFO_BLOB, &pem);
-	if (r == CURLE_OK && *how->client)
+	if (r == CURLE_OK && how->kind == TRANSFER_GET)
+		r = curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
+	if (r == CURLE_OK && how->client && *how->client)
 		r = put_client(t, how);
 	return r;
+}
+
+static bool
+put_headers(struct transfer *t, const struct transfer_how *how)
+{
+	static const char *const rows[TRANSFER_KINDS][2] = {
+		[TRANSFER_FORM] = { "Accept: application/json", NULL },
+		[TRANSFER_GET] = { "Accept: text/plain", NULL },
+		[TRANSFER_REPORT] = { "Accept: */*", "Content-Type: application/tlsrpt+gzip" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows[0]) && rows[how->kind][i]; i++) {
+		struct curl_slist *more = curl_slist_append(t->headers, rows[how->kind][i]);
+		if (!more)
+			return false;
+		t->headers = more;
+	}
+	return true;
 }
 
 struct transfer *
 transfer_new(struct web *w, const struct transfer_how *how, transfer_fn *fn, void *arg)
 {
 	struct transfer *t = xalloc(sizeof(*t));
-	*t = (struct transfer){ .web = w, .fn = fn, .arg = arg, .body = BUF_INIT(ANSWER_MAX) };
+	*t = (struct transfer){ .web = w,
+		.fn = fn,
+		.arg = arg,
+		.plain = how->kind == TRANSFER_GET,
+		.body = BUF_INIT(how->max) };
 	t->easy = curl_easy_init();
-	t->headers = curl_slist_append(NULL, "Accept: application/json");
-	if (t->easy && t->headers && (how->addresses.len == 0 || put_addresses(t, how)) &&
+	if (t->easy && put_headers(t, how) && (how->addresses.len == 0 || put_addresses(t, how)) &&
 	    put_options(t, how) == CURLE_OK && curl_multi_add_handle(w->multi, t->easy) == CURLM_OK)
 		return t;
 	return transfer_free(t);

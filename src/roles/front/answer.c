@@ -1,6 +1,11 @@
 /* answer: what the session cannot know and front does: may a letter come, who has a mailbox. */
 #include "roles/front/smtp_priv.h"
 
+#include "mail/srs.h"
+#include "route/host.h"
+
+#define ELSEWHERE_MAX (4u << 20) /* octets of the recipients elsewhere that one recipient leads to */
+
 /* A long session without a letter: what led to this one is what matters. */
 static void
 shorten_history(struct conn *c)
@@ -25,6 +30,7 @@ answer_mail(struct conn *c, struct smtp_answer *a)
 	if (!f->store || f->directory.block.len == 0)
 		return conn_park(c);
 	c->smtp->mailboxes = 0;
+	srs_forget(c);
 	shorten_history(c);
 	a->situation = submit_sender(c);
 	if (a->situation != SMTP_NONE)
@@ -39,42 +45,125 @@ answer_mail(struct conn *c, struct smtp_answer *a)
 
 static const enum smtp_situation refusal_for[ROUTE_COUNT] = {
 	[ROUTE_LOCAL] = SMTP_NONE,
-	[ROUTE_REMOTE] = SMTP_RCPT_RELAY,
+	[ROUTE_REMOTE] = SMTP_NONE,
 	[ROUTE_UNKNOWN] = SMTP_RCPT_UNKNOWN,
 	[ROUTE_LOOP] = SMTP_RCPT_LOOP,
 	[ROUTE_TOO_MANY] = SMTP_RCPT_TOOMANY,
 };
 
-/* Keeps the mailboxes with the recipient; a member elsewhere cannot be served yet, and a letter
- * that reaches only some of a list is worse than a refusal. */
-static enum smtp_situation
-keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r)
+/* What is to be released later (RFC 4865) waits in the queue, for a mailbox here as well. */
+static bool
+goes_onward(const struct conn *c, const struct route_target *t)
 {
-	uint64_t most = c->smtp->session.txn->merge ? MERGE_RCPT_MAX : RCPT_MAX;
-	if (r->n_target > most - c->smtp->mailboxes)
-		return SMTP_RCPT_TOOMANY;
+	bool later = (int64_t)c->smtp->session.txn->hold_until > c->front->clock.wall;
+	return t->remote || (later && str_find(t->address, '@') < t->address.len);
+}
+
+/* The recipients elsewhere, encoded. A letter that reaches only some of a list is worse than a
+ * refusal; who stands in the list is not for the sender to know. */
+static enum smtp_situation
+put_elsewhere(struct conn *c, const struct smtp_rcpt *rcpt, const struct route_result *r,
+    const struct onward_way *way, struct buf *out, uint32_t *ret_n, struct str *ret_reason)
+{
+	for (size_t i = 0; i < r->n_target; i++) {
+		const char *why;
+		if (!goes_onward(c, &r->target[i]))
+			continue;
+		enum smtp_situation no =
+		    onward_put(c, rcpt, way, r->target[i].address, out, &why);
+		if (no != SMTP_NONE) {
+			LOG(way->via.len ? LOG_WARN : LOG_INFO, c->id, "unroutable",
+			    LOGF("rcpt", rcpt->addr.whole), LOGF("address", r->target[i].address),
+			    LOGZ("why", why));
+			*ret_reason =
+			    way->via.len ? STR("one that this alias should not lead to") : str_of(why);
+			return no;
+		}
+		++*ret_n;
+	}
+	return out->failed ? SMTP_RCPT_TOOMANY : SMTP_NONE;
+}
+
+static void
+note_route(struct conn *c, const struct smtp_rcpt *rcpt, const struct route_result *r,
+    const struct rcpt_route *keep)
+{
+	if (keep->n == 1)
+		for (size_t i = 0; i < r->n_target; i++)
+			if (!goes_onward(c, &r->target[i]))
+				letter_note(c, STR_FMT ": mailbox of " STR_FMT,
+				    STR_ARG(rcpt->addr.whole), STR_ARG(r->target[i].address));
+	if (keep->n > 1)
+		letter_note(c, STR_FMT ": %zu mailboxes", STR_ARG(rcpt->addr.whole), keep->n);
+}
+
+/* Keeps with the recipient where it leads. */
+static enum smtp_situation
+keep_targets(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r,
+    struct str elsewhere, uint32_t n_elsewhere)
+{
 	struct rcpt_route *keep = arena_alloc(&c->smtp->session.txn->arena,
-	    sizeof(*keep) + r->n_target * sizeof(uint64_t));
+	    sizeof(*keep) + (r->n_target - n_elsewhere) * sizeof(uint64_t) + elsewhere.len);
 	if (!keep)
 		return SMTP_RCPT_TOOMANY;
 	for (size_t i = 0; i < r->n_target; i++) {
-		if (r->target[i].remote) {
-			LOG(LOG_WARN, c->id, "alias-leads-away", LOGF("rcpt", rcpt->addr.whole),
-			    LOGF("member", r->target[i].address));
-			return SMTP_RCPT_RELAY;
-		}
+		if (goes_onward(c, &r->target[i]))
+			continue;
 		keep->account[keep->n++] = r->target[i].account;
 		keep->limited |= r->target[i].limited;
 	}
+	keep->alias = r->is_alias;
+	keep->expanded = r->n_target > 1;
+	keep->n_onward = n_elsewhere;
+	keep->onward_len = (uint32_t)elsewhere.len;
+	if (elsewhere.len)
+		memcpy(keep->account + keep->n, elsewhere.p, elsewhere.len);
 	c->smtp->mailboxes += r->n_target;
 	rcpt->host_data = keep;
-	rcpt->host_size = (uint32_t)(sizeof(*keep) + keep->n * sizeof(uint64_t));
-	if (r->n_target == 1)
-		letter_note(c, STR_FMT ": mailbox of " STR_FMT, STR_ARG(rcpt->addr.whole),
-		    STR_ARG(r->target[0].address));
-	else
-		letter_note(c, STR_FMT ": %zu mailboxes", STR_ARG(rcpt->addr.whole), r->n_target);
+	rcpt->host_size =
+	    (uint32_t)(sizeof(*keep) + keep->n * sizeof(uint64_t) + elsewhere.len);
+	note_route(c, rcpt, r, keep);
 	return SMTP_NONE;
+}
+
+/* SPF would refuse what an alias sends on in the name of somebody else's domain. False: it waits
+ * for auth. */
+static bool
+name_sender(struct conn *c, const struct smtp_rcpt *rcpt, const struct route_result *r,
+    struct onward_way *way)
+{
+	const struct addr *from = &c->smtp->session.txn->from;
+	bool leaves = false;
+	char domain[HOST_MAX];
+	for (size_t i = 0; i < r->n_target; i++)
+		leaves |= r->target[i].remote;
+	if (!leaves || !way->via.len || !c->settings->conf->srs || from->null ||
+	    directory_is_local(&c->front->directory, from->domain) ||
+	    !host_ascii(rcpt->addr.domain, domain))
+		return true;
+	return srs_make_for(c, str_of(domain), &way->from) != SRS_WAIT;
+}
+
+/* False: it waits. */
+static bool
+keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r,
+    struct smtp_answer *a)
+{
+	uint64_t most = c->smtp->session.txn->merge ? MERGE_RCPT_MAX : RCPT_MAX;
+	struct onward_way way = { .via = r->is_alias ? rcpt->addr.whole : STR_NULL,
+		.expanded = r->n_target > 1 };
+	struct buf elsewhere = BUF_INIT(ELSEWHERE_MAX);
+	uint32_t n = 0;
+	a->situation = SMTP_RCPT_TOOMANY;
+	if (r->n_target > most - c->smtp->mailboxes)
+		return true;
+	if (!name_sender(c, rcpt, r, &way))
+		return false;
+	a->situation = put_elsewhere(c, rcpt, r, &way, &elsewhere, &n, &a->reason);
+	if (a->situation == SMTP_NONE)
+		a->situation = keep_targets(c, rcpt, r, buf_str(&elsewhere), n);
+	buf_done(&elsewhere);
+	return true;
 }
 
 /* limit.rcpts_per_hour counts per peer prefix, over all fronts. */
@@ -88,21 +177,46 @@ over_rate(struct conn *c)
 	return rate_count(f->rates, FRONT_MAX, &c->key, f->clock.wall) >= limit;
 }
 
-static enum smtp_situation
-find_route(struct conn *c, struct smtp_rcpt *rcpt)
+/* Where a recipient leads. An address that leads back (SRS) is an alias that nobody has written.
+ * SRS_WAIT: auth is asked. */
+static enum srs_word
+resolve(struct conn *c, const struct addr *to, struct route_result *r)
+{
+	const struct directory *d = &c->front->directory;
+	struct str there;
+	struct addr back;
+	if (!c->settings->conf->srs || !srs_is(to->local) || !directory_is_local(d, to->domain)) {
+		route_resolve(d, to, r);
+		return SRS_WORD;
+	}
+	enum srs_word word = srs_leads_to(c, to->whole, &there);
+	r->verdict = ROUTE_UNKNOWN;
+	if (word != SRS_WORD || addr_mailbox(there, ADDR_SMTPUTF8, &back) != ADDR_OK)
+		return word;
+	route_resolve(d, &back, r);
+	r->is_alias = true;
+	return word;
+}
+
+/* False: it waits. */
+static bool
+find_route(struct conn *c, struct smtp_rcpt *rcpt, struct smtp_answer *a)
 {
 	struct route_result r = { 0 };
+	a->situation = SMTP_RCPT_RATE;
 	if (over_rate(c) || submit_over_rate(c))
-		return SMTP_RCPT_RATE;
-	route_resolve(&c->front->directory, &rcpt->addr, &r);
-	enum smtp_situation s =
-	    r.verdict == ROUTE_LOCAL ? keep_route(c, rcpt, &r) : refusal_for[r.verdict];
-	if (r.verdict == ROUTE_REMOTE && submit_may_relay(c))
-		LOG(LOG_WARN, c->id, "elsewhere", LOGZ("peer", c->ip),
-		    LOGF("rcpt", rcpt->addr.whole),
-		    LOGZ("why", "may be sent to, but this version delivers only here"));
+		return true;
+	a->situation = SMTP_RCPT_RELAY;
+	if (turn_refuses(c, &rcpt->addr))
+		return true;
+	if (resolve(c, &rcpt->addr, &r) == SRS_WAIT)
+		return false;
+	a->situation = refusal_for[r.verdict];
+	if (a->situation == SMTP_NONE && r.verdict == ROUTE_REMOTE && !r.is_alias)
+		a->situation = onward_allows(c, &rcpt->addr);
+	bool known = a->situation != SMTP_NONE || keep_route(c, rcpt, &r, a);
 	route_result_done(&r);
-	return s;
+	return known;
 }
 
 /* Quotas are asked for where a recipient is one mailbox: a list must not fail for one of its
@@ -111,7 +225,7 @@ static bool
 ask_room(struct conn *c, const struct smtp_rcpt *rcpt)
 {
 	const struct rcpt_route *route = rcpt->host_data;
-	if (route->n != 1 || (!room_counts(c) && !route->limited))
+	if (route->n != 1 || route->n_onward || (!room_counts(c) && !route->limited))
 		return false;
 	room_ask(c, route->account[0], c->smtp->session.txn->declared_size);
 	return true;
@@ -123,11 +237,11 @@ answer_rcpt(struct conn *c, struct smtp_answer *a)
 	struct smtp_part *p = c->smtp;
 	struct smtp_rcpt *rcpt = p->session.rcpt_asked;
 	enum room room = p->room;
-	if (c->room)
+	if (c->room || p->srs_id)
 		return false;
 	p->room = ROOM_UNKNOWN;
-	if (room == ROOM_UNKNOWN)
-		a->situation = find_route(c, rcpt);
+	if (room == ROOM_UNKNOWN && !find_route(c, rcpt, a))
+		return false;
 	if (room == ROOM_UNKNOWN && a->situation == SMTP_NONE && ask_room(c, rcpt))
 		return false;
 	if (room == ROOM_NO) {
@@ -233,8 +347,10 @@ static answer_fn *const answers[] = {
 	[SMTP_ASK_COMMIT] = letter_commit,
 	[SMTP_ASK_VRFY] = answer_vrfy,
 	[SMTP_ASK_EXPN] = answer_expn,
+	[SMTP_ASK_ETRN] = etrn_ask,
 	[SMTP_ASK_TLS] = answer_tls,
 	[SMTP_ASK_AUTH] = answer_auth,
+	[SMTP_ASK_TURN] = turn_ask,
 	[SMTP_ASK_PART] = answer_part,
 	[SMTP_ASK_XCLIENT] = answer_xclient,
 };

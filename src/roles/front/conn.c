@@ -35,6 +35,7 @@ conn_kill(struct conn *c, const char *why)
 	c->protocol->closing(c, why);
 	conn_leave(c);
 	login_drop(c);
+	turn_drop(c);
 	room_drop(c);
 	names_drop(c);
 	secure_leave(c);
@@ -182,6 +183,10 @@ on_stream(void *arg, enum stream_event e)
 	if (c->dead)
 		return;
 	front_clock(c->front);
+	if (c->stage == STAGE_TURNED) {
+		turn_event(c, e);
+		return;
+	}
 	switch (e) {
 	case STREAM_INPUT:
 		if (c->ending)
@@ -199,6 +204,7 @@ on_stream(void *arg, enum stream_event e)
 			conn_kill(c, c->ending ? "done" : "peer closed");
 		break;
 	case STREAM_ERROR:
+		c->front->n_tls_failed += c->stage == STAGE_HANDSHAKE;
 		if (c->stage == STAGE_HANDSHAKE)
 			LOG(LOG_INFO, c->id, "tls-failed", LOGZ("peer", c->ip),
 			    LOGZ("why", secure_error(c)));
@@ -250,6 +256,7 @@ protocol_of(const struct conf_listener *l)
 		[CONF_IS_LMTP] = &smtp_protocol,
 		[CONF_IS_IMAP] = &imap_protocol,
 		[CONF_IS_POP3] = &pop3_protocol,
+		[CONF_IS_METRICS] = &metrics_protocol,
 	};
 	return rows[conf_protocol(l)];
 }
@@ -270,7 +277,7 @@ make(struct front *f, const struct guest *g)
 		.local = g->local };
 	c->id = front_next_id(f);
 	c->counted = g->refuse == SMTP_NONE;
-	c->implicit = conf_tls_implicit(l);
+	c->implicit = conf_tls_implicit(l) && !g->turned;
 	memcpy(c->ip, g->ip, sizeof(c->ip));
 	list_init(&c->parked);
 	return c;
@@ -303,6 +310,8 @@ void
 conn_sweep(struct conn *c)
 {
 	struct front *f = c->front;
+	if (c->stage == STAGE_TURNED)
+		return; /* the relay has its own patience */
 	if (c->ending || c->stage != STAGE_TALK) {
 		const char *late = c->stage != STAGE_TALK ? "TLS took too long"
 		                   : c->lingering         ? "done"
@@ -317,6 +326,7 @@ conn_sweep(struct conn *c)
 		return;
 	}
 	login_sweep(c);
+	turn_sweep(c);
 	if (c->protocol->sweep && !c->dead)
 		c->protocol->sweep(c);
 	if (c->dead || f->clock.now < c->protocol->deadline(c) || !c->protocol->timeout(c))

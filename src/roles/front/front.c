@@ -127,6 +127,7 @@ store_away(struct front *f)
 	f->store_gone_at = f->clock.now;
 	letter_store_gone(f);
 	room_store_gone(f);
+	etrn_store_gone(f);
 	list_each(n, &f->conns)
 	{
 		struct conn *c = list_entry(n, struct conn, node);
@@ -152,6 +153,8 @@ on_peer(struct front *f, const struct ipc_frame *m)
 		return false;
 	if (p.role == ROLE_READER && !is_my_reader(f, p.index))
 		return true;
+	if (p.role == ROLE_RELAY)
+		return turn_relay(f, p.index, m->fd);
 	if (p.role != ROLE_STORE)
 		return peers_take(f, (enum ipc_role)p.role, m->fd);
 	store_away(f);
@@ -298,6 +301,8 @@ static const struct front_row from_parent[] = {
 	{ IPC_DRAIN, on_drain },
 	{ IPC_LOG, on_log },
 	{ IPC_FAULT, fault_take },
+	{ IPC_FIGURES, metrics_answered },
+	{ IPC_FIGURES_ASK, metrics_asked },
 };
 
 static const struct front_row from_store[] = {
@@ -307,6 +312,7 @@ static const struct front_row from_store[] = {
 	{ IPC_CHANGE_DONE, visit_changed },
 	{ IPC_STIRRED, watch_stirred },
 	{ IPC_ROOM, room_answered },
+	{ IPC_ETRN_DONE, etrn_answered },
 };
 
 static bool
@@ -469,6 +475,7 @@ close_all(struct front *f)
 	list_each(n, &f->conns) conn_kill(list_entry(n, struct conn, node), "server stops");
 	conn_reap(f);
 	peers_close(f);
+	turn_close(f);
 	chan_free(f->store);
 	chan_free(f->parent);
 	loop_timer_free(f->sweep);

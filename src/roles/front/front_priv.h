@@ -12,6 +12,7 @@
 #include "ipc/msg.h"
 #include "log/log.h"
 #include "loop/loop.h"
+#include "metrics/metrics.h"
 #include "imap/session.h"
 #include "policy/cidr.h"
 #include "policy/rate.h"
@@ -48,6 +49,7 @@ struct settings {
 	struct imap_conf *imap;
 	struct pop3_conf *pop3;
 	struct smtp_wording **wording;  /* per listener, owned */
+	struct buf *classes;            /* per listener: smtp_conf.no_soliciting */
 	struct buf *mechs;              /* per listener, two texts: without and with TLS */
 	struct cidr_list (*peers)[PEERS_COUNT]; /* per listener, owned */
 	struct tls_server **tls;        /* per listener; NULL: no TLS there, or no certificate */
@@ -80,14 +82,17 @@ enum stage {
 	STAGE_TALK,
 	STAGE_UPGRADE,   /* STARTTLS was agreed to; the 220 is on its way out */
 	STAGE_HANDSHAKE,
+	STAGE_TURNED,    /* ATRN: the octets belong to a relay */
 };
 
 struct guest;
+struct turn;
 struct question;
 struct visit;
 struct smtp_part;
 struct imap_part;
 struct pop3_part;
+struct metrics_part;
 
 /* What a protocol is to the connection that carries it: conn.c and its like call these. The
  * session and all else that only this protocol needs is its part, which is allocated with the
@@ -130,10 +135,11 @@ struct conn {
 	struct front *front;
 	struct settings *settings;
 	const struct protocol *protocol;
-	struct smtp_part *smtp; /* one of these three is there */
+	struct smtp_part *smtp; /* one of these four is there */
 	struct imap_part *imap;
 	struct pop3_part *pop3;
-	struct visit *visit; /* of the last two */
+	struct metrics_part *metrics;
+	struct visit *visit; /* of imap and pop3 */
 	struct question *room;  /* is there room for a letter? */
 	uint16_t listener;     /* in settings */
 	uint16_t seat;         /* as tally counts it: in the settings of today, or TALLY_NOWHERE */
@@ -155,6 +161,7 @@ struct conn {
 	struct tally_key key;
 	struct stream stream;
 	struct login *login;
+	struct turn *turn;     /* ATRN was said, or NULL */
 	const char *tls;       /* "version=TLSv1.3 cipher=... bits=256", or NULL: plain; front's */
 	uint64_t id;
 	int64_t parked_at, end_by; /* end_by: when ending, or 0; in a handshake: its end */
@@ -165,6 +172,8 @@ struct front {
 	struct loop *loop;
 	struct chan *parent, *store, *reader, *auth, *gssapi, *dns; /* but for parent: NULL when
 	                                                             * away */
+	struct chan *relay[RELAY_MAX]; /* NULL: away */
+	struct map turns;        /* id -> struct conn that asked for one */
 	uint16_t index, count;
 	uint32_t layers;
 	struct settings *settings;
@@ -187,6 +196,10 @@ struct front {
 	struct charsets *charsets;
 	struct outline_builder *outline; /* for the next letter, or NULL */
 	struct map names;        /* connection's id -> struct conn */
+	struct map etrns;        /* id -> struct conn that waits for a queue run */
+	uint64_t etrn_id;
+	struct map srs;          /* id -> struct conn that waits for an address */
+	uint64_t srs_id;
 	uint64_t login_id;
 	int fault;               /* enum smtp_situation that a lab asked for, or SMTP_NONE */
 	bool busy;               /* most connections are taken: time-outs are short */
@@ -208,6 +221,9 @@ struct front {
 	int64_t drain_until;
 	int64_t store_gone_at;
 	uint64_t n_conns, n_conns_all, n_letters, n_refused, n_tls, n_handshakes;
+	uint64_t n_tls_failed, n_auth[SASL_V_COUNT];
+	struct histogram accept_time; /* of letters: end mark to answer */
+	uint64_t figures_id; /* the last question for figures */
 	uint64_t octets; /* of letters that have no answer yet */
 	unsigned n_turned_away; /* connections that are open */
 	struct smtp_clock clock; /* as of this turn */
@@ -233,6 +249,8 @@ struct guest {
 	struct tally_key key;
 	enum smtp_situation refuse; /* SMTP_NONE: counted and welcome */
 	bool relay, local, xclient, xforward;
+	bool turned;             /* handed in by a relay (turn.c): */
+	struct str domains, tls; /* what it may bring; how it is secured */
 };
 void guest_introduce(struct front *f, struct guest *g); /* from fd, listener and from */
 void guest_judge(struct front *f, struct guest *g);     /* counts it, or says why not */
@@ -280,6 +298,14 @@ bool names_answered(struct front *f, const struct ipc_frame *m);
 void names_drop(struct conn *c);
 void names_dns_gone(struct front *f);
 
+/* etrn.c: queue runs */
+bool etrn_answered(struct front *f, const struct ipc_frame *m);
+void etrn_store_gone(struct front *f);
+
+/* srs.c: addresses that lead back */
+bool srs_answered(struct front *f, const struct ipc_frame *m);
+void srs_auth_gone(struct front *f);
+
 /* room.c: quotas; store answers with protocol.room() */
 bool room_counts(const struct conn *c); /* every account has one */
 bool room_limited(const struct conn *c, struct str user); /* this one has, or all have */
@@ -292,6 +318,17 @@ void room_store_gone(struct front *f);
 /* peers.c: the channels to the reader, auth, gssapi and dns */
 bool peers_take(struct front *f, enum ipc_role role, int fd); /* a copy of fd; false: a breach */
 void peers_close(struct front *f);
+
+/* turn.c: ATRN */
+bool turn_relay(struct front *f, uint16_t index, int fd); /* as peers_take */
+void turn_event(struct conn *c, enum stream_event e); /* of the stream, once it is turned */
+void turn_sweep(struct conn *c);
+void turn_drop(struct conn *c);
+void turn_close(struct front *f);
+
+/* metrics_host.c */
+bool metrics_answered(struct front *f, const struct ipc_frame *m); /* rows of all roles */
+bool metrics_asked(struct front *f, const struct ipc_frame *m);    /* for this front's own */
 
 /* fault.c: a lab's orders to fail */
 bool fault_take(struct front *f, const struct ipc_frame *m);
@@ -323,7 +360,7 @@ void conn_unpark(struct front *f); /* asks again whatever waits */
 void conn_eat(struct conn *c, struct str in, size_t n);
 void conn_reap(struct front *f);   /* at the end of the turn */
 
-extern const struct protocol smtp_protocol, imap_protocol, pop3_protocol;
+extern const struct protocol smtp_protocol, imap_protocol, pop3_protocol, metrics_protocol;
 const struct protocol *protocol_of(const struct conf_listener *l);
 
 /* letter.c: octets under way: those of all fronts together have a limit. */

@@ -16,6 +16,7 @@
 
 #define ANSWER_MS 600000 /* RFC 5321 4.5.3.2.6: no client waits longer for its answer */
 #define TRACE_MAX (64u << 10)
+#define EXPANDED_MAX (64u << 10)
 
 static struct str
 key_of(const uint64_t *id)
@@ -55,6 +56,7 @@ letter_free(struct front *f, struct letter *l)
 	map_del(&f->letters, key_of(&l->id));
 	letter_hold(f, 0, l->size);
 	handin_free(l->handin);
+	glance_free(l->glance);
 	outline_over(f, l);
 	merge_job_free(l->merge);
 	if (l->conn)
@@ -104,8 +106,10 @@ letter_begin(struct conn *c)
 	/* The parts of a mail merge have places that count from their beginning: merge.c sees to
 	 * what becomes of them. */
 	l->handin = c->smtp->session.txn->merge ? NULL : handin_new(c);
-	if (!c->smtp->session.txn->merge)
+	if (!c->smtp->session.txn->merge) {
+		l->glance = glance_new();
 		outline_begin(f, l);
+	}
 	c->smtp->letter = l;
 	map_put(&f->letters, key_of(&l->id), l);
 	return true;
@@ -129,6 +133,8 @@ pass_on(struct conn *c, struct letter *l, struct str octets)
 		return;
 	letter_open(c->front, l);
 	chan_send(c->front->store, IPC_BODY_DATA, l->id, octets, -1);
+	if (l->glance)
+		glance_feed(l->glance, octets);
 	if (l->outline)
 		outline_feed(l->outline, octets);
 }
@@ -171,9 +177,10 @@ put_rcpts(struct conn *c, struct buf *b, uint32_t *n)
 	{
 		struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
 		const struct rcpt_route *route = r->host_data;
-		for (size_t i = 0; i < route->n; i++, (*n)++) {
-			struct msg_rcpt m = { route->account[i], r->addr.whole, r->notify_text,
-				r->orcpt };
+		char notify[64];
+		struct str wish = onward_notify(r, route->expanded, notify);
+		for (size_t i = 0; r->outcome == SMTP_NONE && i < route->n; i++, (*n)++) {
+			struct msg_rcpt m = { route->account[i], r->addr.whole, wish, r->orcpt };
 			msg_rcpt_put(b, &m);
 		}
 	}
@@ -202,6 +209,10 @@ put_received(struct conn *c, struct letter *l, struct buf *b)
 		.zone = c->front->clock.zone,
 	};
 	received_put(b, &r);
+	const struct rcpt_route *way = only ? only->host_data : NULL;
+	/* Should it come back, here is where it was. */
+	if (way && way->alias && way->n_onward && way->n == 0)
+		delivered_to_put(b, only->addr.whole);
 }
 
 /* The fields that R-MSG-2 asks for. id: makes the letter's Message-ID. */
@@ -234,14 +245,14 @@ letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str ex
 	const struct smtp_txn *t = c->smtp->session.txn;
 	struct buf trace = BUF_INIT(TRACE_MAX), body = BUF_INIT(IPC_BODY_MAX);
 	struct buf outline = BUF_INIT(OUTLINE_MAX);
-	uint32_t n = m->n_rcpt + m->n_views;
+	uint32_t n = m->n_rcpt + m->n_onward + m->n_views;
 	put_received(c, l, &trace);
 	buf_puts(&trace, extra);
 	if (l->outline && outline_end(l->outline, buf_str(&trace), &outline))
 		m->outline = buf_str(&outline);
 	outline_over(c->front, l);
-	letter_note(c, "letter of %llu octets for %u mailbox%s goes to the store",
-	    (unsigned long long)l->size, n, n == 1 ? "" : "es");
+	letter_note(c, "letter of %llu octets for %u recipient%s goes to the store",
+	    (unsigned long long)l->size, n, n == 1 ? "" : "s");
 	m->session = c->id;
 	m->time_ms = (uint64_t)sys_wall_ms();
 	m->size = l->size;
@@ -249,6 +260,7 @@ letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str ex
 	m->from = t->from.whole;
 	m->envid = t->envid;
 	m->ret = t->ret;
+	m->peer = str_first(str_of(c->ip), 64);
 	m->trace = buf_str(&trace);
 	m->history = buf_str(&c->smtp->history);
 	msg_accept_put(&body, m);
@@ -261,6 +273,7 @@ letter_ask(struct conn *c, struct letter *l, struct msg_accept *m, struct str ex
 		chan_send(c->front->store, IPC_ACCEPT, l->id, buf_str(&body), -1);
 		l->state = LETTER_ASKED;
 		l->asked_at = c->front->clock.now;
+		l->asked_us = sys_mono_us();
 		l->rcpts = n;
 	}
 	buf_done(&trace);
@@ -272,10 +285,13 @@ static void
 send_accept(struct conn *c, struct letter *l)
 {
 	const struct scan *scan = l->handin ? handin_scan(l->handin) : &c->smtp->session.txn->scan;
+	const struct smtp_txn *t = c->smtp->session.txn;
 	struct buf rcpts = BUF_INIT(IPC_BODY_MAX), extra = BUF_INIT(TRACE_MAX);
+	struct buf onward = BUF_INIT(IPC_BODY_MAX), expanded = BUF_INIT(EXPANDED_MAX);
 	struct msg_accept m = {
 		.header_len = (uint32_t)scan->header_len,
 		.insert_blank = scan->insert_blank,
+		.facts = onward_facts(c, scan->eight_bit, (uint64_t)sys_wall_ms()),
 	};
 	char id[14];
 	/* What is repaired as it is stored is another letter than the one that was looked at. */
@@ -283,9 +299,18 @@ send_accept(struct conn *c, struct letter *l)
 		outline_over(c->front, l);
 	id_format(id, l->id);
 	put_rcpts(c, &rcpts, &m.n_rcpt);
+	onward_put_all(t, &onward, &m.n_onward);
+	onward_put_expanded(t, &expanded);
+	if (glance_tls_optional(l->glance))
+		m.facts.flags |= ONWARD_TLS_OPTIONAL;
 	letter_put_missing(c, scan, str_n(id, 13), &extra);
-	if (!rcpts.failed && !extra.failed) {
+	m.message_id = glance_message_id(l->glance);
+	if (!m.message_id.len)
+		m.message_id = glance_message_id_of(buf_str(&extra));
+	if (!rcpts.failed && !extra.failed && !onward.failed && !expanded.failed) {
 		m.rcpts = buf_str(&rcpts);
+		m.onward = buf_str(&onward);
+		m.expanded = buf_str(&expanded);
 		letter_ask(c, l, &m, buf_str(&extra));
 	} else {
 		/* More than one message can carry; limits keep this far away. */
@@ -295,6 +320,8 @@ send_accept(struct conn *c, struct letter *l)
 	}
 	buf_done(&rcpts);
 	buf_done(&extra);
+	buf_done(&onward);
+	buf_done(&expanded);
 }
 
 /* False: it may not be sent in this author's name. */
@@ -311,6 +338,53 @@ end_handin(struct conn *c, struct letter *l, struct smtp_answer *a)
 	return false;
 }
 
+/* An alias that leads away is where letters turn in circles: has this one been here? With PRDR and
+ * LMTP each recipient has a word of its own. */
+static size_t
+stop_circles(struct conn *c, struct letter *l)
+{
+	const struct smtp_session *s = &c->smtp->session;
+	size_t n = 0;
+	list_each(node, &s->txn->rcpts)
+	{
+		struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
+		const struct rcpt_route *route = r->host_data;
+		if (!route->n_onward || !glance_delivered_to(l->glance, r->addr.whole))
+			continue;
+		letter_note(c, "a Delivered-To field names " STR_FMT, STR_ARG(r->addr.whole));
+		if (s->txn->prdr || s->conf->lmtp)
+			r->outcome = SMTP_DATA_HOPS;
+		n++;
+	}
+	return n;
+}
+
+static enum smtp_situation
+judge_header(struct conn *c, struct letter *l, struct str *ret_reason)
+{
+	const struct smtp_session *s = &c->smtp->session;
+	struct str class;
+	glance_end(l->glance);
+	if (smtp_solicits(s->conf->no_soliciting, glance_solicitation(l->glance), &class)) {
+		*ret_reason = STR("no soliciting here");
+		letter_note(c, "a Solicitation field names " STR_FMT, STR_ARG(class));
+		return SMTP_DATA_REJECTED;
+	}
+	size_t n = stop_circles(c, l);
+	bool each = s->txn->prdr || s->conf->lmtp;
+	return n && (!each || n == s->txn->n_rcpt) ? SMTP_DATA_HOPS : SMTP_NONE;
+}
+
+/* False: its header says that it must not be taken. */
+static bool
+end_glance(struct conn *c, struct letter *l, struct smtp_answer *a)
+{
+	a->situation = judge_header(c, l, &a->reason);
+	if (a->situation != SMTP_NONE)
+		letter_drop(c);
+	return a->situation == SMTP_NONE;
+}
+
 bool
 letter_commit(struct conn *c, struct smtp_answer *a)
 {
@@ -318,7 +392,7 @@ letter_commit(struct conn *c, struct smtp_answer *a)
 	check(l != NULL);
 	if (c->smtp->session.txn->merge)
 		return merge_commit(c, a);
-	if (l->state == LETTER_OPEN && !end_handin(c, l, a))
+	if (l->state == LETTER_OPEN && (!end_handin(c, l, a) || !end_glance(c, l, a)))
 		return true;
 	if (l->state == LETTER_OPEN) {
 		letter_name(c, l);
@@ -368,7 +442,7 @@ log_letter(const struct conn *c, const struct letter *l, enum accept_status stat
 	LOG(status == ACCEPT_OK ? LOG_INFO : LOG_ERROR, c->id,
 	    status == ACCEPT_OK ? "accepted" : "not-stored", LOGZ("letter", id),
 	    LOGZ("qid", l->qid), LOGF("from", t ? t->from.whole : STR_NULL),
-	    LOGF("to", buf_str(&names)), LOGN("mailboxes", l->rcpts), LOGN("size", l->size),
+	    LOGF("to", buf_str(&names)), LOGN("rcpts", l->rcpts), LOGN("size", l->size),
 	    LOGZ("peer", c->ip),
 	    LOGZ("account", c->smtp->session.authenticated ? c->smtp->session.user : ""),
 	    LOGZ("tls", c->tls ? c->tls : ""));
@@ -419,6 +493,8 @@ letter_answered(struct front *f, uint64_t id, enum accept_status status)
 	struct letter *l = map_get(&f->letters, key_of(&id));
 	if (!l || l->state != LETTER_ASKED)
 		return; /* stale: dropped long ago */
+	histogram_add(&f->accept_time, METRIC_ACCEPT_SECONDS,
+	    (uint64_t)MAX(sys_mono_us() - l->asked_us, (int64_t)0));
 	if (!l->conn || l->conn->smtp->session.ask != SMTP_ASK_COMMIT ||
 	    l->conn->smtp->session.ask_no != l->ask_no) {
 		letter_free(f, l);

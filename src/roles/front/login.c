@@ -156,6 +156,7 @@ tell(struct conn *c, const struct msg_sasl *m)
 	struct login l = *c->login;
 	c->login->asked = false;
 	if (m->verdict != SASL_V_CHALLENGE) {
+		c->front->n_auth[m->verdict]++;
 		log_outcome(c, &l, m);
 		forget(c->front, c->login);
 	}

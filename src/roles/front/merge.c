@@ -10,6 +10,7 @@
 #include "roles/front/smtp_priv.h"
 
 #include "smtp/merge.h"
+#include "sys/clock.h"
 
 #include <stdlib.h>
 
@@ -117,14 +118,40 @@ put_pieces(struct merge_job *job, struct msg_view *v)
 	v->n_pieces = (uint16_t)(v->n_pieces + l->n);
 }
 
-/* One view for each mailbox that the recipient leads to. */
+static void
+put_view(struct merge_job *job, const struct msg_view *v)
+{
+	msg_view_put(&job->batch, v);
+	job->n_views++;
+}
+
+/* What msg_accept will say: an entry of the queue is made of the view alone. */
+static void
+put_facts(const struct conn *c, struct msg_view *v)
+{
+	const struct smtp_txn *t = c->smtp->session.txn;
+	v->facts = onward_facts(c, t->body != BODY_7BIT, (uint64_t)sys_wall_ms());
+	v->session = c->id;
+	v->time_ms = (uint64_t)sys_wall_ms();
+	v->from = t->from.whole;
+	v->envid = t->envid;
+	v->ret = t->ret;
+	v->qid = str_of(c->smtp->letter->qid);
+	v->peer = str_first(str_of(c->ip), 64);
+}
+
+/* One view for each mailbox that the recipient leads to, and for each address elsewhere. */
 static void
 put_views(struct merge_job *job, const struct merge_rcpt *r)
 {
 	struct merge_rcpt_view who = smtp_merge_rcpt_view(r);
-	struct str accounts = str_skip(who.host, offsetof(struct rcpt_route, account));
+	struct rcpt_route route;
+	check(who.host.len >= sizeof(route));
+	memcpy(&route, who.host.p, sizeof(route));
+	struct str rest = str_skip(who.host, offsetof(struct rcpt_route, account));
+	struct str accounts = str_first(rest, route.n * sizeof(uint64_t));
+	struct wire onward = wire_of(str_skip(rest, accounts.len));
 	struct msg_view v = {
-		.rcpt = { .rcpt = who.to, .notify = who.notify, .orcpt = who.orcpt },
 		.size = job->letter.size,
 		.header_len = (uint32_t)job->letter.scan.header_len,
 		.insert_blank = job->letter.scan.insert_blank,
@@ -133,10 +160,15 @@ put_views(struct merge_job *job, const struct merge_rcpt *r)
 	put_missing(job, &v);
 	put_pieces(job, &v);
 	v.pieces = buf_str(&job->pieces);
+	if (route.n_onward)
+		put_facts(job->conn, &v);
+	for (uint32_t i = 0; i < route.n_onward && msg_onward_get(&onward, &v.onward); i++)
+		put_view(job, &v);
+	v.onward = (struct msg_onward){ 0 };
+	v.rcpt = (struct msg_rcpt){ .rcpt = who.to, .notify = who.notify, .orcpt = who.orcpt };
 	for (; accounts.len >= sizeof(uint64_t); accounts = str_skip(accounts, sizeof(uint64_t))) {
 		memcpy(&v.rcpt.account, accounts.p, sizeof(v.rcpt.account));
-		msg_view_put(&job->batch, &v);
-		job->n_views++;
+		put_view(job, &v);
 	}
 	job->batch.failed |= job->pieces.failed | job->missing.failed;
 }
@@ -231,7 +263,9 @@ merge_commit(struct conn *c, struct smtp_answer *a)
 		loop_timer_set(l->merge->timer, 0, 0);
 		return false;
 	}
-	struct msg_accept m = { .n_views = l->merge->n_views };
+	const struct smtp_txn *t = c->smtp->session.txn;
+	struct msg_accept m = { .n_views = l->merge->n_views,
+		.facts = onward_facts(c, t->body != BODY_7BIT, (uint64_t)sys_wall_ms()) };
 	if (!m.n_views)
 		return refuse(c, a, SMTP_DATA_TEMPERR); /* lists without a member, all of them */
 	l->merge = merge_job_free(l->merge);

@@ -13,6 +13,7 @@ static const struct peer_row from_auth[] = {
 	{ IPC_SIGNED, secure_signed },
 	{ IPC_SASL, login_answered },
 	{ IPC_CERTS, secure_certs },
+	{ IPC_SRS, srs_answered },
 	{ IPC_TICKETS, secure_tickets },
 	{ 0, NULL },
 };
@@ -39,6 +40,7 @@ auth_away(struct front *f)
 {
 	secure_signer_gone();
 	login_auth_gone(f, false);
+	srs_auth_gone(f);
 }
 
 static void

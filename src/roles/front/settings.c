@@ -150,6 +150,34 @@ translate_doors(const struct conf_listener *l, const struct smtp_quirks *q, stru
 	s->xforward = l->xforward_peers[0] != '\0';
 }
 
+/* What needs a queue, and those who use it. LMTP has none (RFC 2033 4.1). */
+static void
+translate_onward(const struct conf *c, const struct conf_listener *l, struct smtp_conf *s)
+{
+	if (s->lmtp)
+		return;
+	s->requiretls = s->mt_priority = s->deliver_by = true;
+	s->hold_seconds = l->limit_hold_seconds == CONF_OFF ? 0 : l->limit_hold_seconds;
+	s->verp = l->verp;
+	s->prdr = l->prdr;
+	s->atrn = conf_atrn(c, l);
+	s->etrn = l->etrn;
+	s->etrn_all = c->relay_domains[0] != '\0';
+}
+
+/* RFC 3865 2.2: in commands and replies commas part them. */
+static void
+list_classes(const struct conf_listener *l, struct buf *out)
+{
+	struct str list = str_of(l->no_soliciting);
+	while (list.len) {
+		size_t n = str_find_any(list, ", \t");
+		if (n)
+			buf_putf(out, "%s" STR_FMT, out->len ? "," : "", STR_ARG(str_first(list, n)));
+		list = str_skip(list, n + 1);
+	}
+}
+
 /* Only a lab has dialects that say so (dialect_fits). */
 static bool
 lf_by_dialect(const struct conf_listener *l, const struct smtp_quirks *q)
@@ -189,6 +217,7 @@ translate(const struct conf *c, const struct conf_listener *l, const struct smtp
 		.disabled = str_of(l->service_disabled),
 	};
 	translate_doors(l, q, s);
+	translate_onward(c, l, s);
 	translate_limits(l, s);
 	s->bad_commands = bad_commands(l, q);
 }
@@ -290,6 +319,9 @@ read_listener(struct settings *s, size_t i, struct buf *err)
 	translate_imap(s->conf, l, s->wording[i], &s->imap[i]);
 	translate_pop3(s->conf, l, s->wording[i], &s->pop3[i]);
 	list_mechs(s->conf, l, s->wording[i]->quirks.mechs, plain, tls);
+	buf_init(&s->classes[i], CONF_TEXT_MAX);
+	list_classes(l, &s->classes[i]);
+	s->smtp[i].no_soliciting = buf_str(&s->classes[i]);
 	s->smtp[i].mechs = s->imap[i].mechs = s->pop3[i].mechs = buf_str(plain);
 	s->smtp[i].mechs_tls = s->imap[i].mechs_tls = s->pop3[i].mechs_tls = buf_str(tls);
 	return true;
@@ -308,6 +340,7 @@ settings_new(struct conf *conf, const struct charsets *charsets, struct buf *err
 	s->pop3 = xalloc(s->n * sizeof(*s->pop3));
 	s->wording = xalloc(s->n * sizeof(struct smtp_wording *));
 	s->mechs = xalloc(s->n * 2 * sizeof(*s->mechs));
+	s->classes = xalloc(s->n * sizeof(*s->classes));
 	s->peers = xalloc(s->n * sizeof(*s->peers));
 	s->tls = xalloc(s->n * sizeof(struct tls_server *));
 	for (size_t i = 0; i < s->n; i++) {
@@ -331,6 +364,7 @@ listener_done(struct settings *s, size_t i)
 	dialect_free(s->wording[i]);
 	buf_done(&s->mechs[2 * i]);
 	buf_done(&s->mechs[2 * i + 1]);
+	buf_done(&s->classes[i]);
 	for (size_t k = 0; k < PEERS_COUNT; k++)
 		cidr_list_done(&s->peers[i][k]);
 	tls_server_free(s->tls[i]);
@@ -346,6 +380,7 @@ settings_unref(struct settings *s)
 		listener_done(s, i);
 	free(s->wording);
 	free(s->mechs);
+	free(s->classes);
 	free(s->smtp);
 	free(s->imap);
 	free(s->pop3);

@@ -5,6 +5,8 @@
 
 #include "base/utf8.h"
 
+#include <stdlib.h>
+
 void
 letter_note(struct conn *c, const char *fmt, ...)
 {
@@ -36,13 +38,16 @@ describe_peer(const struct conn *c, const struct conf_listener *l, struct smtp_p
 static void
 smtp_init(struct conn *c, void *part, const struct guest *g)
 {
-	struct smtp_peer peer = { .tls = c->implicit };
+	struct smtp_peer peer = { .tls = c->implicit || (g->turned && g->tls.len > 0) };
 	c->smtp = part;
+	if (g->turned)
+		turn_guest_init(c, g);
 	c->smtp->relay = g->relay;
 	c->smtp->history = BUF_INIT(HISTORY_MAX);
 	describe_peer(c, &c->settings->conf->listeners[c->listener], &peer);
 	smtp_session_init(&c->smtp->session, &c->settings->smtp[c->listener], &peer,
 	    &c->front->clock);
+	c->smtp->session.ours = g->relay;
 	smtp_session_trust(&c->smtp->session, g->xclient, g->xforward);
 	c->smtp->session.history = &c->smtp->history;
 }
@@ -91,6 +96,8 @@ smtp_step(struct conn *c)
 	}
 	if (step == SMTP_UPGRADE)
 		conn_upgrade(c);
+	if (step == SMTP_TURN)
+		turn_begin(c);
 	if (step == SMTP_END) {
 		c->ending = true;
 		c->polite = was_polite(c);
@@ -246,6 +253,8 @@ smtp_closing(struct conn *c, const char *why)
 		    LOGN("letters", s->delivered), LOGN("refused", s->refused));
 	else
 		LOG(LOG_DEBUG, c->id, "closed", LOGZ("peer", c->ip), LOGZ("why", why));
+	srs_drop(c);
+	etrn_drop(c);
 	merge_weigh(c);
 	c->front->n_refused += s->refused;
 }
@@ -253,8 +262,12 @@ smtp_closing(struct conn *c, const char *why)
 static void
 smtp_done(struct conn *c)
 {
+	srs_drop(c);
+	srs_forget(c);
 	smtp_session_done(&c->smtp->session);
 	buf_done(&c->smtp->history);
+	free(c->smtp->only_domains);
+	free(c->smtp->only_tls);
 }
 
 const struct protocol smtp_protocol = {

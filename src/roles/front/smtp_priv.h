@@ -23,22 +23,33 @@ struct letter {
 	bool opened; /* store knows of it */
 	uint32_t ask_no;
 	uint64_t size, rcpts;
-	int64_t asked_at;
+	int64_t asked_at, asked_us;
 	struct handin *handin; /* or NULL: taken as it comes */
+	struct glance *glance; /* or NULL: a mail merge */
 	struct outline_builder *outline; /* or NULL: none is made */
 	struct merge_job *merge; /* of a mail merge: while its views are sent */
 	struct qid_facts facts;
 	char qid[128];
 };
 
-/* What route said about one accepted recipient; in the transaction's arena. */
+/* What route said about one accepted recipient; in the transaction's arena, in one piece that a
+ * mail merge may copy. */
 struct rcpt_route {
-	bool limited; /* the one mailbox has a quota of its own */
+	bool limited;  /* the one mailbox has a quota of its own */
+	bool alias, expanded; /* expanded: an alias of several */
+	uint32_t n_onward, onward_len; /* recipients elsewhere, encoded behind the accounts */
 	size_t n;
 	uint64_t account[];
 };
 
 enum room { ROOM_UNKNOWN, ROOM_YES, ROOM_NO };
+
+/* An address that auth has made or read for the transaction at hand. */
+#define SRS_KNOWN_MAX 16
+struct srs_known {
+	bool reverse;
+	char *asked, *told; /* told empty: there is none */
+};
 
 struct smtp_part {
 	struct smtp_session session;
@@ -47,9 +58,19 @@ struct smtp_part {
 	size_t reported_at;    /* ... and where the history ended then */
 	struct letter *letter;
 	uint64_t mailboxes;    /* of the letter under way */
+	uint64_t etrn_id;      /* of a queue run that is asked for, or 0 */
+	int64_t etrn_minute;   /* and how many were, in which minute */
+	unsigned etrn_count;
+	uint64_t srs_id;       /* of the question to auth that is open, or 0 */
+	bool srs_reverse;      /* what it is ... */
+	char *srs_asked;       /* ... owned */
+	struct srs_known srs[SRS_KNOWN_MAX];
+	size_t n_srs;
 	uint64_t merge_octets; /* that a mail merge holds: counted in front->octets */
 	enum room room;        /* for the recipient that is asked about */
 	bool relay;            /* its address is in relay_ip */
+	char *only_domains;    /* a guest of turn.c: what it may bring; or NULL */
+	char *only_tls;        /* and how it is secured */
 };
 
 /* smtp_host.c */
@@ -60,6 +81,12 @@ void letter_note(struct conn *c, const char *fmt, ...) PRINTF(2, 3);
 /* answer.c: true when the question was answered at once; false: it waits. */
 bool answer_question(struct conn *c, struct smtp_answer *a);
 
+/* turn.c */
+bool turn_ask(struct conn *c, struct smtp_answer *a); /* as answer_question */
+void turn_begin(struct conn *c);                      /* the 250 is in out */
+void turn_guest_init(struct conn *c, const struct guest *g);
+bool turn_refuses(const struct conn *c, const struct addr *to); /* a guest may not bring that */
+
 /* guest.c */
 bool answer_xclient(struct conn *c, struct smtp_answer *a);
 
@@ -68,6 +95,48 @@ void report_refusals(struct conn *c);
 
 /* fault.c */
 bool fault_strikes(struct conn *c, struct smtp_answer *a); /* the open question */
+
+/* onward.c: recipients elsewhere */
+struct onward_way {
+	struct str via;  /* the alias of ours that leads there, or empty */
+	struct str from; /* reverse-path of its own, or empty */
+	bool expanded;
+};
+bool onward_backs_up(const struct conf *conf, struct str domain); /* in relay_domains */
+/* May this session name a recipient elsewhere? SMTP_NONE or a refusal. */
+enum smtp_situation onward_allows(struct conn *c, const struct addr *to);
+/* Appends a msg_onward for address, to which rcpt leads; else says why not. */
+enum smtp_situation onward_put(struct conn *c, const struct smtp_rcpt *rcpt,
+    const struct onward_way *way, struct str address, struct buf *out, const char **ret_why);
+struct str onward_of(const struct rcpt_route *route);
+struct str onward_notify(const struct smtp_rcpt *r, bool expanded, char dst[64]);
+/* All of a transaction, each address once; and the aliases that a report tells of. */
+void onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n);
+void onward_put_expanded(const struct smtp_txn *t, struct buf *out);
+struct msg_onward_facts onward_facts(const struct conn *c, bool eight_bit, uint64_t now_ms);
+
+/* etrn.c: as answer_question */
+bool etrn_ask(struct conn *c, struct smtp_answer *a);
+void etrn_drop(struct conn *c);
+
+/* srs.c: SRS_WAIT: auth was asked, and the question of the session will be looked at again. */
+enum srs_word { SRS_WORD, SRS_NO_WORD, SRS_WAIT };
+enum srs_word srs_make_for(struct conn *c, struct str domain, struct str *ret); /* of its sender */
+enum srs_word srs_leads_to(struct conn *c, struct str address, struct str *ret);
+void srs_forget(struct conn *c); /* the transaction is over */
+void srs_drop(struct conn *c);   /* the connection is */
+
+/* glance.c: what front itself must know of a header; it looks while the letter arrives. */
+struct glance;
+struct glance *glance_new(void);
+struct glance *glance_free(struct glance *g);
+void glance_feed(struct glance *g, struct str octets);
+void glance_end(struct glance *g);
+struct str glance_message_id(const struct glance *g);         /* with brackets, or empty */
+struct str glance_message_id_of(struct str fields);           /* the same, of fields that we add */
+bool glance_delivered_to(const struct glance *g, struct str address);
+bool glance_tls_optional(const struct glance *g);             /* TLS-Required: No (RFC 8689 5) */
+struct str glance_solicitation(const struct glance *g);       /* RFC 3865: classes, or empty */
 
 /* submit.c: letters that our own users hand in */
 struct handin; /* what is done with one while it arrives */

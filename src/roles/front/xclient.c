@@ -47,7 +47,7 @@ become(struct conn *c, const struct sockaddr_storage *from)
 	guest_judge(f, &g);
 	c->counted = g.refuse == SMTP_NONE;
 	c->key = g.key;
-	c->smtp->relay = g.relay;
+	c->smtp->relay = c->smtp->session.ours = g.relay;
 	c->local = false;
 	memcpy(c->ip, g.ip, sizeof(c->ip));
 	return g.refuse;
@@ -57,7 +57,7 @@ become(struct conn *c, const struct sockaddr_storage *from)
 static void
 become_unknown(struct conn *c)
 {
-	c->smtp->relay = c->local = false;
+	c->smtp->relay = c->smtp->session.ours = c->local = false;
 	(void)str_copy(c->ip, sizeof(c->ip), STR("unknown"));
 }
 

@@ -58,13 +58,19 @@ wants_dns(const struct conf *c)
 static bool
 wants_fetch(const struct conf *c)
 {
-	return c->oauth_introspect_url[0] != '\0';
+	return c->oauth_introspect_url[0] != '\0' || c->dns[0] != '\0'; /* MTA-STS */
 }
 
 static bool
 wants_gssapi(const struct conf *c)
 {
 	return c->gssapi_keytab[0] != '\0';
+}
+
+static bool
+wants_relay(const struct conf *c)
+{
+	return true; /* but not in maintenance: nothing leaves then */
 }
 
 /* In the order of their start. */
@@ -79,6 +85,7 @@ static const struct kind {
 	{ ROLE_DNS, false, wants_dns },
 	{ ROLE_FETCH, false, wants_fetch },
 	{ ROLE_GSSAPI, false, wants_gssapi },
+	{ ROLE_RELAY, true, wants_relay },
 	{ ROLE_FRONT, true, NULL },
 };
 
@@ -178,6 +185,7 @@ on_status(struct child *c, const struct ipc_frame *f)
 	if (!msg_status_get(f->body, &m))
 		return false;
 	status_answer(c, f->id, &m);
+	figures_status(c, f->id, &m);
 	return true;
 }
 
@@ -189,6 +197,9 @@ static const struct {
 	{ IPC_READY, on_ready },
 	{ IPC_STATUS, on_status },
 	{ IPC_FAULT_TAKEN, fault_taken },
+	{ IPC_UNIX_ASK, onward_socket },
+	{ IPC_FIGURES_ASK, figures_ask },
+	{ IPC_FIGURES, figures_rows },
 };
 
 static void
@@ -209,6 +220,7 @@ on_frame(void *arg, struct chan *ch, const struct ipc_frame *f)
 	snprintf(why, sizeof(why), "malformed or unexpected message %u", f->type);
 	c->chan = chan_free(c->chan);
 	status_child_gone(c);
+	figures_child_gone(c);
 	child_kill(c, why);
 }
 
@@ -220,6 +232,7 @@ on_gone(void *arg, struct chan *ch, const char *why)
 	struct child *c = arg;
 	c->chan = chan_free(c->chan);
 	status_child_gone(c);
+	figures_child_gone(c);
 	if (why)
 		child_kill(c, why);
 	else if (c->state != CHILD_ENDING)
@@ -310,6 +323,7 @@ ended(struct child *c, int status)
 	c->state = CHILD_DOWN;
 	c->chan = chan_free(c->chan);
 	status_child_gone(c);
+	figures_child_gone(c);
 	loop_timer_stop(c->timer);
 	if (p->phase != PHASE_RUN)
 		return;
@@ -360,11 +374,13 @@ void
 children_init(struct parent *p)
 {
 	p->children =
-	    xalloc((ARRAY_LEN(kinds) + p->n_readers + p->n_fronts) * sizeof(*p->children));
+	    xalloc((ARRAY_LEN(kinds) + p->n_readers + p->n_fronts + p->n_relays) *
+		   sizeof(*p->children));
 	for (size_t r = 0; r < ARRAY_LEN(kinds); r++) {
 		enum ipc_role role = kinds[r].role;
 		unsigned n = role == ROLE_FRONT    ? p->n_fronts
 		             : role == ROLE_READER ? p->n_readers
+		             : role == ROLE_RELAY  ? p->n_relays
 		                                   : 1;
 		for (unsigned i = 0; i < n; i++)
 			child_init(p, &p->children[p->n_children++], &kinds[r], i);

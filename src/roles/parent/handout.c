@@ -16,13 +16,20 @@ static const struct {
 } peers[] = {
 	{ ROLE_STORE, ROLE_FRONT },
 	{ ROLE_STORE, ROLE_READER },
+	{ ROLE_STORE, ROLE_FETCH },
 	{ ROLE_FRONT, ROLE_READER },
 	{ ROLE_FRONT, ROLE_AUTH },
 	{ ROLE_FRONT, ROLE_DNS },
 	{ ROLE_FRONT, ROLE_GSSAPI },
+	{ ROLE_FRONT, ROLE_RELAY },
 	{ ROLE_AUTH, ROLE_FETCH },
 	{ ROLE_AUTH, ROLE_GSSAPI },
+	{ ROLE_AUTH, ROLE_RELAY },
+	{ ROLE_STORE, ROLE_RELAY },
+	{ ROLE_READER, ROLE_RELAY },
 	{ ROLE_FETCH, ROLE_DNS },
+	{ ROLE_DNS, ROLE_RELAY },
+	{ ROLE_FETCH, ROLE_RELAY },
 };
 
 int
@@ -55,6 +62,7 @@ identity_of(const struct child *c)
 		[ROLE_DNS] = &u->dns,
 		[ROLE_FETCH] = &u->fetch,
 		[ROLE_GSSAPI] = &u->gssapi,
+		[ROLE_RELAY] = &u->relay,
 	};
 	check(who[c->role]);
 	return *who[c->role];
@@ -63,7 +71,10 @@ identity_of(const struct child *c)
 static unsigned
 count_of(const struct parent *p, enum ipc_role role)
 {
-	return role == ROLE_FRONT ? p->n_fronts : role == ROLE_READER ? p->n_readers : 1;
+	return role == ROLE_FRONT    ? p->n_fronts
+	       : role == ROLE_READER ? p->n_readers
+	       : role == ROLE_RELAY  ? p->n_relays
+	                             : 1;
 }
 
 void

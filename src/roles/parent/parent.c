@@ -217,6 +217,7 @@ counts(struct parent *p)
 
 	p->n_fronts = p->options->maintenance ? 0 : (unsigned)MIN(fronts, FRONT_MAX);
 	p->n_readers = (unsigned)MIN(MAX(c->readers, 1), READER_MAX);
+	p->n_relays = (unsigned)MIN(c->relays ? c->relays : (uint64_t)MAX(cores, 1), RELAY_MAX);
 }
 
 /* Everything that can go wrong before the first process exists. Exit status. */
@@ -307,6 +308,7 @@ static void
 finish(struct parent *p)
 {
 	status_end(p);
+	figures_end(p);
 	children_done(p);
 	doors_close(p);
 	listeners_close(&p->listeners);
@@ -340,6 +342,7 @@ parent_run(struct conf *c, const struct parent_options *o)
 	struct buf err = BUF_INIT(64u << 10);
 
 	list_init(&p.statuses);
+	list_init(&p.figures);
 	list_init(&p.doors.waiting);
 	p.exit_status = prepare(&p, &err);
 	/* Whoever wants maintenance tries again when another has the directory for a moment. */

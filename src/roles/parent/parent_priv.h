@@ -38,7 +38,7 @@ struct identity {
 };
 
 struct uids {
-	struct identity store, auth, front, dns, fetch, gssapi;
+	struct identity store, auth, front, dns, fetch, gssapi, relay;
 };
 
 struct uids_facts {
@@ -187,13 +187,24 @@ void doors_close(struct parent *p); /* idempotent; removes ctl.sock */
 /* rows false: only waits until every role has answered, and so has read what it was told before. */
 void status_begin(struct parent *p, struct desk_ask *a, bool rows);
 void status_listeners(struct parent *p, struct desk_ask *a);
+uint64_t status_connections_max(const struct parent *p);
 void status_answer(struct child *c, uint64_t id, const struct msg_status *m);
 void status_child_gone(struct child *c); /* no answer will come from it */
 void status_end(struct parent *p);       /* closes every open question */
 
+/* figures.c: what all roles count, for a front that asks */
+bool figures_ask(struct child *c, const struct ipc_frame *f); /* false: a breach */
+bool figures_rows(struct child *c, const struct ipc_frame *f);
+void figures_status(struct child *c, uint64_t id, const struct msg_status *m);
+void figures_child_gone(struct child *c);
+void figures_end(struct parent *p);
+
 /* fault.c */
 void fault_begin(struct parent *p, struct desk_ask *a, struct str key);
 bool fault_taken(struct child *c, const struct ipc_frame *f); /* false: a breach */
+
+/* onward.c: a relay asks for a socket that a route leads to; false: a breach */
+bool onward_socket(struct child *c, const struct ipc_frame *f);
 
 /* reload.c: true when the new configuration is in force; else err says why not. */
 bool reload_run(struct parent *p, struct buf *err);
@@ -209,13 +220,14 @@ struct parent {
 	int passes_fd; /* the key of tickets and passes, sealed */
 	struct uids uids;
 	struct listeners listeners;
-	unsigned n_fronts, n_readers;
+	unsigned n_fronts, n_readers, n_relays;
 	struct child *children;
 	unsigned n_children;
 	unsigned next_reader;
 	struct doors doors;
 	struct desk *desk; /* what parent itself answers */
 	struct list statuses;
+	struct list figures; /* questions for figures that are open */
 	uint64_t next_status;
 	enum stop_phase phase;
 	int64_t stop_asked; /* when the first signal to stop came */

@@ -8,6 +8,7 @@
 
 #include "ipc/pass.h"
 #include "log/log.h"
+#include "mail/srs.h"
 #include "sys/file.h"
 #include "sys/random.h"
 
@@ -96,6 +97,60 @@ give_pair(struct child *c, const struct conf_cert *pair)
 		close(key);
 }
 
+/* Each file once, though several routes name it. */
+static void
+give_routes(struct child *c, const struct conf *conf)
+{
+	for (size_t i = 0, n = 0; i < conf->n_routes; i++) {
+		const char *path = conf->routes[i].secret_file;
+		bool given = !*path;
+		for (size_t j = 0; j < i && !given; j++)
+			given = strcmp(conf->routes[j].secret_file, path) == 0;
+		if (given)
+			continue;
+		give_file(c, SECRET_ROUTE, path);
+		if (++n % (IN_FLIGHT_MAX / 2) == 0 && c->chan)
+			chan_flush(c->chan);
+	}
+}
+
+static void give_srs(struct child *c, const struct conf *conf);
+
+/* Made at the first start. Keys that are put in front of it make addresses from then on; those
+ * behind them are still known. */
+static void
+make_srs_key(const char *path)
+{
+	unsigned char key[SRS_KEY_LEN];
+	struct buf text = BUF_INIT(512);
+	random_bytes(key, sizeof(key));
+	buf_putz(&text, "# Keys of the sender addresses that lead back (SRS). The first makes them, all "
+			"check them.\n");
+	for (size_t i = 0; i < sizeof(key); i++)
+		buf_putf(&text, "%02x", key[i]);
+	buf_putc(&text, '\n');
+	int r = file_replace(path, buf_str(&text), 0600);
+	if (r < 0)
+		LOG(LOG_ERROR, 0, "file-not-made", LOGZ("file", path), LOGZ("why", strerror(-r)));
+	explicit_bzero(key, sizeof(key));
+	buf_wipe(&text);
+	buf_done(&text);
+}
+
+static void
+give_srs(struct child *c, const struct conf *conf)
+{
+	struct buf path = BUF_INIT(CONF_TEXT_MAX + 16);
+	buf_putf(&path, "%s/srs.key", conf->data_dir);
+	const char *name = buf_cstr(&path);
+	if (conf->srs && name) {
+		if (access(name, F_OK) < 0 && errno == ENOENT)
+			make_srs_key(name);
+		give_file(c, SECRET_SRS, name);
+	}
+	buf_done(&path);
+}
+
 static void
 give_auth(struct child *c, const struct conf *conf)
 {
@@ -113,6 +168,8 @@ give_auth(struct child *c, const struct conf *conf)
 	}
 	conf_certs_done(&certs);
 	give_file(c, SECRET_JWT, conf->oauth_keys);
+	give_routes(c, conf);
+	give_srs(c, conf);
 }
 
 static void

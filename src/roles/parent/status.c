@@ -68,8 +68,8 @@ rest(struct line *l, uint32_t layers, uint32_t uid, uint64_t restarts, int64_t u
 }
 
 /* Any front may be the one that the kernel gives most connections to. */
-static uint64_t
-connections_max(const struct parent *p)
+uint64_t
+status_connections_max(const struct parent *p)
 {
 	uint64_t room = p->files > CONF_SPARE_FILES ? p->files - CONF_SPARE_FILES : 0;
 	return MIN(MIN(p->conf->limit_conns_total, (uint64_t)CONF_CONNS_SANE), room);
@@ -103,7 +103,7 @@ parent_line(const struct parent *p, struct desk_ask *a)
 	head(&l, ROLE_PARENT, 0, getpid(), state);
 	rest(&l, p->layers, geteuid(), 0, loop_now(p->loop) - p->started);
 	if (p->n_fronts)
-		number(&l, HEAD_FIELDS + STATUS_CONNECTIONS_MAX, connections_max(p));
+		number(&l, HEAD_FIELDS + STATUS_CONNECTIONS_MAX, status_connections_max(p));
 	desk_row(a, l.field, ARRAY_LEN(l.field));
 }
 

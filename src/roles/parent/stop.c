@@ -17,7 +17,7 @@ static const struct {
 	int64_t ms;
 } phases[] = {
 	[PHASE_RUN] = { 0, 0 },
-	[PHASE_FRONTS] = { 1u << ROLE_FRONT, DRAIN_MS },
+	[PHASE_FRONTS] = { 1u << ROLE_FRONT | 1u << ROLE_RELAY, DRAIN_MS },
 	[PHASE_MIDDLE] = { 1u << ROLE_READER | 1u << ROLE_AUTH | 1u << ROLE_DNS | 1u << ROLE_FETCH |
 			       1u << ROLE_GSSAPI,
 	    MIDDLE_MS },

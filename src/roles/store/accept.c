@@ -6,7 +6,7 @@
  * A status other than ACCEPT_OK is only ever said of a letter that is not stored and will not
  * be. While that cannot be known (the index is behind and the disk full) nothing is said.
  */
-#include "roles/store/store_priv.h"
+#include "roles/store/queue_priv.h"
 
 #include "log/log.h"
 #include "mail/received.h"
@@ -16,12 +16,16 @@
 #include <stdlib.h>
 
 #define PREFIX_MAX (64u << 20) /* of all recipients of one letter */
+#define LINES_MAX (16u << 20)  /* of those elsewhere, for the history */
 
 struct accept {
 	struct store_role *role;
 	uint64_t id;
 	uint64_t fronts;           /* bit n: front n waits for the answer */
 	uint64_t memory;           /* octets that the engine holds for it */
+	uint64_t size;             /* octets of the letter put together */
+	struct parcels parcels;    /* what of it is for elsewhere */
+	bool merge;                /* ... is among its views */
 	bool looking;              /* not with the engine: somebody asked what became of it */
 	enum accept_status absent; /* looking: what to say when it is not there */
 };
@@ -68,6 +72,7 @@ accept_end(struct accept *a, enum accept_status status)
 	map_del(&r->accepts, id_key(&a->id));
 	r->n_accepts--;
 	r->body_memory -= a->memory;
+	parcels_done(&a->parcels);
 	for (size_t i = 0; i < FRONT_MAX; i++)
 		if (a->fronts & (uint64_t)1 << i)
 			answer(&r->front[i], a->id, status);
@@ -87,6 +92,9 @@ on_accepted(void *arg, const struct store_res *res)
 	}
 	if (res->rc == 0) {
 		a->role->n_letters++;
+		queue_accepted(a->role->queue, a->id, &a->parcels, a->size);
+		if (a->merge)
+			queue_merged(a->role->queue, a->id);
 		a->role->state.last_letter = MAX(a->role->state.last_letter, a->id);
 	} else {
 		char id[14];
@@ -156,8 +164,10 @@ writer_accepts_done(struct store_role *r)
 	size_t pos = 0;
 	struct str key;
 	void *v;
-	while (map_next(&r->accepts, &pos, &key, &v))
+	while (map_next(&r->accepts, &pos, &key, &v)) {
+		parcels_done(&((struct accept *)v)->parcels);
 		free(v);
+	}
 	map_done(&r->accepts);
 }
 
@@ -234,25 +244,38 @@ letter_of(uint64_t id, const struct msg_accept *m)
 		.insert_blank = m->insert_blank,
 		.history = m->history,
 		.outline = m->outline,
+		.message_id = m->message_id,
+		.peer = m->peer,
 	};
 }
 
+/* Takes over what the parcels hold. */
 static void
 commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct msg_accept *m,
-    const struct store_rcpt *rcpt, size_t n)
+    const struct store_rcpt *rcpt, size_t n, struct parcels *parcels)
 {
 	struct store_letter l = letter_of(id, m);
 	struct accept *a = accept_new(f, id);
+	struct buf lines = BUF_INIT(LINES_MAX);
 	l.rcpt = rcpt;
 	l.n_rcpt = n;
+	a->parcels = *parcels;
+	*parcels = (struct parcels){ 0 };
+	l.entry = a->parcels.entry;
+	l.n_entry = a->parcels.n;
+	parcels_put_lines(&lines, &a->parcels);
+	l.onward = buf_str(&lines);
 	uint64_t size = store_body_size(body) + m->trace.len + (m->insert_blank ? 2 : 0);
-	a->memory = store_body_memory(body) + m->trace.len + m->history.len + m->outline.len;
+	a->size = size;
+	a->memory = store_body_memory(body) + m->trace.len + m->history.len + m->outline.len +
+	            2 * a->parcels.octets.len;
 	for (size_t i = 0; i < n; i++) {
 		a->memory += rcpt[i].prefix.len + 2 * rcpt[i].rcpt.len;
 		writer_usage_add(f->role, rcpt[i].account, size + rcpt[i].prefix.len);
 	}
 	f->role->body_memory += a->memory;
 	store_accept(f->role->store, body, &l, on_accepted, a);
+	buf_done(&lines);
 	loop_defer_add(f->role->loop, &f->role->go);
 }
 
@@ -268,22 +291,25 @@ has_room(const struct store_role *r)
 static void
 deliver(struct front_peer *f, uint64_t id, struct store_body *body, const struct msg_accept *m)
 {
-	struct place *place = xalloc(m->n_rcpt * sizeof(*place));
+	struct place *place = xalloc((m->n_rcpt + 1) * sizeof(*place));
 	struct buf prefix = BUF_INIT(PREFIX_MAX);
+	struct parcels parcels;
 	size_t n = find_places(f->role, m, place);
-	if (n > 0 && has_room(f->role) && put_prefixes(&prefix, m, place, n)) {
-		struct store_rcpt *rcpt = xalloc(n * sizeof(*rcpt));
+	if (parcels_make(&parcels, m) && n + m->n_onward > 0 && has_room(f->role) &&
+	    put_prefixes(&prefix, m, place, n)) {
+		struct store_rcpt *rcpt = xalloc((n + 1) * sizeof(*rcpt));
 		for (size_t i = 0; i < n; i++)
 			rcpt[i] = (struct store_rcpt){ .account = place[i].account,
 				.mailbox = MAILBOX_INBOX,
 				.prefix = str_n(prefix.p + place[i].off, place[i].len),
 				.rcpt = place[i].rcpt };
-		commit(f, id, body, m, rcpt, n);
+		commit(f, id, body, m, rcpt, n, &parcels);
 		free(rcpt);
 	} else {
 		store_body_free(body);
 		answer(f, id, ACCEPT_FAILED);
 	}
+	parcels_done(&parcels);
 	buf_done(&prefix);
 	free(place);
 }
@@ -299,6 +325,7 @@ merge(struct front_peer *f, uint64_t id, struct store_body *body, struct store_v
 	l.prefix = buf_str(&prefix);
 	if (views && has_room(f->role) && !prefix.failed) {
 		struct accept *a = accept_new(f, id);
+		a->merge = true;
 		a->memory = store_body_memory(body) + store_views_memory(views) + m->trace.len +
 		            m->history.len;
 		f->role->body_memory += a->memory;

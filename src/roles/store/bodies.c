@@ -164,11 +164,34 @@ put_pieces(struct buf *out, const struct msg_view *m)
 	return !out->failed;
 }
 
+/* A recipient elsewhere: an entry of its own. */
+static int
+add_onward(struct body *b, const struct msg_view *m, struct buf *pieces)
+{
+	struct buf entry = BUF_INIT(STORE_ENTRY_MAX);
+	if (!b->store)
+		return 0;
+	if (!b->views)
+		b->views = store_views_new(b->front->role->store, b->id);
+	int rc = -ENOMEM;
+	if (put_pieces(pieces, m) && queue_view_entry(&entry, m))
+		rc = store_views_add(b->views, &(struct store_view){ .size = m->size,
+						   .header_len = m->header_len,
+						   .insert_blank = m->insert_blank,
+						   .n_pieces = m->n_pieces,
+						   .pieces = buf_str(pieces),
+						   .entry = buf_str(&entry) });
+	buf_done(&entry);
+	return rc;
+}
+
 /* A recipient whose account was removed between RCPT and now gets none; its mail went with it. */
 static int
 add_view(struct body *b, const struct msg_view *m, struct buf *pieces, struct buf *prefix)
 {
 	struct store_role *r = b->front->role;
+	if (m->rcpt.account == 0)
+		return add_onward(b, m, pieces);
 	if (!b->store || !map_get(&r->accounts, id_key(&m->rcpt.account)))
 		return 0;
 	if (!b->views)

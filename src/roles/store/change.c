@@ -29,6 +29,18 @@ const struct desk_op writer_ops[] = {
 	{ "import.marks", writer_op_import_marks, false },
 	{ "import.forget", writer_op_import_forget, false },
 	{ "import.letters", writer_op_import_letters, false },
+	{ "queue.list", writer_op_queue_list, false },
+	{ "queue.count", writer_op_queue_count, false },
+	{ "queue.show", writer_op_queue_show, false },
+	{ "queue.why", writer_op_queue_why, false },
+	{ "queue.retry", writer_op_queue_retry, false },
+	{ "queue.hold", writer_op_queue_hold, false },
+	{ "queue.release", writer_op_queue_release, false },
+	{ "queue.bounce", writer_op_queue_bounce, false },
+	{ "queue.delete", writer_op_queue_delete, false },
+	{ "queue.flush", writer_op_queue_flush, false },
+	{ "queue.targets", writer_op_queue_targets, false },
+	{ "queue.totals", writer_op_queue_totals, false },
 	{ NULL, NULL, false },
 };
 

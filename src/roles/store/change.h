@@ -40,7 +40,7 @@ void writer_change_committed(void *arg, const struct store_res *res);
 /* A batch of one put (or, value p NULL, one del) in the directory domain. */
 void writer_change_commit_record(struct change *c, char kind, struct str value);
 
-/* users.c, domains.c, aliases.c, lists.c, name_op.c, delete_op.c, backup_op.c: the ops. */
+/* users.c, domains.c, aliases.c, lists.c, name_op.c, delete_op.c, backup_op.c, queue_op.c: the ops. */
 void writer_op_user_add(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_user_remove(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_user_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
@@ -62,3 +62,15 @@ void writer_op_mailbox_delete(void *arg, struct desk_ask *a, const struct msg_as
 void writer_op_backup_begin(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_backup_hold(void *arg, struct desk_ask *a, const struct msg_ask *m);
 void writer_op_backup_end(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_list(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_count(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_show(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_why(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_retry(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_hold(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_release(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_bounce(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_delete(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_flush(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_targets(void *arg, struct desk_ask *a, const struct msg_ask *m);
+void writer_op_queue_totals(void *arg, struct desk_ask *a, const struct msg_ask *m);

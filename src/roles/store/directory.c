@@ -5,6 +5,7 @@
  */
 #include "roles/store/store_priv.h"
 
+#include "base/crc32c.h"
 #include "log/log.h"
 #include "roles/store/names.h"
 #include "route/directory.h"
@@ -22,6 +23,7 @@ struct gather {
 	struct directory_builder *builder;
 	struct map accounts;
 	uint64_t n_users;
+	uint64_t domains; /* a sum over their names */
 	uint64_t first_account;
 	struct buf first_user; /* postmaster, when none is named */
 };
@@ -30,6 +32,7 @@ static bool
 add_domain(void *arg, struct str key, struct str value)
 {
 	struct gather *g = arg;
+	g->domains += crc32c(0, key.p, key.len);
 	directory_add_domain(g->builder, str_skip(key, 2));
 	return true;
 }
@@ -92,8 +95,10 @@ static void
 add_conf(struct gather *g)
 {
 	const struct conf *c = g->role->conf;
-	for (size_t i = 0; i < c->n_domains; i++)
+	for (size_t i = 0; i < c->n_domains; i++) {
+		g->domains += crc32c(1, c->domains[i], strlen(c->domains[i]));
 		directory_add_domain(g->builder, str_of(c->domains[i]));
+	}
 	for (size_t i = 0; i < c->n_aliases; i++) {
 		const struct conf_alias *a = &c->aliases[i];
 		size_t n = MIN(a->n_members, (size_t)ALIAS_MEMBERS_MAX);
@@ -167,6 +172,9 @@ writer_directory_publish(struct store_role *r)
 		rc = seal(r, &g, ver + r->directory_reloads);
 	if (rc == 0) {
 		take_accounts(r, &g);
+		if (g.domains != r->domains) /* mail for them goes elsewhere now */
+			writer_queue_directory(r);
+		r->domains = g.domains;
 		for (size_t i = 0; i < FRONT_MAX; i++)
 			writer_directory_send(&r->front[i]);
 		LOG(LOG_DEBUG, 0, "directory", LOGN("version", r->directory_version),

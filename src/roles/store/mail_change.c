@@ -64,6 +64,21 @@ door_into(struct mail_change *m)
 	return entry_by_name(r->store, &r->entries, m->who, m->c.name, ENTRY_INSERT, &m->to);
 }
 
+/* What `trace` shows of it. */
+static struct mail_by
+by_whom(const struct mail_change *m, struct buf *who)
+{
+	if (m->address.len)
+		buf_putf(who, "by " STR_FMT, STR_ARG(m->address));
+	else
+		buf_putf(who, "by account %llu", (unsigned long long)m->who);
+	if (m->c.kind == ACCESS_COPY || m->c.kind == ACCESS_MOVE)
+		buf_putf(who, " to " STR_FMT, STR_ARG(m->c.name));
+	if (m->peer.len)
+		buf_putf(who, " from " STR_FMT, STR_ARG(m->peer));
+	return (struct mail_by){ m->session, (uint64_t)sys_wall_ms(), buf_str(who), m->peer };
+}
+
 static enum access_status
 change_flags(struct mail_change *m)
 {
@@ -84,8 +99,11 @@ change_flags(struct mail_change *m)
 		.level = STORE_APPLIED,
 	};
 	struct mail_range *uids = ranges_of(c->uids, &f.n_uids);
+	struct buf who = BUF_INIT(MAIL_WHO_MAX);
 	f.uids = uids;
+	f.by = by_whom(m, &who);
 	mail_store_flags(m->role->store, &f, mail_changed, m);
+	buf_done(&who);
 	free(uids);
 	return ACCESS_OK;
 }
@@ -101,8 +119,11 @@ expunge(struct mail_change *m)
 		.deleted_only = m->c.only_deleted,
 		.level = STORE_APPLIED };
 	struct mail_range *uids = ranges_of(m->c.uids, &x.n_uids);
+	struct buf who = BUF_INIT(MAIL_WHO_MAX);
 	x.uids = uids;
+	x.by = by_whom(m, &who);
 	mail_expunge(m->role->store, &x, mail_changed, m);
+	buf_done(&who);
 	free(uids);
 	return ACCESS_OK;
 }
@@ -161,8 +182,11 @@ copy(struct mail_change *m)
 		c.account = m->at.account;
 		c.from = m->at.mailbox;
 		c.to = m->to.mailbox;
+		struct buf who = BUF_INIT(MAIL_WHO_MAX);
 		c.uids = uids;
+		c.by = by_whom(m, &who);
 		mail_copy(r->store, &c, mail_changed, m);
+		buf_done(&who);
 	}
 	free(uids);
 	return status;

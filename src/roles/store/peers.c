@@ -99,6 +99,12 @@ on_room_ask(struct front_peer *f, const struct ipc_frame *m)
 	return writer_room_ask(f, m->id, m->body);
 }
 
+static bool
+on_etrn(struct front_peer *f, const struct ipc_frame *m)
+{
+	return writer_etrn(f, m->id, m->body);
+}
+
 static const struct {
 	enum ipc_type type;
 	bool (*handle)(struct front_peer *f, const struct ipc_frame *m); /* false: a breach */
@@ -113,6 +119,7 @@ static const struct {
 	{ IPC_WATCH, on_watch },
 	{ IPC_UNWATCH, on_unwatch },
 	{ IPC_ROOM_ASK, on_room_ask },
+	{ IPC_ETRN, on_etrn },
 };
 
 static void

@@ -49,6 +49,7 @@ writer_close(struct reader *r, const char *why)
 	r->writer = chan_free(r->writer);
 	reader_jobs_writer_away(r);
 	reader_fronts_writer_away(r);
+	reader_spool_ask_writer(r);
 }
 
 static void
@@ -63,6 +64,7 @@ writer_frame(void *arg, struct chan *c, const struct ipc_frame *m)
 	}
 	reader_jobs_synced(r, m->id);
 	reader_fronts_synced(r, m->id);
+	reader_spool_synced(r, m->id);
 }
 
 static void
@@ -104,6 +106,10 @@ on_peer(void *arg, struct ipc_frame *m)
 		reader_front_connect(r, p.index, role_take_fd(m));
 		return true;
 	}
+	if (p.role == ROLE_RELAY) {
+		reader_relay_connect(r, p.index, role_take_fd(m));
+		return true;
+	}
 	if (p.role != ROLE_STORE)
 		return false;
 	writer_close(r, "replaced");
@@ -112,6 +118,7 @@ on_peer(void *arg, struct ipc_frame *m)
 	if (r->writer) {
 		reader_jobs_ask_writer(r);
 		reader_fronts_ask_writer(r);
+		reader_spool_ask_writer(r);
 	} else {
 		LOG(LOG_ERROR, 0, "store-refused", LOGZ("error", strerror(errno)));
 	}
@@ -157,7 +164,7 @@ static bool
 idle(void *arg)
 {
 	const struct reader *r = arg;
-	return desk_open(r->desk) == 0 && !reader_fronts_connected(r);
+	return desk_open(r->desk) == 0 && !reader_fronts_connected(r) && !reader_relays_connected(r);
 }
 
 /* Who still waits is told. */
@@ -181,8 +188,10 @@ live(struct reader *r)
 	r->role.end = last_words;
 	r->desk = desk_new(r->role.loop, ROLE_READER, reader_ops, r);
 	reader_fronts_init(r);
+	reader_spool_init(r);
 	int status = role_run(&r->role, SPAWN_FD);
 	reader_fronts_done(r);
+	reader_spool_done(r);
 	desk_free(r->desk);
 	chan_free(r->writer);
 	pass_key_done(&r->passes);

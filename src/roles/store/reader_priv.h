@@ -20,7 +20,7 @@
 #include "store/mailbox.h"
 #include "store/store.h"
 
-#define JOB_ARGS_MAX 3
+#define JOB_ARGS_MAX 16
 
 struct reader;
 
@@ -34,6 +34,15 @@ struct reader_front {
 	size_t n_enters;      /* requests of that kind that are open */
 	struct list ready;    /* requests that can be answered, in the order in which they came */
 	struct list waiting;  /* ... that wait for the writer */
+};
+
+/* One relay, as a reader sees it: reader_spool.c. */
+struct reader_relay {
+	struct reader *reader;
+	struct chan *chan; /* NULL: not connected */
+	uint16_t index;
+	struct list waiting; /* for the writer */
+	size_t n_waiting;
 };
 
 struct reader {
@@ -53,6 +62,11 @@ struct reader {
 	struct loop_timer *work_on;   /* ... and were too many for one turn */
 	struct loop_timer *tick;      /* runs while requests wait for the writer */
 	unsigned next_front;          /* whose turn it is */
+	struct reader_relay relay[RELAY_MAX];
+	char *spool_octets;           /* SPOOL_CHUNK of them */
+	uint64_t spool_sync;          /* as turn_sync, of what relays ask */
+	struct loop_defer spool_turn;
+	struct loop_timer *spool_tick;
 	const char *dir; /* as we may name it inside the sandbox */
 };
 
@@ -70,6 +84,7 @@ struct job_kind {
 
 struct job_names; /* mailboxes of an account */
 struct job_batch; /* letters of a mailbox */
+struct tracing;   /* a search for histories */
 
 struct job {
 	struct list node;
@@ -90,10 +105,7 @@ struct job {
 	uint64_t off; /* in the letter at hand */
 	uint32_t n_damaged, first_damaged;
 
-	/* of trace_op.c */
-	uint64_t seq; /* segment to look at next */
-	size_t n_hits;
-	uint64_t *hits; /* the letters shown: one that was moved stands twice for a while */
+	struct tracing *tracing; /* of trace_op.c */
 };
 
 /* reader.c: the store as the writer of this life has it; false with a line in err. A writer that
@@ -117,6 +129,14 @@ void reader_fronts_ask_writer(struct reader *r);   /* it is (back) here */
 void reader_fronts_writer_away(struct reader *r);
 void reader_fronts_synced(struct reader *r, uint64_t id);
 bool reader_fronts_connected(const struct reader *r);
+
+/* reader_spool.c */
+void reader_spool_init(struct reader *r);
+void reader_spool_done(struct reader *r);
+void reader_relay_connect(struct reader *r, uint16_t index, int fd); /* takes fd over */
+void reader_spool_ask_writer(struct reader *r); /* it is (back) here, or away */
+void reader_spool_synced(struct reader *r, uint64_t id);
+bool reader_relays_connected(const struct reader *r);
 
 /* mailbox_ops.c, trace_op.c */
 extern const struct desk_op reader_ops[];

@@ -20,6 +20,7 @@
 #include "ipc/msg.h"
 #include "loop/loop.h"
 #include "roles/store/entry.h"
+#include "store/recorder.h"
 #include "store/store.h"
 #include "sys/sandbox.h"
 
@@ -72,6 +73,7 @@ struct store_role {
 	struct loop *loop;
 	struct conf *conf;
 	struct store *store;
+	struct recorder *recorder; /* NULL: off */
 	struct loop_io *watch;   /* of store_fd() */
 	struct loop_defer go;    /* letters wait for store_go() */
 	struct loop_timer *tick; /* once a second */
@@ -88,6 +90,7 @@ struct store_role {
 
 	int directory_fd; /* sealed; -1 before the first */
 	uint64_t directory_version, directory_reloads;
+	uint64_t domains; /* a sum over the names of those in the directory */
 	struct map accounts; /* account id -> anything: those in the directory */
 	uint64_t n_accounts;
 
@@ -111,6 +114,9 @@ struct store_role {
 	struct loop_timer *look; /* at them */
 	bool looking;
 	struct msg_store_state state;
+	struct queue *queue; /* letters for elsewhere: queue_priv.h */
+	struct fetch_link *fetch;   /* or NULL */
+	struct tlsrpt_host *tlsrpt; /* or NULL */
 	uint64_t space_free;
 	uint64_t space_taken; /* octets that came since then */
 	bool settling; /* nothing new is asked of the engine */
@@ -188,6 +194,38 @@ void writer_directory_done(struct store_role *r);
 
 /* lists.c */
 void writer_listings_done(struct store_role *r); /* ends them unfinished */
+
+/* queue_accept.c: the entry of a recipient elsewhere of a mail merge; false: it does not fit */
+bool queue_view_entry(struct buf *out, const struct msg_view *v);
+
+/* queue.c and its parts: letters for elsewhere */
+void writer_queue_begin(struct store_role *r); /* reads it, while letters come already */
+void writer_queue_conf(struct store_role *r);  /* the configuration is another */
+void writer_queue_directory(struct store_role *r); /* domains are */
+void writer_queue_tick(struct store_role *r);  /* once a second */
+bool writer_queue_idle(const struct store_role *r);
+void writer_queue_settle(struct store_role *r);
+void writer_queue_ops_done(struct store_role *r); /* ends them unfinished */
+void writer_queue_done(struct store_role *r);
+void writer_relay_connect(struct store_role *r, uint16_t index, int fd); /* takes fd */
+bool writer_etrn(struct front_peer *f, uint64_t id, struct str body); /* false: a breach */
+
+/* figures.c */
+void writer_figures(struct store_role *r, struct buf *rows); /* metrics/metrics.h */
+
+/* fetch_link.c */
+void writer_fetch_connect(struct store_role *r, int fd); /* takes fd */
+/* False: fetch is not there, or has too much to do. */
+bool writer_fetch_post(struct store_role *r, uint64_t id, const struct msg_post *m);
+void writer_fetch_done(struct store_role *r);
+
+/* tlsrpt.c: reports about TLS (RFC 8460) */
+void writer_tlsrpt_take(struct store_role *r, struct str octets); /* msg_result.tlsrpt */
+void writer_tlsrpt_posted(struct store_role *r, uint64_t id, const struct msg_fetched *m);
+void writer_tlsrpt_fetch_gone(struct store_role *r);
+void writer_tlsrpt_tick(struct store_role *r); /* once a second */
+void writer_tlsrpt_settle(struct store_role *r); /* writes down what is not yet */
+void writer_tlsrpt_done(struct store_role *r);
 
 /* backup_op.c */
 void writer_backups_tick(struct store_role *r); /* once a second */

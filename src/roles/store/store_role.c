@@ -8,6 +8,7 @@
 #include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
+#include "metrics/metrics.h"
 #include "roles/store/store_priv.h"
 #include "store/mail.h"
 #include "sys/file.h"
@@ -38,6 +39,12 @@ writer_check(int rc)
 		writer_die("writing to the disk failed");
 }
 
+static uint64_t
+trace_keep_ms(const struct conf *c)
+{
+	return c->trace_days * RECORDER_DAY_MS;
+}
+
 /* --- parent --- */
 
 static bool
@@ -54,6 +61,10 @@ on_setup(void *arg, struct ipc_frame *m)
 		writer_usage_forget(r);
 		r->directory_reloads++;
 		(void)writer_directory_publish(r);
+		writer_queue_conf(r);
+		/* On or off takes a start. */
+		if (r->recorder && c->trace_size)
+			recorder_limits(r->recorder, c->trace_size, trace_keep_ms(c));
 	} else {
 		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
 	}
@@ -72,6 +83,10 @@ on_peer(void *arg, struct ipc_frame *m)
 		writer_front_connect(&r->front[p.index], role_take_fd(m));
 	} else if (p.role == ROLE_READER && p.index < STORE_READERS_MAX) {
 		writer_reader_connect(&r->reader[p.index], role_take_fd(m));
+	} else if (p.role == ROLE_FETCH) {
+		writer_fetch_connect(r, role_take_fd(m));
+	} else if (p.role == ROLE_RELAY && p.index < RELAY_MAX) {
+		writer_relay_connect(r, p.index, role_take_fd(m));
 	} else {
 		return false;
 	}
@@ -125,12 +140,24 @@ on_status(void *arg, struct ipc_frame *m)
 	return true;
 }
 
+static bool
+on_figures(void *arg, struct ipc_frame *m)
+{
+	struct store_role *r = arg;
+	struct buf rows = BUF_INIT(METRICS_ROWS_MAX);
+	writer_figures(r, &rows);
+	chan_send(r->life.parent, IPC_FIGURES, m->id, buf_str(&rows), -1);
+	buf_done(&rows);
+	return m->body.len == 0;
+}
+
 static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
 	{ IPC_SECRET, on_secret },
 	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
+	{ IPC_FIGURES_ASK, on_figures },
 };
 
 /* --- the loop --- */
@@ -140,7 +167,8 @@ static bool
 idle(void *arg)
 {
 	struct store_role *r = arg;
-	return !writer_fronts_connected(r) && r->n_accepts == 0 && desk_open(r->desk) == 0;
+	return !writer_fronts_connected(r) && r->n_accepts == 0 && desk_open(r->desk) == 0 &&
+	       writer_queue_idle(r);
 }
 
 static void
@@ -189,6 +217,8 @@ on_tick(void *arg)
 	store_retry(r->store);
 	writer_accept_retry(r);
 	writer_backups_tick(r);
+	writer_queue_tick(r);
+	writer_tlsrpt_tick(r);
 }
 
 /* --- start and end --- */
@@ -218,6 +248,14 @@ init(struct store_role *r)
 	loop_defer_init(&r->go, on_go, r);
 }
 
+static bool
+open_recorder(struct store_role *r, struct buf *err)
+{
+	const struct recorder_options o = { RECORDER_FILE_BYTES, r->conf->trace_size,
+		trace_keep_ms(r->conf) };
+	return recorder_open(&r->recorder, r->store, &o, err) == 0;
+}
+
 /* Opened inside the sandbox, so that everything in the directory is ours from the first file on. */
 static bool
 open_store(struct store_role *r, struct buf *err)
@@ -226,10 +264,13 @@ open_store(struct store_role *r, struct buf *err)
 	char uri[CONF_TEXT_MAX + 16];
 	o.segment_bytes = r->conf->store_segment_bytes;
 	o.gather = true;
+	o.followed = r->conf->trace_size > 0;
 	o.group_letters = (uint32_t)MIN(r->conf->store_group_letters, UINT32_MAX);
 	o.group_bytes = r->conf->store_group_bytes;
 	snprintf(uri, sizeof(uri), "emb:%s", r->dir);
 	if (store_open(&r->store, uri, &o, err) < 0)
+		return false;
+	if (o.followed && !open_recorder(r, err))
 		return false;
 	r->watch = loop_io_new(r->loop, store_fd(r->store), on_store, r);
 	if (!r->watch) {
@@ -274,12 +315,15 @@ settle(void *arg)
 {
 	struct store_role *r = arg;
 	r->settling = true;
+	writer_queue_settle(r);
+	writer_tlsrpt_settle(r);
 	if (store_wait(r->store) < 0)
 		writer_die("what was under way did not become durable");
 	store_run(r->store);
 	writer_changes_done(r);
 	writer_listings_done(r);
 	writer_imports_done(r);
+	writer_queue_ops_done(r);
 	writer_deletions_done(r);
 	writer_backups_done(r);
 	writer_mail_done(r);
@@ -301,6 +345,7 @@ live(struct store_role *r)
 	loop_timer_set(r->tick, TICK_MS, TICK_MS);
 	look_at_space(r);
 	writer_watches_init(r);
+	writer_queue_begin(r);
 	r->sweeping = true;
 	account_sweep(r->store, on_swept, r);
 	return role_run(&r->life, SPAWN_FD);
@@ -310,6 +355,9 @@ static void
 finish(struct store_role *r)
 {
 	writer_peers_done(r);
+	writer_queue_done(r);
+	writer_tlsrpt_done(r);
+	writer_fetch_done(r);
 	writer_watches_done(r);
 	desk_free(r->desk);
 	writer_accepts_done(r);
@@ -319,6 +367,7 @@ finish(struct store_role *r)
 	pass_key_done(&r->passes);
 	loop_timer_free(r->tick);
 	loop_io_free(r->watch);
+	recorder_close(r->recorder);
 	if (r->store)
 		store_close(r->store);
 	loop_free(r->loop);

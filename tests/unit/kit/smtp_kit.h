@@ -37,6 +37,7 @@ struct kit {
 	struct buf body;     /* of the letter under way */
 	struct buf letters;  /* every committed letter, each followed by "--\n" */
 	unsigned drops, commits, asked;
+	bool turned;         /* it ended in an ATRN that was granted */
 	bool ended, hold;    /* hold: leave questions open */
 	bool user_known;     /* of LOGIN */
 	enum smtp_situation say_mail, say_data, say_commit, say_tls, say_xclient;
@@ -213,6 +214,16 @@ kit_answer(struct kit *k)
 	} else if (s->ask == SMTP_ASK_EXPN) {
 		a.lines[a.n_lines++] = STR("ann@example.com");
 		a.lines[a.n_lines++] = STR("bob@example.com");
+	} else if (s->ask == SMTP_ASK_ETRN) {
+		a.situation = str_starts(s->arg, STR("#"))              ? SMTP_ETRN_DENIED
+		              : str_eq(s->arg, STR("none.example.net")) ? SMTP_ETRN_NONE
+		              : str_starts(s->arg, STR("@"))            ? SMTP_ETRN_PENDING
+		                                                        : SMTP_ETRN_COUNT;
+	} else if (s->ask == SMTP_ASK_TURN) {
+		a.situation = str_starts(s->arg, STR("foreign"))  ? SMTP_ATRN_DENIED
+		              : str_starts(s->arg, STR("empty")) ? SMTP_ATRN_NONE
+		              : str_starts(s->arg, STR("busy"))  ? SMTP_ATRN_BUSY
+		                                                  : SMTP_NONE;
 	} else if (s->ask == SMTP_ASK_AUTH) {
 		kit_auth(k, &a);
 	} else if (s->ask == SMTP_ASK_TLS) {
@@ -263,7 +274,8 @@ kit_run(struct kit *k)
 			smtp_session_secured(&k->s, STR("TLSv1.3 X"), &k->clock);
 			k->handshakes++;
 		}
-		k->ended = step == SMTP_END;
+		k->turned = step == SMTP_TURN;
+		k->ended = step == SMTP_END || k->turned;
 	}
 }
 

@@ -1,0 +1,256 @@
+/* Routes: where mail for other domains goes when not by MX records, and how. */
+#include "conf/conf_priv.h"
+
+#include "base/check.h"
+#include "queue/target.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+
+#define ROUTE_SOURCES_MAX 64
+
+static bool
+good_via(struct str v, const char **ret_want)
+{
+	struct target t;
+	*ret_want = "mx, mx:DOMAIN, smtp:HOST:PORT, lmtp:HOST:PORT, lmtp:/PATH, turn:, hold: or "
+		    "error:5.1.2 TEXT";
+	return str_eq(v, STR("mx")) || (v.len < TARGET_MAX && target_parse(v, &t));
+}
+
+static bool
+good_line(struct str v, const char **ret_want)
+{
+	*ret_want = "at most 255 octets without blanks";
+	return v.len <= 255 && str_find_any(v, " \t") == v.len;
+}
+
+bool
+conf_good_sources(struct str v, const char **ret_want)
+{
+	size_t n = 0;
+	*ret_want = "IP addresses of this host, parted by blanks or commas";
+	while (v.len) {
+		size_t len = str_find_any(v, " ,");
+		char text[INET6_ADDRSTRLEN];
+		unsigned char bin[16];
+		struct str one = str_first(v, len);
+		v = str_skip(v, len + 1);
+		if (one.len == 0)
+			continue;
+		if (!str_copy(text, sizeof(text), one) || ++n > ROUTE_SOURCES_MAX ||
+		    (inet_pton(AF_INET, text, bin) != 1 && inet_pton(AF_INET6, text, bin) != 1))
+			return false;
+	}
+	return true;
+}
+
+/* Words parted by blanks or commas, each good by itself. */
+static bool
+each_good(struct str v, bool (*good)(struct str one))
+{
+	while (v.len) {
+		size_t n = str_find_any(v, ", \t");
+		if (n > 0 && !good(str_first(v, n)))
+			return false;
+		v = str_skip(v, n + 1);
+	}
+	return true;
+}
+
+static bool
+good_account(struct str v)
+{
+	size_t at = str_rfind(v, '@');
+	return at > 0 && at < v.len && conf_good_domain(str_skip(v, at + 1));
+}
+
+static bool
+good_accounts(struct str v, const char **ret_want)
+{
+	*ret_want = "addresses of accounts, parted by blanks or commas";
+	return each_good(v, good_account);
+}
+
+static bool
+good_domains(struct str v, const char **ret_want)
+{
+	*ret_want = "domains, parted by blanks or commas";
+	return v.len <= 4096 && each_good(v, conf_good_domain);
+}
+
+#define R(field) offsetof(struct conf_route, field)
+const struct conf_key conf_route_keys[] = {
+	{ "via", CONF_TEXT, 0, R(via), .def = "mx", .good = good_via,
+	    .doc = "Where mail for the domain is brought." },
+	{ "tls", CONF_CHOICE, 0, R(tls), .choices = "auto never may must verify", .def = "auto",
+	    .doc = "auto: DANE, MTA-STS, else TLS where it is offered. may: TLS where it is "
+		   "offered. must: TLS with any certificate. verify: TLS with a certificate that "
+		   "an authority vouches for. never: no TLS." },
+	{ "login", CONF_TEXT, 0, R(login), .def = "", .good = good_line,
+	    .doc = "The name to log in with. Empty: no login." },
+	{ "secret_file", CONF_TEXT, 0, R(secret_file), .def = "", .good = conf_good_path_or_empty,
+	    .doc = "A file whose first line is the password." },
+	{ "mechs", CONF_TEXT, 0, R(mechs), .def = "",
+	    .doc = "The mechanisms that may be used to log in, best first. Empty: all." },
+	{ "auth_cleartext", CONF_CHOICE, 0, R(auth_cleartext), .choices = "allow deny", .def = "deny",
+	    .doc = "Whether the password may go in clear (PLAIN, LOGIN, tokens) to a server that is not "
+		   "verified, or without TLS." },
+	{ "source", CONF_TEXT, 0, R(source), .def = "", .good = conf_good_sources,
+	    .doc = "Addresses of this host that connections come from, in turn." },
+	{ "max_connections", CONF_NUMBER, 0, R(max_connections), 0, 1000, .def = "0",
+	    .doc = "Connections at the same time. 0: as queue.connections says." },
+	{ "max_letters", CONF_NUMBER, 0, R(max_letters), 0, 1000000, .def = "0",
+	    .doc = "Letters of one connection. 0: as relay.letters says." },
+	{ "atrn", CONF_TEXT, 0, R(atrn), .def = "", .good = good_accounts,
+	    .doc = "Accounts that may fetch the mail of this domain with ATRN (RFC 2645), parted by "
+		   "blanks or commas. With via = turn: it waits until they do." },
+	{ "fetch_by_atrn", CONF_TEXT, 0, R(fetch_by_atrn), .def = "", .good = good_domains,
+	    .doc = "Domains whose mail is fetched with ATRN (RFC 2645) from the host that via names "
+		   "(smtp:HOST:366), with login and secret_file." },
+	{ "fetch_every", CONF_NUMBER, 0, R(fetch_every), 0, 86400, .def = "0",
+	    .doc = "Seconds between two fetches. 0: only when pennypost queue fetch says so." },
+	{ NULL },
+};
+
+static bool
+good_match(struct str v)
+{
+	if (str_eq(v, STR("*")))
+		return true;
+	if (str_starts(v, STR("*.")))
+		v = str_skip(v, 2);
+	if (v.len > 2 && v.p[0] == '[' && v.p[v.len - 1] == ']')
+		return v.len <= 255 && str_find_any(v, " \t<>@") == v.len;
+	return str_find(v, '*') == v.len && conf_good_domain(v);
+}
+
+struct conf_route *
+conf_route_find(const struct conf *c, struct str match)
+{
+	for (size_t i = 0; i < c->n_routes; i++)
+		if (str_ieq(str_of(c->routes[i].match), match))
+			return &c->routes[i];
+	return NULL;
+}
+
+struct conf_route *
+conf_route_add(struct conf *c, struct str match, struct buf *err)
+{
+	struct conf_route *r = conf_route_find(c, match);
+	if (r)
+		return r;
+	if (!good_match(match)) {
+		conf_quote(err, match);
+		buf_putz(err, " is nothing that a route can be for; write example.net, "
+			      "*.example.net or *");
+		return NULL;
+	}
+	if (c->n_routes >= CONF_ROUTES_MAX) {
+		buf_putf(err, "more than %d routes; let one pattern such as *.example.net stand for "
+			      "many",
+		    CONF_ROUTES_MAX);
+		return NULL;
+	}
+	c->routes = xrealloc(c->routes, (c->n_routes + 1) * sizeof(*c->routes));
+	r = &c->routes[c->n_routes++];
+	*r = (struct conf_route){ .match = str_dup(match) };
+	for (char *p = r->match; *p; p++)
+		if (*p >= 'A' && *p <= 'Z')
+			*p = (char)(*p | 0x20);
+	for (const struct conf_key *k = conf_route_keys; k->name; k++)
+		check(conf_value_set(k, r, str_of(k->def), err));
+	return r;
+}
+
+void
+conf_route_clear(struct conf_route *r)
+{
+	free(r->match);
+	for (const struct conf_key *k = conf_route_keys; k->name; k++)
+		if (k->type == CONF_TEXT || k->type == CONF_CHOICE)
+			free(*(char **)((char *)r + k->offset));
+}
+
+const struct conf_key *
+conf_route_key(struct str name)
+{
+	for (const struct conf_key *k = conf_route_keys; k->name; k++)
+		if (str_eq(str_of(k->name), name))
+			return k;
+	return NULL;
+}
+
+/* "example.net" is its way; "example.net.tls" one of its keys. */
+bool
+conf_route_set(struct conf *c, struct str name, struct str value, struct buf *err)
+{
+	size_t dot = str_rfind(name, '.');
+	const struct conf_key *k =
+	    dot < name.len ? conf_route_key(str_skip(name, dot + 1)) : NULL;
+	struct conf_route *r = conf_route_add(c, k ? str_first(name, dot) : name, err);
+	return r && conf_value_set(k ? k : &conf_route_keys[0], r, value, err);
+}
+
+/* The best match; the same rule as target_match(), so a job and its route find each other. */
+const struct conf_route *
+conf_route_for(const struct conf *c, struct str domain)
+{
+	const struct conf_route *best = NULL;
+	unsigned most = 0;
+	for (size_t i = 0; i < c->n_routes; i++) {
+		unsigned fit = target_match(str_of(c->routes[i].match), domain);
+		if (fit > most) {
+			most = fit;
+			best = &c->routes[i];
+		}
+	}
+	return best;
+}
+
+bool
+conf_check_routes(const struct conf *c, struct buf *err, struct buf *warnings)
+{
+	bool ok = true;
+	for (size_t i = 0; i < c->n_routes; i++) {
+		const struct conf_route *r = &c->routes[i];
+		if (r->login[0] && !r->secret_file[0]) {
+			buf_putf(err,
+			    "route %s: login is set and secret_file is not; name a file with the "
+			    "password\n",
+			    r->match);
+			ok = false;
+		}
+		if (r->login[0] && strcmp(r->tls, "never") == 0 &&
+		    strcmp(r->auth_cleartext, "deny") == 0) {
+			buf_putf(err,
+			    "route %s: tls = never would send the password in clear; write tls = "
+			    "verify, or auth_cleartext = allow if the way there is safe\n",
+			    r->match);
+			ok = false;
+		}
+		if (r->atrn[0] && (r->match[0] == '*' || r->match[0] == '[')) {
+			buf_putf(err,
+			    "route %s: atrn is for one domain; write a route for each domain that "
+			    "is fetched\n",
+			    r->match);
+			ok = false;
+		}
+		if (r->fetch_by_atrn[0] && (!str_starts(str_of(r->via), STR("smtp:")) || !r->login[0])) {
+			buf_putf(err,
+			    "route %s: fetch_by_atrn needs via = smtp:HOST:366, a login and a "
+			    "secret_file\n",
+			    r->match);
+			ok = false;
+		}
+		if (warnings && !r->login[0] && r->secret_file[0])
+			buf_putf(warnings, "route %s: secret_file has no effect without login\n",
+			    r->match);
+		if (warnings && !c->dns[0] && str_starts(str_of(r->via), STR("mx")))
+			buf_putf(warnings,
+			    "route %s: dns is empty, so no MX record is ever found; its mail "
+			    "waits\n",
+			    r->match);
+	}
+	return ok;
+}

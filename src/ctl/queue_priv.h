@@ -1,0 +1,49 @@
+/* queue_priv: what the files of `pennypost queue` share: the fields of a row, and how they look. */
+#pragma once
+
+#include "ctl/ctl_priv.h"
+
+/* Fields of queue.list in their order (ipc/ops.h); those of queue.show stand behind its kind. */
+enum queue_field {
+	Q_ID, Q_QID, Q_STATE, Q_CREATED, Q_NEXT, Q_LAST, Q_SIZE, Q_ATTEMPTS, Q_PRIORITY, Q_FROM,
+	Q_DOMAIN, Q_RCPTS, Q_TROUBLE, Q_MTA, Q_CODE, Q_STATUS, Q_TEXT, Q_TARGET,
+	Q_ACCOUNT, Q_PEER, Q_SESSION, Q_MESSAGE_ID, Q_SENDER, Q_ENVID, Q_RET, Q_FLAGS, Q_HOLD_UNTIL,
+	Q_BY, Q_EXPIRES, Q_WARNED, Q_STAGE, Q_WHERE, Q_FIELDS
+};
+#define Q_LISTED (Q_TARGET + 1)
+
+/* Fields of queue.targets. */
+enum queue_target_field {
+	T_TARGET, T_STATE, T_WAITING, T_ACTIVE, T_HELD, T_CONNECTIONS, T_WINDOW, T_RETRY, T_TROUBLE,
+	T_TEXT, T_SENT, T_LATER, T_REFUSED, T_OLDEST, T_FIELDS
+};
+
+/* queue_args.c: the options as arguments of a question. Owns what it made. */
+struct queue_args {
+	struct str v[ASK_ARGS_MAX];
+	size_t n;
+	char *made[ASK_ARGS_MAX];
+};
+enum { QUEUE_ANY, QUEUE_CHOSEN /* says which, or --all */ };
+/* Exit status; not EXIT_DONE: a message was printed. */
+int queue_args_get(struct queue_args *a, const struct ctl_call *call, int choice);
+void queue_args_done(struct queue_args *a);
+
+/* queue_show.c */
+int queue_show(struct ctl_call *call);
+int queue_why(struct ctl_call *call);
+
+/* queue_top.c */
+int queue_top(struct ctl_call *call);
+
+/* queue_out.c */
+json_t *queue_json(const struct msg_row *row, size_t first, size_t n); /* fields by their names */
+json_t *queue_target_json(const struct msg_row *row, size_t first);
+void queue_json_line(json_t *o); /* prints and releases */
+void queue_put_span(struct buf *b, uint64_t ms);  /* "2h 5m" */
+void queue_put_short(struct buf *b, uint64_t ms); /* "2h", at most four characters below 1000 days */
+uint64_t queue_now_ms(void);
+/* "<alice@example.com>"; "<>" */
+void queue_put_path(struct buf *b, struct str address);
+/* The reply as a server said it: "550 5.1.1 no such user"; escaped. */
+void queue_put_reply(struct buf *b, struct str code, struct str status, struct str text);

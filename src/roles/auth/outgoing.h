@@ -1,0 +1,31 @@
+/*
+ * outgoing: logins at other servers (smarthosts), made here for relay, which knows no secret.
+ *
+ * relay names the route and says what the server offers and how the connection is secured; here the
+ * mechanism is chosen, the strongest first, and every answer made. A password leaves in clear over a
+ * connection whose other end is verified, or where the route has auth_cleartext = allow; nowhere
+ * else. Steps are work for the threads of passwords: a server may ask for many rounds of SCRAM.
+ *
+ * GSSAPI is not used here: it begins with a ticket, and no role that has keys has a network to get
+ * one by.
+ */
+#pragma once
+
+#include "roles/auth/auth_priv.h"
+
+#include <stdbool.h>
+
+#define RELAY_LOGINS_MAX 4096 /* of one relay at a time */
+
+/* A relay's channel; takes fd over. False: it cannot be watched. */
+bool outgoing_take(struct auth *au, uint16_t index, int fd);
+/* A file of a route, which parent opened; and the end of them: those are the secrets from now on. */
+void outgoing_secret(struct auth *au, struct str name, int fd);
+void outgoing_secrets_end(struct auth *au);
+void outgoing_done(struct auth *au);
+
+/* Which mechanism of `offered` a route takes. NULL with a sentence in why. Pure. */
+struct conf_route;
+struct msg_login_start;
+const struct sasl_mech *outgoing_choose(const struct conf_route *r, const struct msg_login_start *m,
+    struct buf *why);

@@ -1,0 +1,316 @@
+/*
+ * onward: recipients elsewhere: who may send to them, where their mail has to go, what goes with
+ * it. The queue and the relay do the rest.
+ */
+#include "roles/front/smtp_priv.h"
+
+#include "base/num.h"
+#include "queue/target.h"
+#include "route/host.h"
+
+#include <stdio.h>
+
+#define VERP_MAX (2 * ADDR_PATH_MAX + 8)
+#define ORCPT_MAX 500 /* octets that are made (RFC 3461 4.2) */
+
+/* --- may it be sent, and can it be --- */
+
+static bool
+is_listed(struct str list, struct str domain)
+{
+	while (list.len) {
+		size_t n = str_find_any(list, " ,\t");
+		if (n && target_match(str_first(list, n), domain))
+			return true;
+		list = str_skip(list, n + 1);
+	}
+	return false;
+}
+
+bool
+onward_backs_up(const struct conf *conf, struct str domain)
+{
+	return is_listed(str_of(conf->relay_domains), domain);
+}
+
+/* Our own sockets, as far as the configuration names them. */
+static bool
+is_ours(const struct conf *conf, struct str name)
+{
+	unsigned char ip[16], own[16];
+	char literal[CONF_IP_MAX + 8];
+	if (!host_literal(name, ip))
+		return false;
+	for (size_t i = 0; i < conf->n_listeners; i++) {
+		const char *at = conf->listeners[i].address;
+		snprintf(literal, sizeof(literal), "[%s%s]", strchr(at, ':') ? "IPv6:" : "", at);
+		if (host_literal(str_of(literal), own) && memcmp(ip, own, sizeof(ip)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What a route says goes, whatever we think of the domain. */
+static bool
+can_be_reached(const struct conf *conf, const struct addr *a, char domain[HOST_MAX],
+    const char **ret_why)
+{
+	enum host_verdict v = host_of(a, domain);
+	const struct conf_route *route = domain[0] ? conf_route_for(conf, str_of(domain)) : NULL;
+	struct target t;
+	if (route && strcmp(route->match, "*") != 0) {
+		bool error = target_parse(str_of(route->via), &t) && t.kind == TARGET_ERROR;
+		*ret_why = "not a domain that mail can be sent to from here";
+		return !error;
+	}
+	*ret_why = host_verdict_text[v];
+	if (v == HOST_OK && a->literal && is_ours(conf, str_of(domain))) {
+		*ret_why = "the address of this server";
+		return false;
+	}
+	return v == HOST_OK;
+}
+
+enum smtp_situation
+onward_allows(struct conn *c, const struct addr *to)
+{
+	char domain[HOST_MAX];
+	const struct conf *conf = c->settings->conf;
+	if (c->smtp->session.conf->lmtp)
+		return SMTP_RCPT_RELAY;
+	if (submit_may_relay(c))
+		return SMTP_NONE;
+	if (host_ascii(to->domain, domain) && onward_backs_up(conf, str_of(domain)))
+		return SMTP_NONE;
+	return SMTP_RCPT_RELAY;
+}
+
+/* --- one recipient --- */
+
+/* The words of NOTIFY without SUCCESS (RFC 3461 5.2.7.3). */
+static struct str
+without_success(struct str notify, char dst[64])
+{
+	struct buf b = BUF_INIT(63);
+	if (str_find(notify, ',') == notify.len && !str_ieq(notify, STR("SUCCESS")))
+		return notify;
+	while (notify.len) {
+		struct str word = str_cut(&notify, ',');
+		if (!str_ieq(word, STR("SUCCESS")))
+			buf_putf(&b, "%s" STR_FMT, b.len ? "," : "", STR_ARG(word));
+	}
+	bool ok = str_copy(dst, 64, b.len ? buf_str(&b) : STR("NEVER"));
+	buf_done(&b);
+	check(ok);
+	return str_of(dst);
+}
+
+struct str
+onward_notify(const struct smtp_rcpt *r, bool expanded, char dst[64])
+{
+	return expanded && r->notify & NOTIFY_SUCCESS ? without_success(r->notify_text, dst)
+						      : r->notify_text;
+}
+
+static bool
+is_xchar(char c)
+{
+	return c > ' ' && c < 0x7f && c != '+' && c != '=';
+}
+
+/* RFC 3461 4.2, 5.2.7: who forwards names the address that the sender wrote. */
+static struct str
+made_orcpt(const struct addr *a, struct buf *b)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	if (a->utf8)
+		return STR_NULL;
+	buf_reset(b);
+	buf_putz(b, "rfc822;");
+	for (size_t i = 0; i < a->whole.len; i++) {
+		unsigned char o = (unsigned char)a->whole.p[i];
+		if (is_xchar(a->whole.p[i])) {
+			buf_putc(b, a->whole.p[i]);
+		} else {
+			buf_putc(b, '+');
+			buf_putc(b, hex[o >> 4]);
+			buf_putc(b, hex[o & 15]);
+		}
+	}
+	return b->failed ? STR_NULL : buf_str(b);
+}
+
+/* An address of ASCII letters goes out in A-labels, which every server knows; one that needs
+ * SMTPUTF8 anyway stays as it was written (RFC 6531 3.2). */
+static struct str
+as_sent(const struct addr *a, const char *domain, char dst[ADDR_PATH_MAX + HOST_MAX])
+{
+	bool ascii_local = true;
+	for (size_t i = 0; i < a->local.len; i++)
+		ascii_local &= (unsigned char)a->local.p[i] < 0x80;
+	if (!a->utf8 || !ascii_local)
+		return a->whole;
+	int n = snprintf(dst, ADDR_PATH_MAX + HOST_MAX, STR_FMT "@%s", STR_ARG(a->local), domain);
+	return str_n(dst, (size_t)n);
+}
+
+/* ann@example.org sends to joe@example.net as ann+joe=example.net@example.org. */
+static struct str
+verp(const struct smtp_txn *t, const struct addr *to, char dst[VERP_MAX])
+{
+	const struct addr *from = &t->from;
+	if (!t->verp || from->null || from->quoted || to->quoted)
+		return STR_NULL;
+	int n = snprintf(dst, VERP_MAX, STR_FMT "%c" STR_FMT "%c" STR_FMT "@" STR_FMT,
+	    STR_ARG(from->local), t->verp_marks[0], STR_ARG(to->local), t->verp_marks[1],
+	    STR_ARG(to->domain), STR_ARG(from->domain));
+	check(n > 0 && n < VERP_MAX);
+	return str_n(dst, (size_t)n);
+}
+
+enum smtp_situation
+onward_put(struct conn *c, const struct smtp_rcpt *rcpt, const struct onward_way *way,
+    struct str address, struct buf *out, const char **ret_why)
+{
+	struct addr a;
+	char domain[HOST_MAX], sent[ADDR_PATH_MAX + HOST_MAX], notify[64], own[VERP_MAX];
+	struct buf orcpt = BUF_INIT(ORCPT_MAX);
+	*ret_why = "not an address";
+	if (addr_mailbox(address, ADDR_SMTPUTF8, &a) != ADDR_OK ||
+	    !(directory_is_local(&c->front->directory, a.domain) ? host_ascii(a.domain, domain)
+		: can_be_reached(c->settings->conf, &a, domain, ret_why))) {
+		buf_done(&orcpt);
+		return SMTP_RCPT_UNROUTABLE;
+	}
+	struct msg_onward m = {
+		.rcpt = as_sent(&a, domain, sent),
+		.domain = str_of(domain),
+		.from = way->via.len ? way->from : verp(c->smtp->session.txn, &a, own),
+		.notify = onward_notify(rcpt, way->expanded, notify),
+		.orcpt = rcpt->orcpt,
+		.via = way->via,
+	};
+	if (way->via.len && m.orcpt.len == 0)
+		m.orcpt = made_orcpt(&rcpt->addr, &orcpt);
+	msg_onward_put(out, &m);
+	buf_done(&orcpt);
+	letter_note(c, STR_FMT ": elsewhere, " STR_FMT, STR_ARG(rcpt->addr.whole), STR_ARG(address));
+	return SMTP_NONE;
+}
+
+/* --- all of them --- */
+
+struct str
+onward_of(const struct rcpt_route *route)
+{
+	const char *behind = (const char *)(route->account + route->n);
+	return str_n(behind, route->onward_len);
+}
+
+/* Whoever is named twice, or by two aliases, gets one letter. */
+static bool
+is_new(struct map *seen, const struct msg_onward *m)
+{
+	static char there;
+	struct buf key = BUF_INIT(4096);
+	size_t at = str_rfind(m->rcpt, '@');
+	buf_puts(&key, str_first(m->rcpt, at));
+	buf_putc(&key, '@');
+	buf_puts(&key, m->domain);
+	bool fresh = !map_get(seen, buf_str(&key));
+	if (fresh)
+		map_put(seen, buf_str(&key), &there);
+	buf_done(&key);
+	return fresh;
+}
+
+void
+onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n)
+{
+	struct map seen = MAP_NULL;
+	list_each(node, &t->rcpts)
+	{
+		const struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
+		const struct rcpt_route *route = r->host_data;
+		struct wire w = wire_of(onward_of(route));
+		struct msg_onward m;
+		for (uint32_t i = 0; r->outcome == SMTP_NONE && i < route->n_onward; i++) {
+			check(msg_onward_get(&w, &m));
+			if (!is_new(&seen, &m))
+				continue;
+			msg_onward_put(out, &m);
+			++*ret_n;
+		}
+	}
+	map_done(&seen);
+}
+
+void
+onward_put_expanded(const struct smtp_txn *t, struct buf *out)
+{
+	list_each(node, &t->rcpts)
+	{
+		const struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
+		const struct rcpt_route *route = r->host_data;
+		if (r->outcome != SMTP_NONE || !route->expanded || !(r->notify & NOTIFY_SUCCESS))
+			continue;
+		put_str(out, r->addr.whole);
+		put_str(out, r->orcpt);
+	}
+}
+
+/* RFC 2852 4: seconds;mode[T], checked when it came. */
+static void
+put_deliver_by(struct str by, uint64_t now_ms, struct msg_onward_facts *f)
+{
+	struct str time = str_cut(&by, ';');
+	bool minus = time.len && time.p[0] == '-';
+	uint64_t seconds = 0;
+	if (time.len && (time.p[0] == '-' || time.p[0] == '+'))
+		time = str_skip(time, 1);
+	if (!by.p || !num_u64(time, 999999999, &seconds))
+		return;
+	f->by_ms = minus ? now_ms - MIN(seconds * 1000, now_ms - 1) : now_ms + seconds * 1000;
+	f->flags |= str_istarts(by, STR("R")) ? ONWARD_BY_RETURN : 0;
+	f->flags |= by.len == 2 ? ONWARD_BY_TRACE : 0;
+}
+
+/* RFC 6531 3.2 asks for a server that knows SMTPUTF8; a letter that turns out to be ASCII does not
+ * need one. */
+static bool
+needs_utf8(const struct smtp_txn *t, bool eight_bit)
+{
+	bool utf8 = eight_bit || t->from.utf8 || t->merge;
+	list_each(node, &t->rcpts) utf8 |= list_entry(node, struct smtp_rcpt, node)->addr.utf8;
+	return t->smtputf8 && utf8;
+}
+
+struct msg_onward_facts
+onward_facts(const struct conn *c, bool eight_bit, uint64_t now_ms)
+{
+	const struct smtp_session *s = &c->smtp->session;
+	const struct smtp_txn *t = s->txn;
+	struct msg_onward_facts f = {
+		.priority = (int8_t)t->mt_priority,
+		.auth = t->auth_as_given,
+		.account = str_of(s->authenticated ? s->user : ""),
+	};
+	const struct {
+		bool is;
+		enum onward_flag flag;
+	} rows[] = {
+		{ eight_bit, ONWARD_8BIT },
+		{ t->body == BODY_BINARYMIME, ONWARD_BINARY },
+		{ needs_utf8(t, eight_bit), ONWARD_UTF8 },
+		{ t->requiretls, ONWARD_REQUIRETLS },
+		{ c->smtp->relay || s->authenticated, ONWARD_OURS },
+		{ s->conf->submission, ONWARD_SUBMITTED },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		f.flags |= rows[i].is ? (uint32_t)rows[i].flag : 0;
+	if (t->hold_until)
+		f.hold_until_ms = t->hold_until * 1000;
+	if (t->deliver_by.len)
+		put_deliver_by(t->deliver_by, now_ms, &f);
+	return f;
+}

@@ -1,0 +1,638 @@
+/* Connections: the race of a host's addresses (RFC 8305), one host after the other. */
+#include "roles/relay/relay_priv.h"
+
+#include "log/log.h"
+#include "sys/clock.h"
+#include "sys/listen.h"
+#include "sys/random.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
+
+static void race_begin(struct conn *c);
+static void race_next(struct conn *c);
+
+const struct plan_host *
+relay_conn_host(const struct conn *c)
+{
+	return &c->plan->hosts[c->host];
+}
+
+void
+relay_conn_arm(struct conn *c, int64_t ms)
+{
+	if (ms > 0)
+		loop_timer_set(c->timer, ms, 0);
+	else
+		loop_timer_stop(c->timer);
+}
+
+/* --- the end of it --- */
+
+static void
+race_end(struct conn *c)
+{
+	if (c->unix_ask)
+		map_del(&c->relay->unix_asks, relay_key(&c->unix_ask));
+	c->unix_ask = 0;
+	for (size_t i = 0; i < RACE_MAX; i++) {
+		struct racer *r = &c->race[i];
+		if (!r->io)
+			continue;
+		r->io = loop_io_free(r->io);
+		close(r->fd);
+	}
+	c->n_racing = 0;
+}
+
+static void
+session_end(struct conn *c)
+{
+	relay_login_drop(c);
+	c->client = smtp_client_free(c->client);
+	c->order = DRIVE_NONE;
+	c->waits = false;
+	c->tls[0] = c->helo[0] = '\0';
+	if (!c->open)
+		return;
+	stream_close(&c->stream);
+	c->open = false;
+	c->relay->n_open--;
+}
+
+static void
+bury(void *arg)
+{
+	struct conn *c = arg;
+	free(c);
+}
+
+void
+relay_conn_close(struct conn *c)
+{
+	if (c->dead)
+		return;
+	check(!c->job);
+	c->dead = true;
+	race_end(c);
+	session_end(c);
+	c->timer = loop_timer_free(c->timer);
+	list_del(&c->node);
+	c->dest->n_conns--;
+	c->relay->n_conns--;
+	c->plan = plan_unref(c->plan);
+	free(c->verdict.text);
+	c->verdict.text = NULL;
+	turn_closed(c->dest);
+	dest_stir(c->dest);
+	loop_defer_init(&c->bury, bury, c);
+	loop_defer_add(c->relay->role.loop, &c->bury);
+}
+
+static struct job *
+let_go(struct conn *c)
+{
+	struct job *j = c->job;
+	c->job = NULL;
+	j->conn = NULL;
+	j->ending = false;
+	return j;
+}
+
+void
+relay_conn_end_job(struct conn *c)
+{
+	struct job *j = let_go(c);
+	if (j->mta[0] == '\0')
+		str_copy(j->mta, sizeof(j->mta), str_of(c->mta));
+	if (j->ip[0] == '\0')
+		str_copy(j->ip, sizeof(j->ip), str_of(c->ip));
+	str_copy(j->tls, sizeof(j->tls), str_of(c->tls));
+	relay_job_done(j);
+}
+
+/* --- one host after the other --- */
+
+void
+relay_conn_again(struct conn *c, bool same_host)
+{
+	session_end(c);
+	race_end(c);
+	c->letters = 0;
+	if (!same_host) {
+		c->host++;
+		c->clear = false;
+	}
+	race_begin(c);
+}
+
+/* What was said last counts, but a host that may take it later weighs more than one that refuses. */
+static void
+remember(struct conn *c, enum job_fate f, enum job_trouble t, unsigned code, const char *status,
+    struct str text)
+{
+	struct verdict *v = &c->verdict;
+	if (v->any && v->fate == JOB_LATER && f != JOB_LATER)
+		return;
+	v->any = true;
+	v->fate = (uint8_t)f;
+	v->trouble = (uint8_t)t;
+	v->code = (uint16_t)code;
+	str_copy(v->status, sizeof(v->status), str_of(status));
+	str_copy(v->mta, sizeof(v->mta), str_of(c->mta));
+	str_copy(v->ip, sizeof(v->ip), str_of(c->ip));
+	char *copy = str_dup(str_first(text, JOB_TEXT_MAX));
+	free(v->text);
+	v->text = copy;
+}
+
+static void
+give_up(struct conn *c)
+{
+	struct verdict *v = &c->verdict;
+	struct job *j = c->job;
+	if (j && v->any) {
+		relay_job_fate_rest(j, v->fate, v->code, v->status, str_of(v->text));
+		j->trouble = v->trouble;
+		j->dead = v->fate == JOB_LATER;
+		str_copy(j->mta, sizeof(j->mta), str_of(v->mta));
+		str_copy(j->ip, sizeof(j->ip), str_of(v->ip));
+	}
+	if (j)
+		relay_conn_end_job(c);
+	relay_conn_close(c);
+}
+
+void
+relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsigned code,
+    const char *status, struct str text)
+{
+	remember(c, f, t, code, status, text);
+	if (!c->job || c->job->cancelled || c->host + 1 >= c->plan->n ||
+	    c->sessions >= HOSTS_TRIED_MAX)
+		give_up(c);
+	else
+		relay_conn_again(c, false);
+}
+
+/* --- connected --- */
+
+static void
+on_stream(void *arg, enum stream_event e)
+{
+	struct conn *c = arg;
+	if (c->state == CONN_TURNED) {
+		fetch_event(c, e);
+		return;
+	}
+	switch (e) {
+	case STREAM_INPUT: {
+		struct str in = stream_input(&c->stream);
+		if (c->client)
+			smtp_client_feed(c->client, in);
+		stream_eat(&c->stream, in.len);
+		drive(c);
+		break;
+	}
+	case STREAM_EOF:
+		if (c->state == CONN_SHAKES)
+			relay_secure_failed(c, "the server closed the connection");
+		else
+			drive_lost(c, NULL);
+		break;
+	case STREAM_ERROR:
+		if (c->state == CONN_SHAKES)
+			relay_secure_failed(c, NULL);
+		else
+			drive_lost(c, "the connection broke");
+		break;
+	case STREAM_SECURED:
+		relay_secure_done(c);
+		break;
+	case STREAM_DRAINED:
+		drive(c);
+		break;
+	}
+}
+
+static void
+name_ends(struct conn *c, int fd, const unsigned char *addr)
+{
+	const struct plan_host *h = relay_conn_host(c);
+	struct sys_addr own;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6 };
+	memcpy(&sa.sin6_addr, addr, 16);
+	if (c->plan->port == 0) {
+		snprintf(c->where, sizeof(c->where), "%s", h->name);
+		c->ip[0] = '\0';
+	} else {
+		char v4[INET6_ADDRSTRLEN];
+		struct sockaddr_in sin = { .sin_family = AF_INET };
+		if (memcmp(addr, v4_prefix, 12) == 0) {
+			memcpy(&sin.sin_addr, addr + 12, 4);
+			sys_addr_text((struct sockaddr *)&sin, sizeof(sin), v4);
+		} else {
+			sys_addr_text((struct sockaddr *)&sa, sizeof(sa), v4);
+		}
+		str_copy(c->ip, sizeof(c->ip), str_of(v4));
+		snprintf(c->where, sizeof(c->where), "%s [%s]:%u", h->name, c->ip, c->plan->port);
+	}
+	str_copy(c->mta, sizeof(c->mta), str_of(h->name));
+	c->own_ip[0] = '\0';
+	if (fd >= 0 && getsockname(fd, (struct sockaddr *)&ss, &len) == 0 &&
+	    sys_addr_of((struct sockaddr *)&ss, len, &own))
+		str_copy(c->own_ip, sizeof(c->own_ip), str_of(own.text));
+}
+
+static void
+opened(struct conn *c, int fd, size_t addr)
+{
+	int one = 1;
+	if (c->plan->port)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	int e = stream_open(&c->stream, c->relay->role.loop, fd, on_stream, c);
+	if (e < 0) {
+		close(fd);
+		relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.3.0",
+		    STR("this server has no room for another connection"));
+		return;
+	}
+	c->open = true;
+	c->relay->n_open++;
+	c->relay->n_conns_all++;
+	c->sessions++;
+	c->opened_ms = loop_now(c->relay->role.loop);
+	c->letters = 0;
+	name_ends(c, fd, relay_conn_host(c)->addrs[addr]);
+	relay_job_notef(c->job, "connected to %s", c->where);
+	drive_begin(c);
+}
+
+/* --- the race --- */
+
+static void
+racer_failed(struct conn *c, size_t addr, int e)
+{
+	name_ends(c, -1, relay_conn_host(c)->addrs[addr]);
+	relay_job_notef(c->job, "%s: %s", c->where, strerror(e));
+}
+
+static void
+race_lost(struct conn *c)
+{
+	char why[512];
+	snprintf(why, sizeof(why), "no connection to %s: no address of it answers", relay_conn_host(c)->name);
+	relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.4.1", str_of(why));
+}
+
+static void
+on_racer(void *arg, unsigned events)
+{
+	struct racer *r = arg;
+	struct conn *c = r->conn;
+	int e = 0, fd = r->fd;
+	socklen_t len = sizeof(e);
+	size_t addr = r->addr;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+		e = errno;
+	r->io = loop_io_free(r->io);
+	c->n_racing--;
+	if (e == 0) {
+		race_end(c);
+		relay_conn_arm(c, 0);
+		opened(c, fd, addr);
+		return;
+	}
+	close(fd);
+	racer_failed(c, addr, e);
+	race_next(c);
+}
+
+/* The addresses of ours that a connection may come from; the next in turn, of the right family. */
+static bool
+source_next(struct conn *c, bool v4, struct sys_addr *ret)
+{
+	const struct dest *d = c->dest;
+	const char *list = d->route && d->route->source[0] ? d->route->source
+							   : c->relay->conf->relay_source;
+	struct sys_addr all[64];
+	size_t n = 0;
+	for (struct str rest = str_of(list); rest.len && n < ARRAY_LEN(all);) {
+		size_t len = str_find_any(rest, " ,");
+		char text[INET6_ADDRSTRLEN];
+		bool got = len > 0 && str_copy(text, sizeof(text), str_first(rest, len)) &&
+		           sys_addr_parse(text, &all[n]);
+		rest = str_skip(rest, len + 1);
+		n += got && all[n].is_v4 == v4;
+	}
+	if (n == 0)
+		return false;
+	*ret = all[(c->source + random_u64()) % n];
+	return true;
+}
+
+static socklen_t
+socket_address(const unsigned char *addr, uint16_t port, struct sockaddr_storage *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (memcmp(addr, v4_prefix, 12) == 0) {
+		struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
+		memcpy(&a.sin_addr, addr + 12, 4);
+		memcpy(ret, &a, sizeof(a));
+		return sizeof(a);
+	}
+	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
+	memcpy(&a.sin6_addr, addr, 16);
+	memcpy(ret, &a, sizeof(a));
+	return sizeof(a);
+}
+
+/* A socket on its way to the address, or -errno. */
+static int
+set_out(struct conn *c, const unsigned char *addr)
+{
+	struct sockaddr_storage ss;
+	struct sys_addr own;
+	bool v4 = memcmp(addr, v4_prefix, 12) == 0;
+	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int e = 0;
+	if (source_next(c, v4, &own)) {
+		socklen_t len = socket_address(own.ip, 0, &ss);
+		if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
+			e = errno;
+			LOG(LOG_WARN, 0, "source-refused", LOGZ("address", own.text),
+			    LOGZ("error", strerror(e)));
+		}
+	}
+	socklen_t len = socket_address(addr, c->plan->port, &ss);
+	if (e == 0 && connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
+		e = errno;
+	if (e == 0)
+		return fd;
+	close(fd);
+	return -e;
+}
+
+/* The next address sets out; when none is left and none on its way, the host is lost. */
+static void
+race_next(struct conn *c)
+{
+	const struct plan_host *h = relay_conn_host(c);
+	size_t most = MIN(h->n_addrs, (size_t)RACE_MAX);
+	while (c->next_addr < most) {
+		size_t i = c->next_addr++;
+		int fd = set_out(c, h->addrs[i]);
+		struct racer *r = &c->race[i];
+		if (fd < 0) {
+			racer_failed(c, i, -fd);
+			continue;
+		}
+		*r = (struct racer){ .conn = c, .fd = fd, .addr = i };
+		r->io = loop_io_new(c->relay->role.loop, fd, on_racer, r);
+		if (!r->io) {
+			racer_failed(c, i, errno);
+			close(fd);
+			continue;
+		}
+		loop_io_want(r->io, LOOP_WRITE);
+		c->n_racing++;
+		break;
+	}
+	if (c->n_racing == 0)
+		race_lost(c);
+	else if (c->next_addr < most)
+		relay_conn_arm(c, RACE_MS);
+	else
+		relay_conn_arm(c, (int64_t)c->relay->conf->relay_connect_seconds * 1000);
+}
+
+/* --- a unix socket: parent connects --- */
+
+static void
+unix_begin(struct conn *c)
+{
+	struct relay *r = c->relay;
+	c->unix_ask = ++r->next_id;
+	c->need = PLAN_CLEAR;
+	map_put(&r->unix_asks, relay_key(&c->unix_ask), c);
+	chan_send(r->role.parent, IPC_UNIX_ASK, c->unix_ask, c->dest->target.host, -1);
+	relay_conn_arm(c, (int64_t)r->conf->relay_connect_seconds * 1000);
+}
+
+void
+relay_conn_connected(struct conn *c, int fd, int e)
+{
+	c->unix_ask = 0;
+	relay_conn_arm(c, 0);
+	if (fd >= 0) {
+		opened(c, fd, 0);
+		return;
+	}
+	relay_job_notef(c->job, "%s: %s", c->where, strerror(e));
+	race_lost(c);
+}
+
+static bool
+may_go_there(struct conn *c, const char **ret_why)
+{
+	const struct job *j = c->job;
+	return plan_for_letter(relay_conn_host(c), j->entry.flags & ONWARD_REQUIRETLS,
+	    j->entry.flags & ONWARD_TLS_OPTIONAL, &c->need, ret_why);
+}
+
+static void
+race_begin(struct conn *c)
+{
+	const char *why;
+	c->state = CONN_RACES;
+	c->next_addr = 0;
+	c->source++;
+	str_copy(c->mta, sizeof(c->mta), str_of(relay_conn_host(c)->name));
+	snprintf(c->where, sizeof(c->where), "%s", relay_conn_host(c)->name);
+	if (c->plan->port == 0) {
+		unix_begin(c);
+		return;
+	}
+	if (!may_go_there(c, &why)) {
+		relay_job_notef(c->job, "%s: %s", c->mta, why);
+		relay_conn_next_host(c, JOB_REFUSED, JOB_TROUBLE_POLICY, 0, "5.7.30", str_of(why));
+		return;
+	}
+	race_next(c);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct conn *c = arg;
+	switch (c->state) {
+	case CONN_RACES:
+		if (!c->unix_ask &&
+		    c->next_addr < MIN(relay_conn_host(c)->n_addrs, (size_t)RACE_MAX)) {
+			race_next(c);
+		} else {
+			relay_job_notef(c->job, "no answer in %llu seconds",
+			    (unsigned long long)c->relay->conf->relay_connect_seconds);
+			race_end(c);
+			race_lost(c);
+		}
+		break;
+	case CONN_SHAKES:
+		relay_secure_failed(c, "the TLS handshake takes too long");
+		break;
+	case CONN_TALKS:
+		drive_late(c);
+		break;
+	case CONN_IDLE:
+		drive_quit(c);
+		break;
+	case CONN_QUITS:
+		relay_conn_close(c);
+		break;
+	case CONN_TURNED:
+		fetch_late(c);
+		break;
+	}
+}
+
+/* --- jobs --- */
+
+static void
+take(struct conn *c, struct job *j)
+{
+	c->job = j;
+	j->conn = c;
+	j->state = JOB_RUNS;
+	free(c->verdict.text);
+	c->verdict = (struct verdict){ 0 };
+}
+
+void
+relay_conn_new(struct dest *d, struct job *j)
+{
+	struct conn *c = xalloc(sizeof(*c));
+	*c = (struct conn){ .relay = d->relay, .dest = d, .plan = plan_ref(d->plan) };
+	c->timer = loop_timer_new(d->relay->role.loop, on_timer, c);
+	list_add_tail(&d->conns, &c->node);
+	d->n_conns++;
+	d->relay->n_conns++;
+	take(c, j);
+	relay_job_stage(j, JOB_CONNECTING, c->plan->hosts[0].name);
+	if (c->plan->notes[0])
+		relay_job_notef(j, "%s", c->plan->notes);
+	relay_tell_plan(c);
+	race_begin(c);
+}
+
+void
+relay_conn_adopt(struct dest *d, struct job *j, int fd)
+{
+	struct conn *c = xalloc(sizeof(*c));
+	*c = (struct conn){ .relay = d->relay, .dest = d, .plan = plan_ref(d->plan) };
+	c->timer = loop_timer_new(d->relay->role.loop, on_timer, c);
+	list_add_tail(&d->conns, &c->node);
+	d->n_conns++;
+	d->relay->n_conns++;
+	take(c, j);
+	const char *why;
+	(void)may_go_there(c, &why);
+	snprintf(c->where, sizeof(c->where), "%s, who turned the connection", relay_conn_host(c)->name);
+	relay_job_stage(j, JOB_TALKING, c->where);
+	int e = stream_open(&c->stream, c->relay->role.loop, fd, on_stream, c);
+	if (e < 0) {
+		close(fd);
+		relay_conn_end_job(c);
+		relay_conn_close(c);
+		return;
+	}
+	c->open = true;
+	c->relay->n_open++;
+	c->relay->n_conns_all++;
+	c->sessions++;
+	c->opened_ms = loop_now(c->relay->role.loop);
+	relay_job_notef(j, "connected to %s", c->where);
+	drive_begin(c);
+}
+
+void
+relay_conn_give(struct conn *c, struct job *j)
+{
+	check(c->state == CONN_IDLE && !c->job);
+	take(c, j);
+	c->state = CONN_TALKS;
+	c->sessions = 1;
+	const char *why;
+	(void)may_go_there(c, &why);
+	relay_job_notef(j, "on the connection to %s, which had %llu letters before%s%s", c->where,
+	    (unsigned long long)c->letters, c->tls[0] ? "; " : "", c->tls);
+	drive_letter(c);
+}
+
+/* What the session has shown is enough for this letter, too. */
+bool
+relay_conn_suits(const struct conn *c, const struct job *j)
+{
+	enum plan_tls need;
+	const char *why;
+	if (c->dead || !c->client)
+		return false;
+	if (!plan_for_letter(relay_conn_host(c), j->entry.flags & ONWARD_REQUIRETLS,
+		j->entry.flags & ONWARD_TLS_OPTIONAL, &need, &why))
+		return false;
+	return need == c->need || (need == PLAN_MAY && c->need != PLAN_CLEAR) ||
+	       (need == PLAN_ANY && c->need >= PLAN_ANY);
+}
+
+void
+relay_conn_rest(struct conn *c)
+{
+	const struct conf *conf = c->relay->conf;
+	const struct conf_route *route = c->dest->route;
+	int64_t now = loop_now(c->relay->role.loop);
+	uint64_t most = route && route->max_letters ? route->max_letters : conf->relay_letters;
+	size_t room = c->dest->window;
+	check(!c->job);
+	if (c->dest->target.kind == TARGET_TURN) {
+		c->state = CONN_IDLE;
+		dest_stir(c->dest);
+		turn_rested(c);
+		return;
+	}
+	if (c->letters >= most || now - c->opened_ms >= (int64_t)conf->relay_session_seconds * 1000 ||
+	    c->relay->draining || c->dest->n_conns > room) {
+		drive_quit(c);
+		return;
+	}
+	c->state = CONN_IDLE;
+	dest_stir(c->dest); /* at the end of this turn it may have a job again */
+	relay_conn_arm(c, MAX((int64_t)conf->relay_idle_seconds * 1000, 1));
+}
+
+void
+relay_conn_cancel(struct conn *c)
+{
+	struct job *j = c->job;
+	if (j && !j->ending) {
+		relay_job_notef(j, "given up: it was asked for");
+		relay_conn_end_job(c);
+		relay_conn_close(c);
+	}
+}
+
+void
+relay_conn_more(struct conn *c)
+{
+	drive_more(c);
+}

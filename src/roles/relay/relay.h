@@ -1,0 +1,4 @@
+/* relay: the process that brings letters to other servers: connections out, and no files. */
+#pragma once
+
+int relay_main(void);

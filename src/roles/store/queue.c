@@ -1,0 +1,529 @@
+/* The life of the queue's host. */
+#include "roles/store/queue_priv.h"
+
+#include "base/check.h"
+#include "log/log.h"
+#include "queue/target.h"
+#include "route/directory.h"
+#include "sys/clock.h"
+#include "sys/file.h"
+#include "sys/random.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define ID_ROLE 0x3feu /* in an id, where a front has its number */
+#define ID_SEQ_MAX 0xfffu
+#define LOAD_SLICE 5000
+#define LOAD_SAY 100000
+#define LOAD_AGAIN_MS 1000
+#define STEPS_A_TURN 2000
+#define WAKE_MOST_MS 3600000
+#define CALM_MOST_MS 5000
+
+/* --- entries as they are stored --- */
+
+struct held *
+queue_held_new(uint64_t size, struct str value, struct str state)
+{
+	struct held *h = xalloc(sizeof(*h) + value.len + state.len);
+	h->size = size;
+	h->value = str_n(h->octets, value.len);
+	memcpy(h->octets, value.p, value.len);
+	if (state.p) {
+		h->state = str_n(h->octets + value.len, state.len);
+		if (state.len)
+			memcpy(h->octets + value.len, state.p, state.len);
+	}
+	return h;
+}
+
+int
+queue_snap(struct queue *q, struct store_snap **ret)
+{
+	const struct store_dom dom = store_dom_queue(0);
+	int rc = 0;
+	if (!q->snap)
+		rc = store_snap_open(q->role->store, &dom, &q->snap, NULL);
+	writer_check(rc);
+	*ret = q->snap;
+	queue_pump(q); /* which closes it */
+	return rc;
+}
+
+int
+queue_held_get(struct queue *q, uint64_t letter, uint32_t part, struct held **ret)
+{
+	unsigned char key[12];
+	struct store_queued s;
+	struct store_snap *sn;
+	struct held *h = map_del(&q->fresh, part_key(key, letter, part));
+	if (h) {
+		q->fresh_octets -= sizeof(*h) + h->value.len;
+		*ret = h;
+		return 0;
+	}
+	int rc = queue_snap(q, &sn);
+	if (rc == 0)
+		rc = store_queue_get(sn, letter, part, &s);
+	if (rc == 0)
+		*ret = queue_held_new(s.size, s.value, s.state);
+	return rc;
+}
+
+uint64_t
+queue_next_id(struct queue *q)
+{
+	uint64_t ms = (uint64_t)sys_wall_ms();
+	if (ms > q->id_ms) {
+		q->id_ms = ms;
+		q->id_seq = 0;
+	} else if (++q->id_seq > ID_SEQ_MAX) {
+		q->id_ms++;
+		q->id_seq = 0;
+	}
+	return q->id_ms << 22 | (uint64_t)ID_ROLE << 12 | q->id_seq;
+}
+
+/* --- where mail goes --- */
+
+const struct directory *
+queue_directory(struct queue *q, struct directory *d)
+{
+	struct store_role *r = q->role;
+	if (q->directory_version != r->directory_version || !q->directory.p) {
+		if (q->directory.p)
+			memfd_unmap(q->directory);
+		q->directory = STR_NULL;
+		q->directory_version = r->directory_version;
+		if (memfd_map(r->directory_fd, DIRECTORY_MAX, &q->directory) < 0)
+			return NULL;
+	}
+	return directory_open(d, q->directory) ? d : NULL;
+}
+
+bool
+queue_is_here(struct queue *q, struct str domain)
+{
+	struct directory d;
+	return queue_directory(q, &d) && directory_is_local(&d, domain);
+}
+
+/* The target of a domain: that of its route, or its MX records. */
+static struct str
+target_of(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_t *ret_most)
+{
+	static char text[TARGET_MAX + 8];
+	static const enum sched_kind kinds[TARGET_KINDS] = {
+		[TARGET_TURN] = SCHED_FETCHED, [TARGET_HOLD] = SCHED_HOLDS, [TARGET_ERROR] = SCHED_OWN,
+	};
+	struct queue *q = arg;
+	struct target t;
+	if (str_eq(domain, STR(ENTRY_REPORT_DOMAIN))) {
+		*ret_kind = SCHED_OWN;
+		return STR("report:");
+	}
+	const struct conf_route *route = conf_route_for(q->role->conf, domain);
+	*ret_kind = SCHED_RELAYED;
+	*ret_most = 0;
+	if (queue_is_here(q, domain)) {
+		*ret_kind = SCHED_OWN;
+		return STR("here:");
+	}
+	if (route)
+		*ret_most = (uint32_t)MIN(route->max_connections, 10000u);
+	if (!route || strcmp(route->via, "mx") == 0 || !target_parse(str_of(route->via), &t)) {
+		snprintf(text, sizeof(text), "mx:" STR_FMT, STR_ARG(domain));
+		return str_of(text);
+	}
+	*ret_kind = kinds[t.kind];
+	return str_of(route->via);
+}
+
+/* --- learning --- */
+
+void
+queue_put_back(struct queue *q, struct sched_entry *e)
+{
+	enum sched_wish wish = (enum sched_wish)e->wish;
+	sched_wish(e, SCHED_WISH_NONE);
+	sched_back(q->sched, e, (uint64_t)sys_wall_ms());
+	queue_wish(q, e, wish);
+}
+
+static uint16_t
+waiting(const struct queue_entry *e, const struct queue_state *s)
+{
+	struct wire w = wire_of(s->rcpts);
+	struct queue_told t;
+	uint16_t n = 0;
+	for (uint32_t i = 0; i < s->n && queue_told_get(&w, &t); i++)
+		n += t.state == RCPT_WAITS;
+	return s->n ? n : (uint16_t)e->n_rcpts;
+}
+
+/* A report that an end of ours interrupted, or an end behind it. */
+static void
+resume(struct queue *q, struct sched_entry *e, uint64_t size, struct str value, struct str state)
+{
+	sched_busy(q->sched, e);
+	struct ending *x = ending_begin(q, e, queue_held_new(size, value, state));
+	if (x)
+		report_begin(x);
+}
+
+struct sched_entry *
+queue_learn(struct queue *q, uint64_t letter, uint32_t part, uint64_t size, struct str value,
+    struct str state)
+{
+	struct queue_entry v;
+	struct queue_state s = { 0 };
+	uint64_t now = (uint64_t)sys_wall_ms();
+	if (!queue_entry_get(value, &v) || (state.p && !queue_state_get(state, &s))) {
+		char id[14];
+		id_format(id, letter);
+		LOG(LOG_ERROR, 0, "queue-damaged", LOGZ("letter", id), LOGN("part", part),
+		    LOGZ("then", "it is left alone; see fsck"));
+		return NULL;
+	}
+	struct sched_facts f = { .letter = letter, .part = part, .size = size,
+		.created_ms = MAX(v.created_ms, v.hold_until_ms), .by_ms = s.by_over ? 0 : v.by_ms,
+		.due_ms = MAX(s.next_ms, v.hold_until_ms), .later = v.hold_until_ms > now,
+		.attempts = (uint16_t)MIN(s.attempts, UINT16_MAX), .n_rcpts = waiting(&v, &s),
+		.priority = v.priority, .warned = s.warned, .trouble = s.trouble, .held = s.held };
+	enum sched_kind kind;
+	uint32_t most;
+	struct str target = target_of(q, v.domain, &kind, &most);
+	struct sched_entry *e =
+	    sched_add(q->sched, &f, v.domain, target, kind, most, now);
+	if (e && s.report)
+		resume(q, e, size, value, state);
+	return e;
+}
+
+struct loading {
+	struct queue *queue;
+	uint32_t n;
+};
+
+static bool
+load_one(void *arg, const struct store_queued *s)
+{
+	struct loading *l = arg;
+	struct queue *q = l->queue;
+	queue_learn(q, s->letter, s->part, s->size, s->value, s->state);
+	q->load_letter = s->letter + (s->part == UINT32_MAX);
+	q->load_part = s->part + 1;
+	l->n++;
+	return true;
+}
+
+/* A slice at a time: letters are accepted meanwhile. */
+static void
+load(struct queue *q)
+{
+	struct loading l = { .queue = q };
+	struct store_snap *sn;
+	struct sched_totals t, before;
+	sched_totals(q->sched, &before);
+	int rc = queue_snap(q, &sn);
+	if (rc == 0)
+		rc = store_queue_scan(sn, q->load_letter, q->load_part, LOAD_SLICE, load_one, &l);
+	writer_check(rc);
+	sched_totals(q->sched, &t);
+	if (rc < 0) {
+		LOG(LOG_ERROR, 0, "queue-not-read", LOGZ("error", strerror(-rc)),
+		    LOGN("entries", t.entries), LOGZ("then", "tried again; see fsck"));
+		loop_timer_set(q->timer, LOAD_AGAIN_MS, 0);
+		return;
+	}
+	q->loaded = l.n < LOAD_SLICE;
+	if (q->loaded ? t.entries > 0 : t.entries / LOAD_SAY != before.entries / LOAD_SAY)
+		LOG(LOG_INFO, 0, q->loaded ? "queue-read" : "queue-reading",
+		    LOGN("entries", t.entries), LOGN("octets", t.octets),
+		    LOGN("memory", t.memory));
+	loop_timer_set(q->timer, 0, 0);
+}
+
+bool
+queue_load_some(struct queue *q)
+{
+	bool was = q->loaded;
+	load(q);
+	q->snap = store_snap_close(q->snap);
+	return !was;
+}
+
+/* --- what is next --- */
+
+static void
+failed_here(struct queue *q, struct sched_entry *e, enum notify_event event, const char *status,
+    const char *text)
+{
+	struct held *h;
+	int rc = queue_held_get(q, e->letter, e->part, &h);
+	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
+	if (!x) {
+		if (rc == -ENOENT) {
+			sched_del(q->sched, e);
+			return;
+		}
+		sched_due(e, (uint64_t)sys_wall_ms() + 60000, false);
+		sched_back(q->sched, e, (uint64_t)sys_wall_ms());
+		return;
+	}
+	x->note_kind = STORE_NOTE_QUEUE;
+	ending_fail_waiting(x, event, status, text);
+	ending_submit(x);
+}
+
+static void
+told_late(struct queue *q, struct sched_entry *e, enum sched_what what)
+{
+	struct held *h;
+	int rc = queue_held_get(q, e->letter, e->part, &h);
+	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
+	if (!x) {
+		sched_warned(e, 1);
+		sched_by_over(e);
+		sched_back(q->sched, e, (uint64_t)sys_wall_ms());
+		return;
+	}
+	bool gives_up = what == SCHED_BY && (x->entry.flags & ONWARD_BY_RETURN);
+	x->note_kind = STORE_NOTE_QUEUE;
+	if (gives_up) {
+		ending_fail_waiting(x, NOTIFY_OVERDUE, "5.4.7", "the time that the sender gave it is over");
+	} else {
+		for (uint32_t i = 0; i < x->entry.n_rcpts; i++)
+			if (x->row[i].state == RCPT_WAITS)
+				x->row[i].event = what == SCHED_BY ? NOTIFY_LATE : NOTIFY_DELAYED;
+		buf_putf(&x->note, "# it is late: %s\n",
+		    what == SCHED_BY ? "the time that the sender gave it is over (RFC 2852)"
+		                     : "the sender is told, and it is tried on (queue.warn)");
+	}
+	if (what == SCHED_BY) {
+		x->state.by_over = true;
+		sched_by_over(e);
+	} else {
+		x->state.warned = 1;
+		sched_warned(e, 1);
+	}
+	ending_submit(x);
+}
+
+/* An entry that no relay gets. */
+static void
+do_own(struct queue *q, struct sched_entry *e)
+{
+	struct sched_dest_view v;
+	struct target t;
+	sched_dest_of(q->sched, e, &v);
+	if (target_parse(v.target, &t) && t.kind == TARGET_ERROR) {
+		char *text = str_dup(t.text);
+		failed_here(q, e, NOTIFY_FAILED, t.status, text);
+		free(text);
+		return;
+	}
+	if (str_eq(v.target, STR("report:")))
+		queue_report_only(q, e);
+	else
+		queue_deliver_here(q, e);
+}
+
+static bool
+step(struct queue *q, uint64_t now)
+{
+	struct sched_entry *e;
+	switch (sched_next(q->sched, now, &e)) {
+	case SCHED_NOTHING:
+		return false;
+	case SCHED_JOB:
+		queue_give(q, e, 0, NULL);
+		return true;
+	case SCHED_DO:
+		do_own(q, e);
+		return true;
+	case SCHED_LATE:
+		failed_here(q, e, NOTIFY_EXPIRED, "4.4.7", "it was tried for as long as queue.lifetime says");
+		return true;
+	case SCHED_WARN:
+		told_late(q, e, SCHED_WARN);
+		return true;
+	case SCHED_BY:
+		told_late(q, e, SCHED_BY);
+		return true;
+	}
+	return false;
+}
+
+static void
+tell_state(struct queue *q)
+{
+	struct store_role *r = q->role;
+	struct store_stats st;
+	store_stats(r->store, &st);
+	if (st.queue_letters == r->state.queue_messages && st.queue_bytes == r->state.queue_bytes)
+		return;
+	r->state.queue_messages = st.queue_letters;
+	r->state.queue_bytes = st.queue_bytes;
+	for (size_t i = 0; i < FRONT_MAX; i++)
+		writer_front_state(&r->front[i]);
+}
+
+/* One turn of the loop. */
+static void
+turn(void *arg)
+{
+	struct queue *q = arg;
+	uint64_t now = (uint64_t)sys_wall_ms();
+	bool more = false;
+	if (q->closing)
+		return;
+	q->turning = true;
+	if (!q->loaded) {
+		load(q);
+	} else if (sys_mono_ms() >= q->calm_ms) {
+		int i = 0;
+		while ((more = i++ < STEPS_A_TURN) && step(q, now))
+			;
+		queue_turns_go_on(q);
+	}
+	queue_batch_flush(q);
+	q->snap = store_snap_close(q->snap);
+	q->turning = false;
+	if (!q->loaded)
+		return;
+	uint64_t wake = sched_wake(q->sched);
+	int64_t in = more || wake <= now ? 0 : (int64_t)MIN(wake - now, (uint64_t)WAKE_MOST_MS);
+	if (sys_mono_ms() < q->calm_ms)
+		in = MAX(in, q->calm_ms - sys_mono_ms());
+	loop_timer_set(q->timer, in, 0);
+}
+
+void
+queue_pump(struct queue *q)
+{
+	if (!q->turning && !q->closing)
+		loop_defer_add(q->role->loop, &q->turn);
+}
+
+static void
+on_timer(void *arg)
+{
+	queue_pump(arg);
+}
+
+/* --- from the outside --- */
+
+static struct sched_rules
+rules_of(const struct conf *c)
+{
+	return (struct sched_rules){ .lifetime_ms = c->queue_lifetime * 1000,
+		.warn_ms = c->queue_warn * 1000, .retry_first_ms = c->queue_retry_first * 1000,
+		.retry_most_ms = MAX(c->queue_retry_most, c->queue_retry_first) * 1000,
+		.window_first = (uint32_t)c->queue_window_first,
+		.window_most = (uint32_t)c->queue_window_most };
+}
+
+void
+writer_queue_begin(struct store_role *r)
+{
+	struct queue *q = xalloc(sizeof(*q));
+	struct sched_rules rules = rules_of(r->conf);
+	*q = (struct queue){ .role = r, .last_lease = random_u64() << 32,
+		.begun_ms = (uint64_t)sys_wall_ms() };
+	r->queue = q;
+	q->sched = sched_new(&rules, random_u64());
+	list_init(&q->lease_list);
+	list_init(&q->stuck);
+	list_init(&q->ops);
+	list_init(&q->turns);
+	for (uint16_t i = 0; i < RELAY_MAX; i++)
+		q->relay[i] = (struct relay_peer){ .queue = q, .index = i };
+	loop_defer_init(&q->turn, turn, q);
+	q->timer = loop_timer_new(r->loop, on_timer, q);
+	q->calm_ms = sys_mono_ms() + CALM_MOST_MS;
+	queue_pump(q);
+}
+
+void
+writer_queue_conf(struct store_role *r)
+{
+	struct queue *q = r->queue;
+	if (!q)
+		return;
+	struct sched_rules rules = rules_of(r->conf);
+	sched_rules(q->sched, &rules);
+	writer_queue_directory(r);
+	queue_places(q);
+}
+
+/* Which domains are ours has changed. */
+void
+writer_queue_directory(struct store_role *r)
+{
+	struct queue *q = r->queue;
+	if (!q)
+		return;
+	sched_retarget(q->sched, target_of, q, (uint64_t)sys_wall_ms());
+	queue_pump(q);
+}
+
+void
+writer_queue_tick(struct store_role *r)
+{
+	struct queue *q = r->queue;
+	queue_relays_tick(q);
+	queue_endings_retry(q);
+	tell_state(q);
+	queue_pump(q);
+}
+
+bool
+writer_queue_idle(const struct store_role *r)
+{
+	return r->queue->n_ending == 0 && !queue_relay_here(r->queue);
+}
+
+void
+writer_queue_ops_done(struct store_role *r)
+{
+	queue_ops_done(r->queue);
+}
+
+/* What is under way becomes durable, so no job is given any more. */
+void
+writer_queue_settle(struct store_role *r)
+{
+	struct queue *q = r->queue;
+	queue_batch_flush(q);
+	q->closing = true;
+	q->snap = store_snap_close(q->snap);
+}
+
+void
+writer_queue_done(struct store_role *r)
+{
+	struct queue *q = r->queue;
+	size_t pos = 0;
+	struct str key;
+	void *v;
+	if (!q)
+		return;
+	q->closing = true;
+	q->snap = store_snap_close(q->snap);
+	queue_turn_over(q, NULL);
+	queue_jobs_done(q);
+	queue_endings_done(q);
+	while (map_next(&q->fresh, &pos, &key, &v))
+		free(v);
+	map_done(&q->fresh);
+	loop_defer_del(&q->turn);
+	loop_timer_free(q->timer);
+	if (q->directory.p)
+		memfd_unmap(q->directory);
+	sched_free(q->sched);
+	free(q);
+	r->queue = NULL;
+}

@@ -1,0 +1,576 @@
+/* Relays: what they are given, and what they say of it. */
+#include "roles/store/queue_priv.h"
+
+#include "base/check.h"
+#include "log/log.h"
+#include "sys/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CALM_MS 200        /* behind the last HELLO; then all old leases are known */
+#define UNREADABLE_MS 60000
+#define SPREAD_FROM 8      /* connections: a destination with so many is brought by all relays */
+
+_Static_assert(JOB_RCPTS_MAX == ENTRY_RCPTS_MAX, "a result has a fate for each recipient");
+
+/* --- leases --- */
+
+static struct lease *
+lease_new(struct queue *q, uint64_t id, uint64_t letter, uint32_t part)
+{
+	struct lease *l = xalloc(sizeof(*l));
+	*l = (struct lease){ .id = id, .letter = letter, .part = part,
+		.heard_ms = sys_mono_ms(), .given_ms = (uint64_t)sys_wall_ms() };
+	map_put(&q->leases, id_key(&id), l);
+	list_add_tail(&q->lease_list, &l->node);
+	return l;
+}
+
+static void
+lease_bind(struct lease *l, struct relay_peer *p)
+{
+	l->relay = p;
+	l->relay_index = p->index;
+	p->n_jobs++;
+}
+
+static void
+lease_free(struct queue *q, struct lease *l)
+{
+	if (l->relay) {
+		l->relay->n_jobs--;
+		if (l->turn)
+			queue_turn_job_over(q, l->relay, l->turn);
+	}
+	map_del(&q->leases, id_key(&l->id));
+	list_del(&l->node);
+	free(l->where);
+	free(l->held);
+	free(l);
+}
+
+/* Heard of just now: the list stays in that order. */
+static void
+lease_heard(struct queue *q, struct lease *l)
+{
+	l->heard_ms = sys_mono_ms();
+	list_del(&l->node);
+	list_add_tail(&q->lease_list, &l->node);
+}
+
+struct lease *
+queue_lease_of(struct queue *q, uint64_t letter, uint32_t part)
+{
+	list_each(n, &q->lease_list)
+	{
+		struct lease *l = list_entry(n, struct lease, node);
+		if (l->letter == letter && l->part == part)
+			return l;
+	}
+	return NULL;
+}
+
+/* It comes back untouched. */
+static void
+lease_over(struct queue *q, struct lease *l)
+{
+	static const struct sched_end nothing = { .retry = true };
+	uint64_t now = (uint64_t)sys_wall_ms();
+	struct sched_entry *e = sched_find(q->sched, l->letter, l->part);
+	if (e && e->state == SCHED_ACTIVE) {
+		sched_ended(q->sched, e, &nothing, now);
+		queue_put_back(q, e);
+	}
+	lease_free(q, l);
+	queue_pump(q);
+}
+
+/* --- giving --- */
+
+void
+queue_relay_send(struct relay_peer *p, uint16_t type, uint64_t id, struct str body)
+{
+	if (p->chan)
+		chan_send(p->chan, type, id, body, -1);
+}
+
+bool
+queue_relay_here(const struct queue *q)
+{
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		if (q->relay[i].chan)
+			return true;
+	return false;
+}
+
+void
+queue_places(struct queue *q)
+{
+	uint64_t n = 0;
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		if (q->relay[i].chan && q->relay[i].hello)
+			n += q->role->conf->queue_jobs;
+	sched_places(q->sched, (uint32_t)MIN(n, (uint64_t)LEASES_MAX));
+	queue_pump(q);
+}
+
+/* The relay that has the destination's connections; where there are many, each relay in turn. */
+static struct relay_peer *
+relay_for(struct queue *q, const struct sched_entry *e, uint32_t *window)
+{
+	struct relay_peer *here[RELAY_MAX];
+	uint32_t n = 0, most = (uint32_t)q->role->conf->queue_jobs;
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		if (q->relay[i].chan && q->relay[i].hello)
+			here[n++] = &q->relay[i];
+	if (n == 0)
+		return NULL;
+	uint32_t at = e->dest % n;
+	if (*window >= SPREAD_FROM && n > 1) {
+		at = q->next_relay++ % n;
+		*window = (*window + n - 1) / n;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if (here[(at + i) % n]->n_jobs < most)
+			return here[(at + i) % n];
+	return here[at];
+}
+
+static void
+put_job(struct buf *b, struct queue *q, const struct sched_entry *e, const struct lease *l,
+    uint32_t window, struct str qid)
+{
+	struct sched_dest_view v;
+	char text[512 + 4];
+	struct str target;
+	sched_dest_of(q->sched, e, &v);
+	target = v.target;
+	if (l->turn) {
+		target = STR("turn:");
+	} else if (!target.len) {
+		snprintf(text, sizeof(text), "mx:" STR_FMT, STR_ARG(v.domain));
+		target = str_of(text);
+	}
+	const struct msg_job m = { .letter = l->letter, .part = l->part, .size = l->held->size,
+		.window = (uint16_t)MIN(window, UINT16_MAX), .qid = str_first(qid, 128),
+		.target = target, .turn = l->turn, .given_ms = (uint64_t)l->heard_ms,
+		.entry = l->held->value, .state = l->held->state };
+	msg_job_put(b, &m);
+}
+
+/* What cannot be read now is tried again; what is not there is forgotten. */
+static void
+not_given(struct queue *q, struct sched_entry *e, int rc)
+{
+	static const struct sched_end nothing = { .retry = true };
+	uint64_t now = (uint64_t)sys_wall_ms();
+	char id[14];
+	id_format(id, e->letter);
+	LOG(LOG_ERROR, 0, "queue-unreadable", LOGZ("letter", id), LOGN("part", e->part),
+	    LOGZ("error", strerror(-rc)));
+	sched_ended(q->sched, e, &nothing, now);
+	if (rc == -ENOENT) {
+		sched_del(q->sched, e);
+		return;
+	}
+	sched_due(e, now + UNREADABLE_MS, false);
+	sched_back(q->sched, e, now);
+}
+
+void
+queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_peer *to)
+{
+	uint32_t window = sched_window_of(q->sched, e);
+	struct relay_peer *p = to ? to : relay_for(q, e, &window);
+	struct queue_entry v;
+	struct held *h = NULL;
+	int rc = p ? queue_held_get(q, e->letter, e->part, &h) : -EAGAIN;
+	if (rc == 0 && !queue_entry_get(h->value, &v))
+		rc = -EBADMSG;
+	if (rc < 0) {
+		free(h);
+		not_given(q, e, rc);
+		return;
+	}
+	struct lease *l = lease_new(q, ++q->last_lease, e->letter, e->part);
+	struct buf b = BUF_INIT(2 * JOB_ENTRY_MAX + 4096);
+	l->held = h;
+	l->turn = turn;
+	lease_bind(l, p);
+	put_job(&b, q, e, l, window, v.qid);
+	if (b.failed)
+		lease_over(q, l);
+	else
+		queue_relay_send(p, IPC_JOB, l->id, buf_str(&b));
+	buf_done(&b);
+}
+
+void
+queue_cancel(struct queue *q, const struct sched_entry *e)
+{
+	struct lease *l = queue_lease_of(q, e->letter, e->part);
+	if (l && l->relay && !l->cancelled) {
+		l->cancelled = true;
+		queue_relay_send(l->relay, IPC_JOB_CANCEL, l->id, STR_NULL);
+	}
+}
+
+/* --- results --- */
+
+static const char *const fate_word[JOB_FATE_COUNT] = {
+	[JOB_SENT] = "sent", [JOB_RELAYED] = "sent, and who has it tells the rest",
+	[JOB_LATER] = "not now", [JOB_REFUSED] = "refused",
+	[JOB_DOUBT] = "in doubt: the connection was lost while it was taken",
+	[JOB_NOT_TRIED] = "not tried",
+};
+
+static void
+note_fate(struct ending *x, const struct queue_rcpt *r, const struct msg_fate *f)
+{
+	buf_putf(&x->note, "# <" STR_FMT ">: %s", STR_ARG(r->addr), fate_word[f->fate]);
+	if (f->code)
+		buf_putf(&x->note, ": %u", f->code);
+	if (f->status.len)
+		buf_putf(&x->note, " " STR_FMT, STR_ARG(f->status));
+	if (f->text.len)
+		buf_putf(&x->note, " " STR_FMT, STR_ARG(f->text));
+	buf_putc(&x->note, '\n');
+}
+
+static uint64_t
+since_us(const struct ending *x)
+{
+	uint64_t now = (uint64_t)sys_wall_ms();
+	return now > x->entry.created_ms ? (now - x->entry.created_ms) * 1000 : 0;
+}
+
+static void
+take_fate(struct ending *x, struct told *t, const struct msg_fate *f, struct sched_end *end, bool lmtp)
+{
+	struct queue *q = x->queue;
+	t->code = f->code;
+	t->status = f->status;
+	t->text = f->text;
+	switch ((enum job_fate)f->fate) {
+	case JOB_SENT:
+	case JOB_RELAYED:
+		t->state = RCPT_SENT;
+		t->event = f->fate == JOB_RELAYED ? NOTIFY_PASSED
+		           : lmtp                 ? NOTIFY_DELIVERED
+		                                  : NOTIFY_RELAYED;
+		end->sent = true;
+		q->sent++;
+		histogram_add(&q->delivery_time, METRIC_DELIVERY_SECONDS, since_us(x));
+		break;
+	case JOB_REFUSED:
+		t->state = RCPT_FAILED;
+		t->event = NOTIFY_FAILED;
+		q->refused++;
+		break;
+	case JOB_DOUBT:
+		q->doubt++;
+		end->retry = true;
+		break;
+	case JOB_LATER:
+		q->later++;
+		end->retry = true;
+		break;
+	case JOB_NOT_TRIED:
+	case JOB_FATE_COUNT:
+		end->retry = true;
+		break;
+	}
+	end->tried |= f->fate != JOB_NOT_TRIED;
+}
+
+/* Is it the destination that makes trouble, more than this letter? */
+static bool
+slows_down(const struct msg_result *m)
+{
+	static const bool yes[JOB_TROUBLE_COUNT] = {
+		[JOB_TROUBLE_CONNECT] = true, [JOB_TROUBLE_TLS] = true, [JOB_TROUBLE_GREETING] = true,
+		[JOB_TROUBLE_SENDER] = true, [JOB_TROUBLE_CLOSED] = true,
+	};
+	return m->dead || yes[m->trouble];
+}
+
+static void
+take_fates(struct ending *x, const struct msg_result *m, struct sched_end *end, bool lmtp)
+{
+	struct wire fates = wire_of(m->fates), rcpts = wire_of(x->entry.rcpts);
+	struct msg_fate f;
+	struct queue_rcpt r;
+	for (uint32_t i = 0; i < x->entry.n_rcpts; i++) {
+		check(msg_fate_get(&fates, &f) && queue_rcpt_get(&rcpts, &r)); /* looked at before */
+		if (x->row[i].state != RCPT_WAITS)
+			continue;
+		take_fate(x, &x->row[i], &f, end, lmtp);
+		note_fate(x, &r, &f);
+		if (x->row[i].state == RCPT_WAITS) {
+			end->n_rcpts++;
+			if (f.code / 100 == 4 && f.code != 450 && f.code != 452)
+				end->slow_down |= f.code == 421;
+		}
+		if (f.code > end->code)
+			end->code = f.code;
+		if (f.fate != JOB_SENT && f.fate != JOB_RELAYED && !end->text.len)
+			end->text = f.text;
+	}
+}
+
+static bool
+on_result(struct relay_peer *p, const struct ipc_frame *frame)
+{
+	struct queue *q = p->queue;
+	struct msg_result m;
+	struct lease *l = map_get(&q->leases, id_key(&frame->id));
+	uint64_t now = (uint64_t)sys_wall_ms();
+	if (!msg_result_get(frame->body, &m))
+		return false;
+	/* Its time was over: whatever it says, the entry is somebody else's by now. */
+	if (!l || l->relay != p) {
+		queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
+		return true;
+	}
+	struct sched_entry *e = sched_find(q->sched, l->letter, l->part);
+	if (!e || e->state != SCHED_ACTIVE ||
+	    (!l->held && queue_held_get(q, l->letter, l->part, &l->held) < 0)) {
+		queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
+		lease_over(q, l);
+		return true;
+	}
+	struct sched_end end = { .dead = m.dead, .trouble = m.trouble,
+		.slow_down = slows_down(&m),
+		.took_ms = m.ended_ms > m.begun_ms ? (uint32_t)MIN(m.ended_ms - m.begun_ms, 3600000u) : 0 };
+	struct ending *x = ending_begin(q, e, l->held);
+	l->held = NULL;
+	if (!x || x->entry.n_rcpts != m.n) {
+		if (x)
+			ending_drop(x);
+		lease_over(q, l);
+		return x == NULL;
+	}
+	x->note_kind = STORE_NOTE_ATTEMPT;
+	buf_puts(&x->note, m.history);
+	struct sched_dest_view dest;
+	sched_dest_of(q->sched, e, &dest);
+	take_fates(x, &m, &end, str_starts(dest.target, STR("lmtp:")));
+	writer_tlsrpt_take(q->role, m.tlsrpt);
+	if (!end.tried) { /* nothing has happened */
+		queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
+		ending_drop(x);
+		lease_over(q, l);
+		return true;
+	}
+	sched_ended(q->sched, e, &end, now);
+	x->state.attempts++;
+	x->state.last_ms = now;
+	x->state.next_ms = e->due_ms;
+	x->state.trouble = m.trouble;
+	x->state.mta = m.mta;
+	x->lease = l->id;
+	x->relay = p->index;
+	lease_free(q, l);
+	ending_submit(x);
+	queue_pump(q);
+	return true;
+}
+
+static bool
+on_stage(struct relay_peer *p, const struct ipc_frame *frame)
+{
+	struct queue *q = p->queue;
+	struct msg_stage m;
+	struct lease *l = map_get(&q->leases, id_key(&frame->id));
+	if (!msg_stage_get(frame->body, &m))
+		return false;
+	if (!l || l->relay != p)
+		return true;
+	lease_heard(q, l);
+	l->stage = m.stage;
+	free(l->where);
+	l->where = m.where.len ? str_dup(m.where) : NULL;
+	return true;
+}
+
+/* --- a relay comes and goes --- */
+
+/* A lease of an earlier life of ours, whose result follows: nobody else gets the entry meanwhile. */
+static void
+adopt(struct relay_peer *p, const struct msg_lease *m)
+{
+	struct queue *q = p->queue;
+	struct lease *l = map_get(&q->leases, id_key(&m->lease));
+	struct sched_entry *e = sched_find(q->sched, m->letter, m->part);
+	if (l && !l->relay) {
+		lease_bind(l, p);
+		lease_heard(q, l);
+	} else if (!l && e && (e->state == SCHED_READY || e->state == SCHED_WAITS)) {
+		sched_given(q->sched, e, (uint64_t)sys_wall_ms());
+		lease_bind(lease_new(q, m->lease, m->letter, m->part), p);
+	}
+}
+
+/* What this relay had and does not name: it never got it, or it died with it. */
+static void
+give_up_orphans(struct queue *q, uint16_t index)
+{
+	list_each(n, &q->lease_list)
+	{
+		struct lease *l = list_entry(n, struct lease, node);
+		if (!l->relay && l->relay_index == index)
+			lease_over(q, l);
+	}
+}
+
+static void
+all_said_hello(struct queue *q)
+{
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		if (q->relay[i].chan && !q->relay[i].hello)
+			return;
+	q->calm_ms = MIN(q->calm_ms, sys_mono_ms() + CALM_MS);
+	queue_pump(q);
+}
+
+static bool
+on_hello(struct relay_peer *p, const struct ipc_frame *frame)
+{
+	struct queue *q = p->queue;
+	struct msg_hello m;
+	struct msg_lease lease;
+	if (p->hello || !msg_hello_get(frame->body, &m))
+		return false;
+	struct wire w = wire_of(m.leases);
+	while (!q->loaded && m.n > 0 && queue_load_some(q))
+		; /* its leases are of entries: all of them must be known */
+	for (uint16_t i = 0; i < m.n && msg_lease_get(&w, &lease); i++)
+		adopt(p, &lease);
+	p->hello = true;
+	give_up_orphans(q, p->index);
+	queue_places(q);
+	all_said_hello(q);
+	return true;
+}
+
+static bool
+on_turn_jobs(struct relay_peer *p, const struct ipc_frame *frame)
+{
+	return queue_turn_begin(p, frame->id, frame->body);
+}
+
+static bool
+on_turn_end(struct relay_peer *p, const struct ipc_frame *frame)
+{
+	return frame->body.len == 0 && queue_turn_end(p, frame->id);
+}
+
+static const struct {
+	enum ipc_type type;
+	bool (*handle)(struct relay_peer *p, const struct ipc_frame *m); /* false: a breach */
+} from_relay[] = {
+	{ IPC_JOB_RESULT, on_result },
+	{ IPC_JOB_STAGE, on_stage },
+	{ IPC_RELAY_HELLO, on_hello },
+	{ IPC_TURN_JOBS, on_turn_jobs },
+	{ IPC_TURN_END, on_turn_end },
+};
+
+/* Its leases stay until it is back, or until they are over: it may have sent an end mark. */
+static void
+relay_close(struct relay_peer *p, const char *why)
+{
+	struct queue *q = p->queue;
+	if (!p->chan)
+		return;
+	LOG(why ? LOG_WARN : LOG_DEBUG, 0, "relay-away", LOGN("relay", p->index),
+	    LOGZ("why", why ? why : "closed"), LOGN("jobs", p->n_jobs));
+	p->chan = chan_free(p->chan);
+	p->hello = false;
+	list_each(n, &q->lease_list)
+	{
+		struct lease *l = list_entry(n, struct lease, node);
+		if (l->relay == p)
+			l->relay = NULL;
+	}
+	p->n_jobs = 0;
+	queue_turn_over(q, p);
+	queue_places(q);
+}
+
+static void
+relay_frame(void *arg, struct chan *c, const struct ipc_frame *m)
+{
+	struct relay_peer *p = arg;
+	bool ok = false;
+	if (m->fd >= 0)
+		close(m->fd);
+	else
+		for (size_t i = 0; i < ARRAY_LEN(from_relay); i++)
+			if (from_relay[i].type == m->type)
+				ok = (p->hello || m->type == IPC_RELAY_HELLO) &&
+				     from_relay[i].handle(p, m);
+	if (!ok)
+		relay_close(p, "malformed message");
+}
+
+static void
+relay_gone(void *arg, struct chan *c, const char *why)
+{
+	relay_close(arg, why);
+}
+
+static const struct chan_handler relay_handler = { relay_frame, relay_gone, NULL };
+
+void
+writer_relay_connect(struct store_role *r, uint16_t index, int fd)
+{
+	struct relay_peer *p = &r->queue->relay[index];
+	relay_close(p, NULL);
+	p->chan = chan_new(r->loop, fd, &relay_handler, p);
+	if (!p->chan)
+		LOG(LOG_ERROR, 0, "relay-refused", LOGN("relay", index),
+		    LOGZ("error", strerror(errno)));
+}
+
+/* --- time --- */
+
+void
+queue_relays_tick(struct queue *q)
+{
+	int64_t now = sys_mono_ms();
+	while (!list_empty(&q->lease_list)) {
+		struct lease *l = list_entry(q->lease_list.next, struct lease, node);
+		if (now - l->heard_ms < JOB_LEASE_MS)
+			return;
+		if (l->relay) /* it may act on nothing of ours any more */
+			relay_close(l->relay, "a lease is over and nothing was heard of it");
+		else
+			lease_over(q, l);
+	}
+}
+
+void
+queue_relay_flush(struct queue *q)
+{
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		if (q->relay[i].chan)
+			chan_flush(q->relay[i].chan);
+}
+
+void
+queue_jobs_done(struct queue *q)
+{
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		q->relay[i].chan = chan_free(q->relay[i].chan);
+	list_each(n, &q->lease_list)
+	{
+		struct lease *l = list_entry(n, struct lease, node);
+		l->relay = NULL;
+		lease_free(q, l);
+	}
+	map_done(&q->leases);
+}
