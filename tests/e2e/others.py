@@ -11,6 +11,7 @@ fails, as servers do in life."""
 import contextlib
 import glob
 import os
+import re
 import shutil
 import signal
 import socket
@@ -155,7 +156,7 @@ qmgr unix n - n 300 1 qmgr
 ''' + ''.join('%s unix - n n - %s %s\n' % row for row in (
     ('rewrite', '-', 'trivial-rewrite'), ('bounce', '0', 'bounce'), ('defer', '0', 'bounce'), ('trace', '0', 'bounce'),
     ('error', '-', 'error'), ('retry', '-', 'error'), ('virtual', '-', 'virtual'), ('proxymap', '-', 'proxymap'),
-    ('tlsmgr', '1', 'tlsmgr'), ('anvil', '1', 'anvil'), ('scache', '1', 'scache'))) + 'postlog unix-dgram n - n - 1 postlogd\n'
+    ('tlsmgr', '1', 'tlsmgr'), ('anvil', '1', 'anvil'), ('scache', '1', 'scache'), ('smtp', '-', 'smtp'))) + 'postlog unix-dgram n - n - 1 postlogd\n'
 
 # $1: the packages' usr; $2: etc; $3: spool; then the command.
 INSIDE = '''
@@ -305,13 +306,26 @@ def dovecot(imap, imaps, pop3, pop3s):
                   ['dovecot', '-F', '-c', '/etc/dovecot/dovecot.conf'], [imap, pop3], {'libs': ['/usr/lib/dovecot']})
 
 
-def postfix(port):
+def dovecot_lmtp(port, imap):
+    """Dovecot as a place to deliver to, by LMTP on TCP and at spool/lmtp."""
+    conf = DOVECOT.format(port=imap, port2=0, port3=0, port4=0).replace('protocols = imap pop3', 'protocols = imap lmtp') + \
+        'service lmtp {\n  inet_listener lmtp {\n    address = 127.0.0.1\n    port = %d\n  }\n' \
+        '  unix_listener /var/spool/lmtp {\n    mode = 0666\n  }\n}\n' % port
+    conf = re.sub(r'(?s)service pop3-login.*?\n}\n', '', conf)
+    return Server('dovecot', [port], {'/dovecot/dovecot.conf': conf, '/peer/users': '%s:{PLAIN}%s:::::\n' % (USER, PASSWORD)},
+                  [('', 0o755, None, None), ('/dovecot', 0o755, None, None), ('/dovecot/run', 0o755, None, None),
+                   ('/vmail', 0o700, 'vmail', None)],
+                  ['dovecot', '-F', '-c', '/etc/dovecot/dovecot.conf'], [port], {'libs': ['/usr/lib/dovecot']})
+
+
+def postfix(port, more=''):
+    """more: lines of main.cf."""
     owned = ('active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'private', 'saved', 'trace')
     folders = [('', 0o755, None, None), ('/log', 0o777, None, None), ('/vmail', 0o700, 'vmail', None),
                ('/postfix', 0o755, None, None), ('/postfix/pid', 0o755, None, None), ('/postfix-data', 0o700, 'postfix', None),
                ('/postfix/maildrop', 0o730, 'postfix', 'postdrop'), ('/postfix/public', 0o710, 'postfix', 'postdrop')] + \
         [('/postfix/' + n, 0o700, 'postfix', None) for n in owned]
-    return Server('postfix', [port], {'/postfix/main.cf': POSTFIX_MAIN.format(port=port),
+    return Server('postfix', [port], {'/postfix/main.cf': POSTFIX_MAIN.format(port=port) + more,
                                       '/postfix/master.cf': POSTFIX_MASTER.format(port=port)}, folders,
                   ['/usr/lib/postfix/sbin/master', '-c', '/etc/postfix', '-d'], [port],
                   {'MAIL_CONFIG': '/etc/postfix', 'libs': ['/usr/lib/postfix']})

@@ -1,0 +1,311 @@
+"""Recipients elsewhere as they are named at the door: who may, what is refused, what goes with the letter; aliases
+that lead away, addresses that lead back (SRS), queue runs (ETRN), backup MX."""
+import re
+import smtplib
+import time
+
+import pytest
+
+from relaying import Sink, outward, queue, wait_empty
+from server import wait_until
+
+LETTER = 'From: ann@example.net\r\nTo: staff@example.com\r\nSubject: onward\r\nMessage-ID: <onward.1@example.net>\r\n\r\nhi\r\n'
+MAIL = 'MAIL FROM:<ann@example.net>'
+
+
+@pytest.fixture
+def sink():
+    with Sink(ehlo=Sink.EHLO + ('DSN', 'SMTPUTF8')) as s:
+        s.said = []
+        s.reply = lambda verb, arg: s.said.append(arg) if verb in ('MAIL', 'RCPT') else None
+        yield s
+
+
+def to(sink, *sets, **more):
+    return {'sets': ['route.*=' + sink.target, 'route.*.tls=never'] + list(sets), **more}
+
+
+def arrives(sink, n=1):
+    wait_until(lambda: len(sink.letters) >= n, 20)
+    return sink.letters
+
+
+def refused(lab, letter, to='alice@example.com'):
+    """What is said of a letter behind its end."""
+    with lab.smtp() as s, pytest.raises(smtplib.SMTPDataError) as e:
+        s.sendmail('sender@example.net', to, letter)
+    return '%d %s' % (e.value.smtp_code, e.value.smtp_error.decode())
+
+
+# --- who may
+
+def test_a_stranger_may_not(make_lab, sink):
+    lab = make_lab(**to(sink))
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL, 250)
+        assert t.ask('RCPT TO:<joe@elsewhere.example>', 550)[1].startswith('5.7.1 ')
+        t.ask('RCPT TO:<alice@example.com>', 250)
+
+
+def test_here_and_there_in_one_letter(make_lab, sink):
+    """Seed 001: the second recipient is elsewhere."""
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8'))
+    lab.send(LETTER, to=['alice@example.com', 'joe@elsewhere.example', 'JOE@elsewhere.example', 'joe@ELSEWHERE.example'])
+    assert lab.count('alice@example.com') == 1
+    letter = arrives(sink)[0]
+    assert letter.sender == 'sender@example.net' and letter.rcpts == ('joe@elsewhere.example', 'JOE@elsewhere.example')
+    assert letter.octets.endswith(LETTER.encode())
+    assert letter.octets.startswith(b'Received: from ')
+    wait_empty(lab)
+
+
+def test_by_login_by_sender_never_by_lmtp(make_lab, sink):
+    lab = make_lab(**to(sink, 'relay_sender=boss@example.com', 'auth_cleartext=allow', '25:mechs=PLAIN'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<boss@example.com>', 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+    with lab.smtp() as s:
+        s.login('alice@example.com', 'secret')
+        s.sendmail('alice@example.com', 'joe@elsewhere.example', LETTER)
+    assert arrives(sink)[0].rcpts == ('joe@elsewhere.example',)
+    with lab.talk(24) as t:
+        t.line()
+        t.ask('LHLO c.example.net', 250)
+        t.ask('MAIL FROM:<boss@example.com>', 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 550)
+
+
+def test_domains_of_others(make_lab, sink):
+    """relay_domains: anybody may send there, and nowhere else."""
+    lab = make_lab(**to(sink, 'relay_domains=backed-up.example *.below.example'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL, 250)
+        t.ask('RCPT TO:<a@backed-up.example>', 250)
+        t.ask('RCPT TO:<a@sub.below.example>', 250)
+        t.ask('RCPT TO:<a@below.example>', 550)
+        t.ask('RCPT TO:<a@other.example>', 550)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    assert {l.rcpts for l in arrives(sink, 2)} == {('a@backed-up.example',), ('a@sub.below.example',)}
+
+
+# --- what cannot be reached
+
+@pytest.mark.parametrize('address, words', [
+    ('joe@localhost', 'not a full domain name'),
+    ('joe@intranet', 'not a full domain name'),
+    ('joe@192.0.2.1', 'square brackets'),
+    ('joe@[127.0.0.1]', 'another server'),
+    ('joe@[127.0.0.77]', 'another server'),
+    ('joe@[0.0.0.0]', 'another server'),
+    ('joe@[IPv6:::1]', 'another server'),
+    ('joe@[IPv6:fe80::1]', 'another server'),
+])
+def test_unroutable(make_lab, address, words):
+    lab = make_lab(sets=['relay_ip=127.0.0.0/8'])
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL, 250)
+        answer = t.ask('RCPT TO:<%s>' % address, 550)[1]
+        assert answer.startswith('5.1.2 ') and words in answer
+
+
+def test_a_route_says_so(make_lab, sink):
+    lab = make_lab(sets=['relay_ip=127.0.0.0/8', 'route.intranet=' + sink.target, 'route.intranet.tls=never',
+                         'route.[127.0.0.1]=' + sink.target, 'route.[127.0.0.1].tls=never', 'route.gone.example=error:5.1.2 it is gone'])
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL, 250)
+        t.ask('RCPT TO:<joe@intranet>', 250)
+        t.ask('RCPT TO:<joe@[127.0.0.1]>', 250)
+        t.ask('RCPT TO:<joe@gone.example>', 550)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    assert {l.rcpts for l in arrives(sink, 2)} == {('joe@intranet',), ('joe@[127.0.0.1]',)}
+
+
+def test_names_in_other_scripts(make_lab, sink):
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8', domains=['xn--bcher-kva.example', 'example.com'],
+                        users=['alice@example.com', 'leser@xn--bcher-kva.example']))
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL + ' SMTPUTF8', 250)
+        t.ask('RCPT TO:<leser@bücher.example>', 250)
+        t.ask('RCPT TO:<joe@müller.example>', 250)
+        t.ask('RCPT TO:<jürgen@müller.example>', 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    letters = arrives(sink, 1)
+    assert {r for l in letters for r in l.rcpts} == {'joe@xn--mller-kva.example', 'jürgen@müller.example'}
+    assert lab.count('leser@xn--bcher-kva.example') == 1
+
+
+# --- aliases and SRS
+
+def test_an_alias_leads_away(make_lab, sink):
+    lab = make_lab(**to(sink, 'alias.staff@example.com=alice@example.com,joe@elsewhere.example,ann@third.example'))
+    lab.send(LETTER, to='staff@example.com')
+    assert lab.count('alice@example.com') == 1
+    letters = arrives(sink, 2)
+    assert {l.rcpts[0] for l in letters} == {'joe@elsewhere.example', 'ann@third.example'}
+    for l in letters:
+        assert re.fullmatch('SRS0=[a-z2-7]{6}=[a-z2-7]{2}=example.net=sender@example.com', l.sender), l.sender
+    # What comes back goes on to who has sent it, whatever became of its letters' case.
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<>', 250)
+        t.ask('RCPT TO:<%s>' % letters[0].sender.upper(), 250)
+        t.ask('RCPT TO:<%s>' % letters[0].sender.replace('=sender', '=another'), 550)
+        t.ask('DATA', 354)
+        t.ask('Subject: report\r\n\r\nit did not work\r\n.', 250)
+    back = arrives(sink, 3)[2]
+    assert back.sender == '' and back.rcpts[0].lower() == 'sender@example.net'
+
+
+def test_srs_is_not_needed(make_lab, sink):
+    """From nobody, from our own, and with srs = no the sender stays."""
+    lab = make_lab(**to(sink, 'alias.staff@example.com=joe@elsewhere.example'))
+    for sender in ('', 'bob@example.com'):
+        lab.send(LETTER, to='staff@example.com', sender=sender)
+    assert {l.sender for l in arrives(sink, 2)} == {'', 'bob@example.com'}
+    with open(lab.dir + '/srs.key') as f:
+        assert len(re.findall('^[0-9a-f]{64}$', f.read(), re.M)) == 1
+    lab = make_lab(**to(sink, 'srs=no', 'alias.staff@example.com=joe@elsewhere.example'))
+    lab.send(LETTER, to='staff@example.com')
+    assert arrives(sink, 3)[2].sender == 'sender@example.net'
+
+
+def test_a_looping_alias(make_lab, sink):
+    """It comes back with the mark that it was given."""
+    lab = make_lab(**to(sink, 'alias.staff@example.com=joe@elsewhere.example', 'alias.a@example.com=b@example.com',
+                        'alias.b@example.com=a@example.com', 'limit.hops=5'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL, 250)
+        assert t.ask('RCPT TO:<a@example.com>', 554)[1].startswith('5.4.6 ')
+    lab.send(LETTER, to='staff@example.com')
+    again = arrives(sink)[0].octets.decode()
+    assert 'Delivered-To: staff@example.com\r\n' in again
+    assert refused(lab, again, 'staff@example.com').startswith('554 5.4.6')
+    assert refused(lab, 'Received: by x; Sun, 22 Nov 2026 10:00:00 +0000\r\n' * 6 + LETTER).startswith('554 5.4.6')
+
+
+def test_notify_at_an_alias(make_lab, sink):
+    """RFC 3461 5.2.7: one member: as the sender wants it; several: without SUCCESS, which the list has answered."""
+    lab = make_lab(**to(sink, 'alias.one@example.com=joe@elsewhere.example',
+                        'alias.many@example.com=ann@third.example,sue@fourth.example'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<alice@example.com> RET=hdrs ENVID=e1', 250)
+        t.ask('RCPT TO:<one@example.com> NOTIFY=SUCCESS,FAILURE', 250)
+        t.ask('RCPT TO:<many@example.com> NOTIFY=SUCCESS ORCPT=rfc822;many@example.com', 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    arrives(sink, 3)
+    rcpt = {re.search('<(.*?)>', line).group(1): line for line in sink.said if line.startswith('RCPT')}
+    assert rcpt['joe@elsewhere.example'].endswith('NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;one@example.com')
+    for who in ('ann@third.example', 'sue@fourth.example'):
+        assert rcpt[who].endswith('NOTIFY=NEVER ORCPT=rfc822;many@example.com')
+    assert all('RET=HDRS' in line and 'ENVID=e1' in line for line in sink.said if line.startswith('MAIL'))
+    wait_until(lambda: lab.count('alice@example.com') == 1, 20)
+    report = lab.only_letter('alice@example.com')
+    assert b'Action: expanded' in report and b'many@example.com' in report
+
+
+# --- what goes with it
+
+def test_a_sender_for_each(make_lab, sink):
+    """XVERP"""
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<list@example.com> XVERP=-=', 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+        t.ask('RCPT TO:<ann@elsewhere.example>', 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    assert {(l.sender, l.rcpts) for l in arrives(sink, 2)} == {
+        ('list-joe=elsewhere.example@example.com', ('joe@elsewhere.example',)),
+        ('list-ann=elsewhere.example@example.com', ('ann@elsewhere.example',))}
+
+
+def test_later(make_lab, sink):
+    """FUTURERELEASE: neither here nor elsewhere before its time."""
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL + ' HOLDFOR=4', 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+        t.ask('RCPT TO:<alice@example.com>', 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    since = time.monotonic()
+    time.sleep(1)
+    assert not sink.letters and lab.count('alice@example.com') == 0 and len(queue(lab)) == 2
+    arrives(sink)
+    assert time.monotonic() - since > 2.5
+    wait_until(lambda: lab.count('alice@example.com') == 1, 20)
+    wait_empty(lab)
+
+
+def test_no_soliciting(make_lab):
+    lab = make_lab(sets=['no_soliciting=org.example:ADV'])
+    with lab.talk() as t:
+        assert 'NO-SOLICITING org.example:ADV' in t.begin()[1]
+        assert t.ask(MAIL + ' SOLICIT=org.example:ADV', 550)[1].startswith('5.7.1 ')
+    assert refused(lab, 'Solicitation: net.example:ADV,\r\n org.example:adv\r\n' + LETTER).startswith('550 5.7.1')
+    lab.send('Solicitation: net.example:ADV\r\n' + LETTER)
+
+
+def test_a_merge_for_elsewhere(make_lab, sink):
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8', 'ipmm=yes'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask('XMRG FROM:<list@example.com>', 250)
+        for name in ('joe@elsewhere.example', 'alice@example.com', 'ann@third.example'):
+            t.ask('XDFN who="%s"' % name.split('@')[0], 250)
+            t.ask('RCPT TO:<%s>' % name, 250)
+        t.ask('XPRT 1 LAST', 354)
+        t.ask('From: list@example.com\r\nSubject: merge\r\n\r\nDear &who;,\r\n.', 250)
+    letters = {l.rcpts[0]: l for l in arrives(sink, 2)}
+    assert b'\r\n\r\nDear joe,\r\n' in letters['joe@elsewhere.example'].octets
+    assert b'\r\n\r\nDear ann,\r\n' in letters['ann@third.example'].octets
+    assert b'\r\n\r\nDear alice,\r\n' in lab.only_letter('alice@example.com')
+
+
+# --- ETRN
+
+def test_etrn(make_lab, sink):
+    lab = make_lab(sets=['relay_domains=backed-up.example', 'route.backed-up.example=smtp:127.0.0.1:9', 'route.backed-up.example.tls=never',
+                         'queue.retry_first=1h'])
+    lab.send(LETTER, to='a@backed-up.example')
+    wait_until(lambda: [e['attempts'] for e in queue(lab)] == [1], 20)
+    with lab.talk() as t:
+        t.begin()
+        assert 'ETRN' in t.ask('EHLO c.backed-up.example', 250)[1]
+        t.ask('ETRN other.example', 459)
+        t.ask('ETRN #backed-up.example', 459)
+        t.ask('ETRN', 501)
+        t.ask('ETRN -', 501)
+        t.ask('ETRN backed-up.example', 252)
+        wait_until(lambda: [e['attempts'] for e in queue(lab)] == [2], 20)
+        for _ in range(5):
+            t.ask('ETRN @backed-up.example', 252)
+        t.ask('ETRN backed-up.example', 458)
+    lab.run('queue', 'delete', '--all')
+    with lab.talk() as t:
+        t.begin()
+        t.ask('ETRN backed-up.example', 251)
+
+
+def test_etrn_of_our_own(make_lab, sink):
+    lab = make_lab(sets=outward('smtp:127.0.0.1:9', tls='never') + ['queue.retry_first=1h'])
+    lab.send(LETTER, to='a@elsewhere.example')
+    wait_until(lambda: [e['attempts'] for e in queue(lab)] == [1], 20)
+    with lab.talk() as t:
+        t.begin()
+        assert t.ask('ETRN elsewhere.example', 253)[1].startswith('2.0.0 1 messages')
+        t.ask('ETRN third.example', 251)
