@@ -311,6 +311,7 @@ class Postfix(Server):
     delivers into one Maildir. Accounts that every Debian has lend it their numbers."""
     name = 'postfix'
     owner, group, mailer = 'news', 'uucp', 'games'
+    more = ''  # lines of main.cf
 
     def __init__(self, directory, port, processes='-'):
         super().__init__(directory, port)
@@ -332,7 +333,7 @@ class Postfix(Server):
                      group=self.group, uid=mailer.pw_uid, gid=mailer.pw_gid)
         for file, template in (('main.cf', MAIN_CF), ('master.cf', MASTER_CF)):
             with open(os.path.join(conf, file), 'w') as f:
-                f.write(template.format(**words))
+                f.write(template.format(**words) + (self.more if file == 'main.cf' else ''))
         self.certificate_make()
         self.queue_make()
         above = self.dir
