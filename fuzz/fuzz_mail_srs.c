@@ -1,6 +1,6 @@
 /*
- * Addresses that claim to lead back, and others: what is made is read back to what it was made of, in
- * small letters and in capitals, and nothing else is believed.
+ * Addresses that claim to lead back, and others: what is made is read back to what it was made of,
+ * in small letters and in capitals, and nothing else is believed.
  */
 #include "base/check.h"
 #include "crypt/crypt.h"

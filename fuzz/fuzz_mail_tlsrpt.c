@@ -24,11 +24,12 @@ static void
 report(const struct tlsrpt_day *d)
 {
 	const struct tlsrpt_sender s = { STR("x"), STR("a@b"), STR("b"), STR("1.2"), 0 };
-	struct buf out = BUF_INIT(8u << 20);
-	tlsrpt_report_put(&out, d, &s);
-	tlsrpt_letter_put(&out, d, &s, STR("c@d"), buf_str(&out));
-	check(!out.failed);
-	buf_done(&out);
+	struct buf json = BUF_INIT(8u << 20), letter = BUF_INIT(16u << 20);
+	tlsrpt_report_put(&json, d, &s);
+	tlsrpt_letter_put(&letter, d, &s, STR("c@d"), buf_str(&json));
+	check(!json.failed && !letter.failed);
+	buf_done(&json);
+	buf_done(&letter);
 }
 
 static void

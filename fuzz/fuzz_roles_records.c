@@ -1,5 +1,5 @@
-/* Records of DNS that lead mail somewhere: the input is cut into records by an octet of length. What
- * is taken must be as the messages want it. */
+/* Records of DNS that lead mail somewhere: the input is cut into records by an octet of length.
+ * What is taken must be as the messages want it. */
 #include "roles/dns/records.h"
 
 #include "base/check.h"

@@ -1,4 +1,5 @@
-/* Domains of any kind: a name that comes out is one that a DNS query may hold, and it stays as it is. */
+/* Domains of any kind: a name that comes out is one that a DNS query may hold, and it stays as it
+ * is. */
 #include "base/check.h"
 #include "base/utf8.h"
 #include "route/host.h"

@@ -32,8 +32,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	char *block = size > 1 ? xmemdup(data + 1, size - 1) : NULL;
 	struct str in = { block, size - 1 };
-	static const struct smtp_conf on = { .requiretls = true, .mt_priority = true, .deliver_by = true,
-		.hold_seconds = 1000, .verp = true, .prdr = true, .no_soliciting = { "a:b,c:d", 7 } };
+	static const struct smtp_conf on = { .requiretls = true,
+		.mt_priority = true,
+		.deliver_by = true,
+		.hold_seconds = 1000,
+		.verp = true,
+		.prdr = true,
+		.no_soliciting = { "a:b,c:d", 7 } };
 	struct smtp_params p = { .utf8 = data[0] & 2,
 		.conf = data[0] & 4 ? &on : NULL,
 		.ours = data[0] & 8,

@@ -397,7 +397,8 @@ conf_good_classes(struct str v, const char **ret_want)
 		bool colon = false;
 		for (size_t i = 0; i < n; i++) {
 			char c = word.p[i];
-			bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+			bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+			              (c >= '0' && c <= '9');
 			colon |= c == ':';
 			if (!letter && !strchr("-_.:", c))
 				return false;

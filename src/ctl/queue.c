@@ -252,7 +252,7 @@ fetch_row(void *arg, const struct msg_row *row)
 		return;
 	}
 	while (str_eq(outcome, STR("failed")) && history.p && history.len) {
-		utf8_escape(&b, str_cut(&history, '\n'));
+		buf_puts(&b, str_cut(&history, '\n')); /* relay has escaped it */
 		buf_putc(&b, '\n');
 	}
 	fputs(buf_cstr(&b), stderr);

@@ -34,7 +34,8 @@
 #define CHANGE_DONE_MAX (1 + 4 + MSG_CHANGE_MAX)
 #define WATCH_MAX (PASS_MAX + 4 + 8)
 #define ROOM_LEN 16
-/* Of letters on their way; the caps of their fields are in msg_onward.c, msg_names.c, msg_turn.c. */
+/* Of letters on their way; the caps of their fields are in msg_onward.c, msg_names.c, msg_turn.c.
+ */
 #define JOB_MAX (8 + 4 + 8 + 2 + (4 + 128) + (4 + 512) + 16 + 2 * (4 + JOB_ENTRY_MAX))
 #define HELLO_MAX (2 + 20 * UINT16_MAX)
 #define STAGE_MAX (1 + 4 + 400)

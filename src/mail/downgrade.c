@@ -15,7 +15,7 @@
 
 const char *const downgrade_text[DOWNGRADE_VERDICTS] = {
 	[DOWNGRADE_OK] = "it can be converted",
-	[DOWNGRADE_HEADER] = "its header has 8-bit octets",
+	[DOWNGRADE_HEADER] = "its header has 8-bit octets or NUL",
 	[DOWNGRADE_SIGNED] = "it is signed, and another encoding would break the signature",
 	[DOWNGRADE_ENCODED] = "a part of it says that it is encoded, and is not",
 	[DOWNGRADE_TOO_MANY] = "it has too many parts",
@@ -107,7 +107,8 @@ look_at(struct part *q, struct str letter)
 	struct str header = str_first(str_skip(letter, q->header), q->body - q->header);
 	struct str body = str_first(str_skip(letter, q->body), q->end - q->body);
 	for (size_t i = 0; i < header.len; i++)
-		q->bad_header = q->bad_header || (unsigned char)header.p[i] >= 0x80;
+		q->bad_header = q->bad_header || (unsigned char)header.p[i] >= 0x80 ||
+		                header.p[i] == '\0';
 	if (q->kind == MIME_MULTIPART || q->kind == MIME_MESSAGE)
 		return; /* its octets are those of its parts */
 	while (body.len) {

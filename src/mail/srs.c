@@ -8,7 +8,7 @@
 
 #define HASH_LEN 6 /* digits of 5 bits */
 #define DAY_LEN 2
-#define DAYS 1024  /* what so many digits can tell apart */
+#define DAYS 1024 /* what so many digits can tell apart */
 
 static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -116,7 +116,8 @@ is_fresh(struct str given, int64_t day)
 static bool
 begins(struct str local, const char *word)
 {
-	return local.len > 5 && str_istarts(local, str_of(word)) && strchr("=+-", local.p[4]) != NULL;
+	return local.len > 5 && str_istarts(local, str_of(word)) &&
+	       strchr("=+-", local.p[4]) != NULL;
 }
 
 bool
@@ -135,7 +136,8 @@ finish(struct buf *out, size_t start, struct str local, struct str domain)
 	buf_puts(out, local);
 	buf_putc(out, '@');
 	buf_puts(out, domain);
-	if (!out->failed && addr_mailbox(str_skip(buf_str(out), start), ADDR_SMTPUTF8, &check) == ADDR_OK)
+	if (!out->failed &&
+	    addr_mailbox(str_skip(buf_str(out), start), ADDR_SMTPUTF8, &check) == ADDR_OK)
 		return SRS_OK;
 	buf_trunc(out, start);
 	return SRS_NONE;
@@ -184,7 +186,8 @@ srs_make(const struct srs_keys *keys, const struct addr *a, struct str domain, i
 	} else {
 		put_srs0(keys, a, day, &local);
 	}
-	enum srs_verdict v = local.failed ? SRS_NONE : finish(out, out->len, buf_str(&local), domain);
+	enum srs_verdict v =
+	    local.failed ? SRS_NONE : finish(out, out->len, buf_str(&local), domain);
 	buf_done(&local);
 	return v;
 }

@@ -137,6 +137,9 @@ take_rua(struct str value, struct str *ret)
 	value = str_trim(value);
 	if (value.len > TLSRPT_RUA_MAX)
 		return false;
+	for (size_t i = 0; i < value.len; i++)
+		if (value.p[i] < ' ' || value.p[i] > '~')
+			return false;
 	for (struct str rest = value; rest.p;) {
 		struct str one = str_trim(str_cut(&rest, ','));
 		if (!is_rua(one))

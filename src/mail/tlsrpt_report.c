@@ -143,11 +143,13 @@ put_header(struct buf *out, const struct tlsrpt_day *d, const struct tlsrpt_send
 	    "Subject: Report Domain: %s\r\n Submitter: " STR_FMT "\r\n Report-ID: <" STR_FMT
 	    "@" STR_FMT ">\r\n",
 	    d->domain, STR_ARG(s->host), STR_ARG(s->id), STR_ARG(s->host));
-	buf_putf(out, "Message-ID: <" STR_FMT "@" STR_FMT ">\r\n", STR_ARG(s->id), STR_ARG(s->host));
+	buf_putf(out, "Message-ID: <" STR_FMT "@" STR_FMT ">\r\n", STR_ARG(s->id),
+	    STR_ARG(s->host));
 	buf_putf(out, "TLS-Report-Domain: %s\r\nTLS-Report-Submitter: " STR_FMT "\r\n", d->domain,
 	    STR_ARG(s->host));
 	/* What keeps letters from arriving must not keep back the report about it (RFC 8689 5). */
-	buf_putz(out, "TLS-Required: No\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
+	buf_putz(out,
+	    "TLS-Required: No\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n");
 	buf_putf(out,
 	    "Content-Type: multipart/report; report-type=\"tlsrpt\";\r\n boundary=\"=_" STR_FMT
 	    "\"\r\n\r\n",
@@ -172,8 +174,8 @@ tlsrpt_letter_put(struct buf *out, const struct tlsrpt_day *d, const struct tlsr
 	buf_putf(out, "--=_" STR_FMT "\r\nContent-Type: text/plain; charset=\"us-ascii\"\r\n\r\n",
 	    STR_ARG(s->id));
 	buf_putf(out,
-	    "This is an aggregate TLS report about %s\r\nfrom " STR_FMT
-	    " (RFC 8460): %" PRIu64 " connections were\r\nas they should be, %" PRIu64
+	    "This is an aggregate TLS report about %s\r\nfrom " STR_FMT " (RFC 8460): %" PRIu64
+	    " connections were\r\nas they should be, %" PRIu64
 	    " were not. What follows is JSON behind gzip.\r\n\r\n",
 	    d->domain, STR_ARG(s->host), d->good, d->bad);
 	buf_putf(out,

@@ -119,11 +119,23 @@ sched_add(struct sched *s, const struct sched_facts *f, struct str domain, struc
 		return NULL;
 	uint32_t m = domain_get(s, domain, target, kind, most), i = slab_new(&s->entries);
 	struct sched_entry *e = entry_at(s, i);
-	*e = (struct sched_entry){ .letter = f->letter, .created_ms = f->created_ms,
-		.due_ms = f->due_ms, .by_ms = f->by_ms, .size = f->size, .part = f->part,
-		.domain = m, .self = i, .attempts = f->attempts, .n_rcpts = f->n_rcpts,
-		.code = f->code, .priority = f->priority, .state = SCHED_BUSY,
-		.warned = f->warned, .trouble = f->trouble, .held = f->held, .later = f->later };
+	*e = (struct sched_entry){ .letter = f->letter,
+		.created_ms = f->created_ms,
+		.due_ms = f->due_ms,
+		.by_ms = f->by_ms,
+		.size = f->size,
+		.part = f->part,
+		.domain = m,
+		.self = i,
+		.attempts = f->attempts,
+		.n_rcpts = f->n_rcpts,
+		.code = f->code,
+		.priority = f->priority,
+		.state = SCHED_BUSY,
+		.warned = f->warned,
+		.trouble = f->trouble,
+		.held = f->held,
+		.later = f->later };
 	domain_at(s, m)->n++;
 	s->octets += e->size;
 	s->in_state[SCHED_BUSY]++;

@@ -4,13 +4,13 @@
 
 #include <stdlib.h>
 
-#define IDLE_MAX 20000      /* destinations without entries that are remembered */
+#define IDLE_MAX 20000 /* destinations without entries that are remembered */
 #define WINDOW_ONE 256u
-#define SLOW_MS 3000        /* a job that takes longer does not prove anything */
-#define STALLED_MS 5000     /* no job has ended for so long although some are active */
+#define SLOW_MS 3000    /* a job that takes longer does not prove anything */
+#define STALLED_MS 5000 /* no job has ended for so long although some are active */
 #define BACKOFF_FIRST_MS 60000
 #define OWN_AT_ONCE 8
-#define CHUNK_OVERHEAD 16   /* of what malloc() gives */
+#define CHUNK_OVERHEAD 16 /* of what malloc() gives */
 
 uint64_t
 sched_jitter(struct sched *s, uint64_t ms)
@@ -181,7 +181,8 @@ dest_new(struct sched *s, struct str target, enum sched_kind kind)
 	return d;
 }
 
-/* The destination that the domain has by this target; its own one is made anew when it is another. */
+/* The destination that the domain has by this target; its own one is made anew when it is another.
+ */
 static struct sched_dest *
 dest_get(struct sched *s, uint32_t domain, struct str target, enum sched_kind kind)
 {

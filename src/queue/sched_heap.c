@@ -8,7 +8,8 @@
 
 struct order {
 	uint64_t (*key)(struct sched *s, uint32_t i);
-	uint32_t *(*at)(struct sched *s, uint32_t i); /* its place in the heap, from 1 on; 0: not in */
+	uint32_t *(*at)(struct sched *s,
+	    uint32_t i); /* its place in the heap, from 1 on; 0: not in */
 };
 
 static void

@@ -95,11 +95,19 @@ sched_retarget(struct sched *s, sched_target_fn *fn, void *arg, uint64_t now)
 static void
 view(struct sched *s, const struct sched_dest *d, struct sched_dest_view *ret)
 {
-	*ret = (struct sched_dest_view){ .target = str_of(d->target), .entries = d->n,
-		.ready = d->n_ready, .waiting = d->n_waiting, .active = d->n_active,
-		.held = d->n_held, .window = MAX(d->window / 256, 1),
-		.backoff_until_ms = d->backoff_ms, .sent = d->sent, .later = d->later,
-		.refused = d->refused, .oldest_ms = d->oldest_ms, .trouble = d->trouble,
+	*ret = (struct sched_dest_view){ .target = str_of(d->target),
+		.entries = d->n,
+		.ready = d->n_ready,
+		.waiting = d->n_waiting,
+		.active = d->n_active,
+		.held = d->n_held,
+		.window = MAX(d->window / 256, 1),
+		.backoff_until_ms = d->backoff_ms,
+		.sent = d->sent,
+		.later = d->later,
+		.refused = d->refused,
+		.oldest_ms = d->oldest_ms,
+		.trouble = d->trouble,
 		.text = str_of(d->text) };
 	if (d->domain)
 		ret->domain = domain_name(domain_at(s, d->domain));
@@ -164,8 +172,11 @@ sched_survey(struct sched *s)
 void
 sched_totals(struct sched *s, struct sched_totals *ret)
 {
-	*ret = (struct sched_totals){ .entries = s->entries.used, .octets = s->octets,
-		.destinations = s->dests.used, .domains = s->domains.used, .places = s->places };
+	*ret = (struct sched_totals){ .entries = s->entries.used,
+		.octets = s->octets,
+		.destinations = s->dests.used,
+		.domains = s->domains.used,
+		.places = s->places };
 	memcpy(ret->in_state, s->in_state, sizeof(ret->in_state));
 	ret->memory = sizeof(*s) + s->text_memory + slab_memory(&s->entries) +
 	              slab_memory(&s->domains) + slab_memory(&s->dests) +

@@ -44,7 +44,8 @@
 	X(RCPT_NOMAIL, "rcpt.nomail") \
 	X(RCPT_BADPARAM, "rcpt.badparam") X(RCPT_BADVALUE, "rcpt.badvalue") \
 	X(RCPT_UNKNOWN, "rcpt.unknown") \
-	X(RCPT_RELAY, "rcpt.relay") X(RCPT_UNROUTABLE, "rcpt.unroutable") X(RCPT_FULL, "rcpt.full") X(RCPT_GREYLIST, "rcpt.greylist") \
+	X(RCPT_RELAY, "rcpt.relay") X(RCPT_UNROUTABLE, "rcpt.unroutable") \
+	X(RCPT_FULL, "rcpt.full") X(RCPT_GREYLIST, "rcpt.greylist") \
 	X(RCPT_TOOMANY, "rcpt.toomany") X(RCPT_RATE, "rcpt.rate") X(RCPT_LOOP, "rcpt.loop") \
 	X(DATA_GO, "data.go") X(DATA_ARGS, "data.args") X(DATA_NOMAIL, "data.nomail") \
 	X(DATA_NORCPT, "data.norcpt") X(DATA_NORCPT_VALID, "data.norcpt.valid") \

@@ -170,7 +170,9 @@ static void
 take_sender(struct smtp_turn *t, struct str given, struct addr *from, struct str rest, bool merge)
 {
 	struct smtp_session *s = t->s;
-	struct smtp_params p = { .body = BODY_7BIT, .conf = s->conf, .ours = s->ours || s->authenticated,
+	struct smtp_params p = { .body = BODY_7BIT,
+		.conf = s->conf,
+		.ours = s->ours || s->authenticated,
 		.wall = t->clock->wall };
 	enum param_verdict pv = smtp_params_parse(rest, merge ? PARAM_MERGE : PARAM_MAIL, &p);
 	enum smtp_situation lacks = smtp_mail_lacks(s, from);

@@ -128,7 +128,8 @@ run_quit(struct smtp_turn *t, struct str arg)
 static bool
 is_useful(const struct smtp_conf *conf, const struct verb *v)
 {
-	return !((v->flags & AUTH_ONLY) && !conf->auth) && !((v->flags & ETRN_ONLY) && !conf->etrn) &&
+	return !((v->flags & AUTH_ONLY) && !conf->auth) &&
+	       !((v->flags & ETRN_ONLY) && !conf->etrn) &&
 	       !((v->flags & TLS_ONLY) && !conf->starttls) &&
 	       !((v->flags & ATRN_ONLY) && !conf->atrn);
 }

@@ -382,7 +382,8 @@ recorder_shed(struct recorder *r, uint64_t size, uint64_t before_ms, bool force)
 		all -= r->sealed[n].octets;
 		remove_file(r, r->sealed[n++].number);
 	}
-	memmove(r->sealed, r->sealed + n, (r->n_sealed - n) * sizeof(*r->sealed));
 	r->n_sealed -= n;
+	if (n && r->n_sealed)
+		memmove(r->sealed, r->sealed + n, r->n_sealed * sizeof(*r->sealed));
 	return n > 0;
 }

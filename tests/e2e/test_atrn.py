@@ -337,7 +337,7 @@ def test_a_provider_may_bring_no_more(tmp_path):
     ('450 4.7.1 not you', None, None),
     ('502 5.5.1 what?', None, None),
     ('250 go', lambda t: t.reply(), 'fetched'),          # and is gone without a word
-    ('250 go', lambda t: t.send(b'\xff\x00 rubbish\r\n'), 'fetched'),
+    ('250 go', lambda t: (t.reply(), t.send(b'\xff\x00 rubbish\r\n'), t.reply()), 'fetched'),
 ])
 def test_odd_providers(tmp_path, atrn, client, outcome):
     p = Provider(atrn, client)

@@ -218,6 +218,19 @@ def test_servers_that_fail():
         assert a['verdict'] == 'ok' and a['hosts'][0]['addrs'] == ['127.0.0.4']
 
 
+def test_hostile_texts():
+    """What would break a line of ours is as if it were not there."""
+    texts = ['v=TLSRPTv1; rua=mailto:a@b,\r\nmailto:c@d', 'v=TLSRPTv1; rua=mailto:a@b\0c', 'v=TLSRPTv1; rua=mailto:\x7f',
+             ['v=TLSRPTv1; rua='] + ['x' * 200] * 8]
+    for n, text in enumerate(texts):
+        name = 't%d.example' % n
+        records = {(name, 'MX'): ['10 mx.' + name], ('mx.' + name, 'A'): ['127.0.0.2'], ('_smtp._tls.' + name, 'TXT'): [text],
+                   ('_mta-sts.' + name, 'TXT'): ['v=STSv1; id=1\r\n;']}
+        with NameServer(records) as ns, Role('dns', dns=ns.address) as r:
+            a = role.mx(r.peer('relay'), name)
+            assert a['verdict'] == 'ok' and a['rua'] == '' and a['sts_id'] == ''
+
+
 def test_silence():
     records = {('mute.example', 'MX'): 'silent', ('slow.example', 'MX'): ['10 a.slow.example', '20 b.slow.example'],
                ('a.slow.example', 'A'): 'silent', ('a.slow.example', 'AAAA'): 'silent', ('b.slow.example', 'A'): ['127.0.0.3']}

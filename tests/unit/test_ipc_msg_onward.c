@@ -92,9 +92,16 @@ put_accept(struct buf *b)
 static void
 put_job(struct buf *b)
 {
-	const struct msg_job m = { .letter = 9, .part = 3, .size = 1000, .window = 5,
-		.qid = STR("4k7"), .target = STR("mx:example.net"), .turn = 0, .given_ms = 77,
-		.entry = STR("\1\0\2"), .state = STR("\3") };
+	const struct msg_job m = { .letter = 9,
+		.part = 3,
+		.size = 1000,
+		.window = 5,
+		.qid = STR("4k7"),
+		.target = STR("mx:example.net"),
+		.turn = 0,
+		.given_ms = 77,
+		.entry = STR("\1\0\2"),
+		.state = STR("\3") };
 	msg_job_put(b, &m);
 }
 
@@ -127,10 +134,17 @@ put_result(struct buf *b)
 	msg_fate_put(&list, &one);
 	msg_fate_put(&list, &two);
 	msg_fate_put(&list, &three);
-	const struct msg_result m = { .trouble = JOB_TROUBLE_RCPT, .dead = false,
-		.mta = STR("mx1.example.net"), .ip = STR("192.0.2.1"), .tls = STR("TLSv1.3"),
-		.tlsrpt = STR("\1\2"), .begun_ms = 1, .ended_ms = 2, .history = STR("S: 220\n"),
-		.n = 3, .fates = buf_str(&list) };
+	const struct msg_result m = { .trouble = JOB_TROUBLE_RCPT,
+		.dead = false,
+		.mta = STR("mx1.example.net"),
+		.ip = STR("192.0.2.1"),
+		.tls = STR("TLSv1.3"),
+		.tlsrpt = STR("\1\2"),
+		.begun_ms = 1,
+		.ended_ms = 2,
+		.history = STR("S: 220\n"),
+		.n = 3,
+		.fates = buf_str(&list) };
 	msg_result_put(b, &m);
 	buf_done(&list);
 }
@@ -157,16 +171,27 @@ put_mx(struct buf *b)
 	const struct msg_mx_tlsa two = { 2, 0, 0, STR_NULL };
 	msg_mx_tlsa_put(&tlsas, &one);
 	msg_mx_tlsa_put(&tlsas, &two);
-	struct msg_mx_host h = { .preference = 10, .name = STR("mx1.example.net"),
-		.tlsa_base = STR("mx1.example.net"), .secure = true, .tlsa = TLSA_SECURE,
-		.n_addrs = 2, .n_tlsa = 2, .addrs = STR("0123456789abcdef0123456789abcdef"),
+	struct msg_mx_host h = { .preference = 10,
+		.name = STR("mx1.example.net"),
+		.tlsa_base = STR("mx1.example.net"),
+		.secure = true,
+		.tlsa = TLSA_SECURE,
+		.n_addrs = 2,
+		.n_tlsa = 2,
+		.addrs = STR("0123456789abcdef0123456789abcdef"),
 		.tlsas = buf_str(&tlsas) };
 	msg_mx_host_put(&hosts, &h);
 	h = (struct msg_mx_host){ .preference = 20, .name = STR("mx2.example.net") };
 	msg_mx_host_put(&hosts, &h);
-	const struct msg_mx m = { .verdict = MX_OK, .secure = true, .implicit = false, .ttl = 300,
-		.canonical = STR("example.com"), .sts_id = STR("20160831085700Z"),
-		.rua = STR("mailto:r@example.net"), .why = STR("x"), .n = 2,
+	const struct msg_mx m = { .verdict = MX_OK,
+		.secure = true,
+		.implicit = false,
+		.ttl = 300,
+		.canonical = STR("example.com"),
+		.sts_id = STR("20160831085700Z"),
+		.rua = STR("mailto:r@example.net"),
+		.why = STR("x"),
+		.n = 2,
 		.hosts = buf_str(&hosts) };
 	msg_mx_put(b, &m);
 	buf_done(&hosts);
@@ -190,8 +215,8 @@ put_sts(struct buf *b)
 static void
 put_login_start(struct buf *b)
 {
-	const struct msg_login_start m = { STR("*"), STR("mail.example.net"), STR("PLAIN LOGIN"), true,
-		true, STR("e"), STR("p"), STR("u") };
+	const struct msg_login_start m = { STR("*"), STR("mail.example.net"), STR("PLAIN LOGIN"),
+		true, true, STR("e"), STR("p"), STR("u") };
 	msg_login_start_put(b, &m);
 }
 
@@ -296,7 +321,8 @@ test_fields(void **state)
 	assert_int_equal(a.n_rcpt, 0);
 	assert_true(a.facts.flags == (ONWARD_8BIT | ONWARD_OURS) && a.facts.priority == -9);
 	assert_true(a.facts.hold_until_ms == 5 && a.facts.by_ms == 6);
-	assert_true(str_eq(a.message_id, STR("<1@example.com>")) && str_eq(a.peer, STR("192.0.2.1")));
+	assert_true(str_eq(a.message_id, STR("<1@example.com>")) &&
+		    str_eq(a.peer, STR("192.0.2.1")));
 	buf_reset(&b);
 
 	struct msg_result r;
@@ -305,7 +331,8 @@ test_fields(void **state)
 	assert_true(msg_result_get(buf_str(&b), &r));
 	w = wire_of(r.fates);
 	assert_true(msg_fate_get(&w, &f) && f.fate == JOB_SENT && f.code == 250);
-	assert_true(msg_fate_get(&w, &f) && f.fate == JOB_REFUSED && str_eq(f.status, STR("5.1.1")));
+	assert_true(msg_fate_get(&w, &f) && f.fate == JOB_REFUSED &&
+		    str_eq(f.status, STR("5.1.1")));
 	assert_true(str_eq(f.text, STR("no such user")));
 	buf_done(&b);
 }
@@ -316,7 +343,11 @@ test_views(void **state)
 	struct buf b = BUF_INIT(1 << 16), pieces = BUF_INIT(1 << 16);
 	const struct msg_piece piece = { .literal = true, .text = STR("hello") };
 	msg_piece_put(&pieces, &piece);
-	struct msg_view got, m = { .onward = an_onward(), .size = 5, .n_pieces = 1, .from = STR("a@example.com"), .qid = STR("4k7"),
+	struct msg_view got, m = { .onward = an_onward(),
+		.size = 5,
+		.n_pieces = 1,
+		.from = STR("a@example.com"),
+		.qid = STR("4k7"),
 		.pieces = buf_str(&pieces) };
 	msg_view_put(&b, &m);
 	struct wire w = wire_of(buf_str(&b));
@@ -388,7 +419,8 @@ test_ranges(void **state)
 	assert_false(takes_onward(o));
 	o.domain = STR_NULL;
 	assert_false(takes_onward(o));
-	o.domain = STR("b\xc3\xbc" "cher.example");
+	o.domain = STR("b\xc3\xbc"
+		       "cher.example");
 	assert_false(takes_onward(o));
 	o = an_onward();
 	o.rcpt = STR_NULL;

@@ -114,7 +114,8 @@ static void
 separators_of_others(void **state)
 {
 	char there[1024], back[1024];
-	assert_int_equal(made("SRS0+abcd=XY=example.net=ann@one.example", "two.example", DAY, there),
+	assert_int_equal(made("SRS0+abcd=XY=example.net=ann@one.example", "two.example", DAY,
+			     there),
 	    SRS_OK);
 	assert_int_equal(read_back(&keys, there, DAY, back), SRS_OK);
 	assert_string_equal(back, "SRS0+abcd=XY=example.net=ann@one.example");
@@ -163,8 +164,8 @@ static void
 too_long(void **state)
 {
 	char there[1024];
-	assert_int_equal(
-	    made("a-rather-long-local-part-of-a-list@lists.example.net", "example.org", DAY, there),
+	assert_int_equal(made("a-rather-long-local-part-of-a-list@lists.example.net", "example.org",
+			     DAY, there),
 	    SRS_NONE);
 	assert_string_equal(there, "");
 	struct addr null = { .null = true };

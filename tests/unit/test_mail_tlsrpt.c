@@ -35,6 +35,8 @@ test_record(void **state)
 		{ "v=TLSRPTv2; rua=mailto:a@b", NULL },
 		{ "rua=mailto:a@b", NULL },
 		{ "v=TLSRPTv1; rua=mailto:\x01@b", NULL },
+		{ "v=TLSRPTv1; rua=mailto:a@b,\r\nmailto:c@d", NULL },
+		{ "v=TLSRPTv1; rua=mailto:a@b,\tmailto:c@d", NULL },
 		{ "v=TLSRPTv1; rua=mailto:\xc3\xbc@b", NULL },
 		{ "", NULL },
 	};
@@ -255,7 +257,9 @@ test_letter(void **state)
 		"\r\nTLS-Required: No\r\n",
 		"Content-Type: multipart/report; report-type=\"tlsrpt\";\r\n",
 		"\r\n--=_1767225600.00ff\r\nContent-Type: application/tlsrpt+gzip\r\n",
-		"\r\n filename=\"mail.example.net!example.com!1767225600!1767311999!1767225600.00ff.json.gz\"",
+		"\r\n "
+		"filename=\"mail.example.net!example.com!1767225600!1767311999!1767225600.00ff."
+		"json.gz\"",
 		"\r\n--=_1767225600.00ff--\r\n",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "metrics/metrics.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

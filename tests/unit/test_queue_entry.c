@@ -16,15 +16,27 @@ put_entry(struct buf *b, uint32_t n, const char *domain)
 {
 	struct buf list = BUF_INIT(1 << 20);
 	for (uint32_t i = 0; i < n; i++)
-		queue_rcpt_put(&list, &(struct queue_rcpt){ STR("Joe@example.net"),
-					  STR("SUCCESS,FAILURE"), STR("rfc822;joe@example.net"),
-					  STR("staff@example.com") });
-	const struct queue_entry e = { .created_ms = 1, .flags = 3 | ENTRY_EXPANDED,
-		.priority = -9, .hold_until_ms = 2, .by_ms = 3, .domain = str_of(domain),
-		.from = STR("a@example.com"), .sender = STR("b@example.com"), .envid = STR("e"),
-		.ret = STR("FULL"), .auth = STR("<>"), .account = STR("a@example.com"),
-		.peer = STR("192.0.2.1"), .qid = STR("4k7"), .message_id = STR("<1@x>"),
-		.session = 42, .n_rcpts = n, .rcpts = buf_str(&list) };
+		queue_rcpt_put(&list,
+		    &(struct queue_rcpt){ STR("Joe@example.net"), STR("SUCCESS,FAILURE"),
+			STR("rfc822;joe@example.net"), STR("staff@example.com") });
+	const struct queue_entry e = { .created_ms = 1,
+		.flags = 3 | ENTRY_EXPANDED,
+		.priority = -9,
+		.hold_until_ms = 2,
+		.by_ms = 3,
+		.domain = str_of(domain),
+		.from = STR("a@example.com"),
+		.sender = STR("b@example.com"),
+		.envid = STR("e"),
+		.ret = STR("FULL"),
+		.auth = STR("<>"),
+		.account = STR("a@example.com"),
+		.peer = STR("192.0.2.1"),
+		.qid = STR("4k7"),
+		.message_id = STR("<1@x>"),
+		.session = 42,
+		.n_rcpts = n,
+		.rcpts = buf_str(&list) };
 	queue_entry_put(b, &e);
 	buf_done(&list);
 }
@@ -35,9 +47,17 @@ put_state(struct buf *b)
 	struct buf list = BUF_INIT(4096);
 	queue_told_put(&list, &(struct queue_told){ RCPT_SENT, 2, 250, STR("2.0.0"), STR("ok") });
 	queue_told_put(&list, &(struct queue_told){ RCPT_WAITS, 0, 0, STR_NULL, STR_NULL });
-	const struct queue_state s = { .attempts = 7, .next_ms = 8, .last_ms = 9, .held = true,
-		.warned = 1, .trouble = 3, .by_over = true, .report = 77, .mta = STR("mx.example.net"),
-		.n = 2, .rcpts = buf_str(&list) };
+	const struct queue_state s = { .attempts = 7,
+		.next_ms = 8,
+		.last_ms = 9,
+		.held = true,
+		.warned = 1,
+		.trouble = 3,
+		.by_over = true,
+		.report = 77,
+		.mta = STR("mx.example.net"),
+		.n = 2,
+		.rcpts = buf_str(&list) };
 	queue_state_put(b, &s);
 	buf_done(&list);
 }

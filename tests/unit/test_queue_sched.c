@@ -16,8 +16,12 @@
 #define HOUR (60 * MINUTE)
 #define START 1700000000000u
 
-static const struct sched_rules rules = { .lifetime_ms = 120 * HOUR, .warn_ms = 4 * HOUR,
-	.retry_first_ms = 5 * MINUTE, .retry_most_ms = HOUR, .window_first = 2, .window_most = 20 };
+static const struct sched_rules rules = { .lifetime_ms = 120 * HOUR,
+	.warn_ms = 4 * HOUR,
+	.retry_first_ms = 5 * MINUTE,
+	.retry_most_ms = HOUR,
+	.window_first = 2,
+	.window_most = 20 };
 
 static struct sched *
 a_sched(uint32_t places)
@@ -32,16 +36,26 @@ add(struct sched *s, uint64_t letter, const char *domain, int8_t priority)
 {
 	char target[300];
 	snprintf(target, sizeof(target), "mx:%s", domain);
-	const struct sched_facts f = { .letter = letter, .created_ms = START, .size = 1000,
-		.n_rcpts = 1, .priority = priority };
+	const struct sched_facts f = { .letter = letter,
+		.created_ms = START,
+		.size = 1000,
+		.n_rcpts = 1,
+		.priority = priority };
 	return sched_add(s, &f, str_of(domain), str_of(target), SCHED_RELAYED, 0, START);
 }
 
 static const struct sched_end sent = { .tried = true, .sent = true, .took_ms = 10 };
-static const struct sched_end dead = { .tried = true, .retry = true, .dead = true, .slow_down = true,
-	.n_rcpts = 1, .trouble = 2, .took_ms = 30000, .text = { "no route to host", 16 } };
-static const struct sched_end later = { .tried = true, .retry = true, .slow_down = true, .n_rcpts = 1,
-	.code = 451, .took_ms = 10 };
+static const struct sched_end dead = { .tried = true,
+	.retry = true,
+	.dead = true,
+	.slow_down = true,
+	.n_rcpts = 1,
+	.trouble = 2,
+	.took_ms = 30000,
+	.text = { "no route to host", 16 } };
+static const struct sched_end later = {
+	.tried = true, .retry = true, .slow_down = true, .n_rcpts = 1, .code = 451, .took_ms = 10
+};
 
 static void
 ends(struct sched *s, struct sched_entry *e, const struct sched_end *end, uint64_t now)
@@ -233,8 +247,11 @@ test_deadlines(void **state)
 	struct sched *s = a_sched(10);
 	struct sched_entry *e;
 	add(s, 1, "example.net", 0);
-	const struct sched_facts by = { .letter = 2, .created_ms = START, .by_ms = START + MINUTE,
-		.n_rcpts = 1, .due_ms = START + HOUR };
+	const struct sched_facts by = { .letter = 2,
+		.created_ms = START,
+		.by_ms = START + MINUTE,
+		.n_rcpts = 1,
+		.due_ms = START + HOUR };
 	sched_add(s, &by, STR("example.org"), STR("mx:example.org"), SCHED_RELAYED, 0, START);
 	e = job(s, START);
 	ends(s, e, &dead, START);

@@ -11,7 +11,10 @@
 #include <cmocka.h>
 
 /* Literals with NUL octets inside. */
-#define WIRE(lit) { "" lit, sizeof(lit) - 1 }
+#define WIRE(lit)                                                                                  \
+	{                                                                                          \
+		"" lit, sizeof(lit) - 1                                                            \
+	}
 
 static void
 test_host_name(void **state)
@@ -126,7 +129,8 @@ test_tlsa(void **state)
 	static char much[5000];
 	struct msg_mx_tlsa t;
 	assert_true(tlsa_read(STR("\3\1\1abc"), &t));
-	assert_true(t.usage == 3 && t.selector == 1 && t.matching == 1 && str_eq(t.data, STR("abc")));
+	assert_true(t.usage == 3 && t.selector == 1 && t.matching == 1 &&
+		    str_eq(t.data, STR("abc")));
 	assert_false(tlsa_read(STR("\3\1\1"), &t));
 	assert_false(tlsa_read(STR("\3\1"), &t));
 	assert_false(tlsa_read(STR(""), &t));
@@ -149,7 +153,9 @@ test_texts(void **state)
 		{ { WIRE("\15v=STSv1; id=7"), WIRE("\7v=STSv1") }, 2, "", "" },
 		{ { WIRE("\15v=STSv1; id=!") }, 1, "", "" },
 		{ { WIRE("\40v=STSv1; id=7") }, 1, "", "" },
-		{ { WIRE("\42" "v=TLSRPTv1; rua=mailto:a@b.example") }, 1, "", "mailto:a@b.example" },
+		{ { WIRE("\42"
+			 "v=TLSRPTv1; rua=mailto:a@b.example") },
+		    1, "", "mailto:a@b.example" },
 		{ { WIRE("\15v=TLSRPTv1; x"), WIRE("") }, 2, "", "" },
 		{ { WIRE(""), WIRE("\0") }, 2, "", "" },
 	};

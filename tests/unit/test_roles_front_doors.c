@@ -467,7 +467,8 @@ hands_in(void **state)
 	talk(&c, "MAIL FROM:<bob@example.com>", "553 5.7.1");
 	talk(&c, "MAIL FROM:<x@elsewhere.org>", "553 5.7.1");
 	talk(&c, "MAIL FROM:<sales@example.com>", "250");
-	talk(&c, "RCPT TO:<x@elsewhere.org>", "550 5.7.1");
+	talk(&c, "RCPT TO:<x@elsewhere.org>", "250 2.1.5");
+	talk(&c, "RCPT TO:<x@elsewhere>", "550 5.1.2");
 	talk(&c, "RSET", "250");
 	letter(&c, "From: Bob <bob@example.com>\r\n\r\nx\r\n", "550 5.7.1");
 	letter(&c, "From: A <alice@example.com>, bob@example.com\r\n\r\nx\r\n", "550 5.7.1");
@@ -485,6 +486,9 @@ hands_in(void **state)
 	assert_true(str_find_str(m.trace, STR("with ESMTPSA")) < m.trace.len);
 	assert_true(str_find_str(m.trace, STR("Message-ID: ")) < m.trace.len);
 	assert_true(str_find_str(m.history, STR("# TLS: TLSv1.3 ")) < m.history.len);
+	assert_true(str_starts(m.message_id, STR("<")) && str_ends(m.message_id, STR(">")));
+	assert_true(str_eq(m.facts.account, STR("alice@example.com")) && m.n_onward == 0);
+	assert_int_equal(m.facts.flags, ONWARD_OURS | ONWARD_SUBMITTED);
 	hang_up(&c);
 	end();
 }

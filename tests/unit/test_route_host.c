@@ -59,8 +59,9 @@ domains_and_literals(void **state)
 static void
 no_names(void **state)
 {
-	static const char *const rows[] = { "", ".", "a..b", "-a.example", "a\xcc\x80\xe2\x80\x8d.example",
-		"xn\xc3\xbc--a.\xff", "\xe2\x80\xae.example", "a b.example" };
+	static const char *const rows[] = { "", ".", "a..b", "-a.example",
+		"a\xcc\x80\xe2\x80\x8d.example", "xn\xc3\xbc--a.\xff", "\xe2\x80\xae.example",
+		"a b.example" };
 	char name[HOST_MAX];
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_false(host_ascii(str_of(rows[i]), name));

@@ -303,8 +303,9 @@ where(const struct conv *c, const struct addr *a)
 		return SMTP_NONE;
 	if (has(c, "@domain ", a->domain))
 		return SMTP_RCPT_UNKNOWN;
-	bool relays = c->k.s.authenticated || header(c, "@set relay_ip=127.0.0.0/8", 0, &v) ||
-	              (header(c, "@set relay_sender=", 0, &v) && str_ieq(v, c->k.s.txn->from.whole));
+	bool relays =
+	    c->k.s.authenticated || header(c, "@set relay_ip=127.0.0.0/8", 0, &v) ||
+	    (header(c, "@set relay_sender=", 0, &v) && str_ieq(v, c->k.s.txn->from.whole));
 	return relays ? SMTP_NONE : SMTP_RCPT_RELAY;
 }
 

@@ -17,7 +17,9 @@ etrn_for_all(struct smtp_conf *c)
 	c->etrn = c->etrn_all = true;
 }
 
-#define ALL_OK "250-|250-|250-|250-|250-|250-|250-|250-|250-|250-|250-PRDR|250-NO-SOLICITING org.example:ADV,org.example:ADV:ADLT|250 HELP|"
+#define ALL_OK                                                                                     \
+	"250-|250-|250-|250-|250-|250-|250-|250-|250-|250-|250-PRDR|250-NO-SOLICITING "            \
+	"org.example:ADV,org.example:ADV:ADLT|250 HELP|"
 #define ALL "220 |" ALL_OK
 #define P_MAIL "MAIL FROM:<a@example.org> PRDR\r\n"
 #define ANN "RCPT TO:<ann@example.com>\r\n"
@@ -27,27 +29,32 @@ static const struct row rows[] = {
 	/* RFC 1985 */
 	{ "ETRN: how many", HI "ETRN example.net\r\n",
 	    ALL "253 2.0.0 1 messages for node example.net", .set = all_on },
-	{ "ETRN: none", HI "ETRN none.example.net\r\n", ALL "251 2.0.0 no messages", .set = all_on },
+	{ "ETRN: none", HI "ETRN none.example.net\r\n", ALL "251 2.0.0 no messages",
+	    .set = all_on },
 	{ "ETRN: all below", HI "ETRN @example.net\r\n", ALL "252 2.0.0 ", .set = all_on },
 	{ "ETRN: a queue", HI "ETRN #night\r\n", ALL "459 4.7.1 node #night", .set = all_on },
 	{ "ETRN: no node", HI "ETRN\r\n", ALL "501 5.5.4 ", .set = all_on },
 	{ "ETRN: no domain", HI "ETRN -x.example\r\n", ALL "501 5.5.4 ", .set = all_on },
 	{ "ETRN: two words", HI "ETRN a.example b.example\r\n", ALL "501 5.5.4 ", .set = all_on },
-	{ "ETRN: nothing behind @", HI "ETRN @\r\nETRN #\r\n", ALL "501 5.5.4 |501 5.5.4 ", .set = all_on },
+	{ "ETRN: nothing behind @", HI "ETRN @\r\nETRN #\r\n", ALL "501 5.5.4 |501 5.5.4 ",
+	    .set = all_on },
 	{ "RFC 1985 4: not in a transaction", HI MAIL "ETRN example.net\r\nNOOP\r\nRSET\r\n",
 	    ALL "250 |503 5.5.1 ETRN|250 |250 ", .set = all_on },
 	{ "ETRN needs EHLO", "ETRN example.net\r\n", "220 |503 5.5.1 ", .set = all_on },
 	{ "ETRN is off", HI "ETRN example.net\r\n", "220 |" HI_OK "459 " },
 	{ "ETRN is shown where anybody may ask", HI,
-	    "220 |250-|250-|250-|250-|250-|250-|250-|250-|250-|250-ETRN|250-|250 HELP|", .set = etrn_for_all },
+	    "220 |250-|250-|250-|250-|250-|250-|250-|250-|250-|250-ETRN|250-|250 HELP|",
+	    .set = etrn_for_all },
 	{ "HELP knows it", HI "HELP ETRN\r\n", ALL "214 2.0.0 ETRN node", .set = all_on },
 	/* draft-hall-prdr-00 */
 	{ "PRDR: a reply for each, and one for all", HI P_MAIL ANN RCPT "DATA\r\nhi\r\n.\r\n",
-	    ALL "250 |250 |250 |354 |353 |250 2.1.5 <ann@|250 2.1.5 <b@|250 2.0.0 ok queued as QID1",
+	    ALL
+	    "250 |250 |250 |354 |353 |250 2.1.5 <ann@|250 2.1.5 <b@|250 2.0.0 ok queued as QID1",
 	    "hi\r\n--\n", .set = all_on },
 	{ "PRDR: one of them fails", HI P_MAIL ANN FULL RCPT "DATA\r\nhi\r\n.\r\nNOOP\r\n",
-	    ALL "250 |250 |250 |250 |354 |353 |250 2.1.5 <ann@|452 4.2.2 <full@|250 2.1.5 <b@|250 2.0.0 ok queued "
-	        "as QID1, not for all|250 2.0.0",
+	    ALL "250 |250 |250 |250 |354 |353 |250 2.1.5 <ann@|452 4.2.2 <full@|250 2.1.5 <b@|250 "
+	        "2.0.0 ok queued "
+		"as QID1, not for all|250 2.0.0",
 	    "hi\r\n--\n", .set = all_on },
 	{ "PRDR: a single recipient has a single reply", HI P_MAIL ANN "DATA\r\nhi\r\n.\r\n",
 	    ALL "250 |250 |354 |250 2.0.0 ok queued", "hi\r\n--\n", .set = all_on },
@@ -60,15 +67,18 @@ static const struct row rows[] = {
 	    ALL "250 |250 |250 |354 |250 2.0.0 ", "hi\r\n--\n", .set = all_on },
 	{ "PRDR is off", HI P_MAIL, "220 |" HI_OK "555 5.5.4 " },
 	/* RFC 3865 */
-	{ "a class that is refused", HI "MAIL FROM:<a@b.org> SOLICIT=net.example:ADV,ORG.example:adv\r\n" MAIL,
+	{ "a class that is refused",
+	    HI "MAIL FROM:<a@b.org> SOLICIT=net.example:ADV,ORG.example:adv\r\n" MAIL,
 	    ALL "550 5.7.1 no soliciting here: SOLICIT=ORG.example:adv|250 ", .set = all_on },
-	{ "another class", HI "MAIL FROM:<a@b.org> SOLICIT=org.example:ADV:HEALTH\r\n",
-	    ALL "250 ", .set = all_on },
+	{ "another class", HI "MAIL FROM:<a@b.org> SOLICIT=org.example:ADV:HEALTH\r\n", ALL "250 ",
+	    .set = all_on },
 	{ "no class", HI "MAIL FROM:<a@b.org> SOLICIT=\r\n", ALL "501 5.5.4 ", .set = all_on },
 	{ "NO-SOLICITING is off", HI "MAIL FROM:<a@b.org> SOLICIT=a:b\r\n", "220 |" HI_OK "555 " },
 	/* for our own people only */
-	{ "XVERP of a stranger", HI "MAIL FROM:<a@b.org> XVERP\r\n", ALL "555 5.5.4 ", .set = all_on },
-	{ "HOLDFOR of a stranger", HI "MAIL FROM:<a@b.org> HOLDFOR=60\r\n", ALL "555 5.5.4 ", .set = all_on },
+	{ "XVERP of a stranger", HI "MAIL FROM:<a@b.org> XVERP\r\n", ALL "555 5.5.4 ",
+	    .set = all_on },
+	{ "HOLDFOR of a stranger", HI "MAIL FROM:<a@b.org> HOLDFOR=60\r\n", ALL "555 5.5.4 ",
+	    .set = all_on },
 };
 
 static void
@@ -102,7 +112,8 @@ our_own_people(void **state)
 		kit_say(&k, HI);
 		assert_true(str_find_str(buf_str(&k.out), STR("250-ETRN\r\n")) < k.out.len);
 		assert_true(str_find_str(buf_str(&k.out), STR("250-XVERP\r\n")) < k.out.len);
-		assert_true(str_find_str(buf_str(&k.out), STR("250-FUTURERELEASE 1000 ")) < k.out.len);
+		assert_true(str_find_str(buf_str(&k.out), STR("250-FUTURERELEASE 1000 ")) <
+			    k.out.len);
 		buf_reset(&k.out);
 		snprintf(line, sizeof(line), "MAIL FROM:<a@b.org> %s\r\n", rows_[i].args);
 		kit_say(&k, line);

@@ -108,7 +108,11 @@ open_side(int k, bool gather)
 	o.clock_ms = clock_ms;
 	o.gather = gather;
 	snprintf(uri, sizeof(uri), k ? "emb:%s" : "mem:", t.dir);
-	return kit_open_with(uri, o);
+	struct store *s = kit_open_with(uri, o);
+	/* Compaction would raise versions at times of its own. */
+	if (s)
+		store_pin(s);
+	return s;
 }
 
 /* --- what a domain holds, as text --- */

@@ -21,7 +21,8 @@ srs_secret(struct auth *au, struct str name, int fd)
 	const char *why = rc < 0 ? strerror(-rc) : srs_keys_read(&au->srs, buf_str(&text));
 	if (why)
 		LOG(LOG_ERROR, 0, "srs-keys-refused", LOGF("file", name), LOGZ("why", why),
-		    LOGZ("remedy", "mend the file, or take it away and let a restart make it anew"));
+		    LOGZ("remedy",
+			"mend the file, or take it away and let a restart make it anew"));
 	buf_wipe(&text);
 	buf_done(&text);
 }

@@ -52,7 +52,8 @@ host_name(struct str text, char out[HOST_NAME_MAX + 1])
 	if (all_digits(label))
 		return false;
 	for (size_t i = 0; i < text.len; i++)
-		out[i] = (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] | 0x20 : text.p[i]);
+		out[i] =
+		    (char)(text.p[i] >= 'A' && text.p[i] <= 'Z' ? text.p[i] | 0x20 : text.p[i]);
 	out[text.len] = '\0';
 	return true;
 }

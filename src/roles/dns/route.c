@@ -14,7 +14,7 @@ struct routes {
 	struct map by_key;
 	struct cache cache;
 	struct loop_timer *timer;
-	struct loop_defer done;    /* routes that are answered end behind the resolver's turn */
+	struct loop_defer done; /* routes that are answered end behind the resolver's turn */
 	struct list ended;
 };
 
@@ -123,9 +123,13 @@ settle(struct route *r)
 	struct buf b = BUF_INIT(IPC_BODY_MAX), aged = BUF_INIT(IPC_BODY_MAX);
 	struct msg_mx m;
 	route_answer_put(&b, r);
-	check(!b.failed && msg_mx_get(buf_str(&b), &m));
-	uint32_t seconds = seconds_of(&m);
-	check(route_answer_age(&aged, buf_str(&b), seconds));
+	bool good = !b.failed && msg_mx_get(buf_str(&b), &m);
+	uint32_t seconds = good ? seconds_of(&m) : ROUTE_LATER_SECONDS;
+	/* What strangers write must not end us, whatever it is. */
+	if (!good || !route_answer_age(&aged, buf_str(&b), seconds)) {
+		buf_reset(&aged);
+		route_refuse_put(&aged, MX_LATER, "what the name servers say cannot be told");
+	}
 	if (r->started)
 		cache_put(&rs->cache, buf_str(&r->key), buf_str(&aged),
 		    loop_now(rs->dns->role.loop), seconds);
@@ -162,9 +166,10 @@ late(struct route *r)
 {
 	if (!r->started || !r->listed) {
 		r->verdict = MX_LATER;
-		snprintf(r->why, sizeof(r->why), r->started
-			? "no name server has answered for %s in time"
-			: "too many names are being looked up; %s had to wait too long", r->name);
+		snprintf(r->why, sizeof(r->why),
+		    r->started ? "no name server has answered for %s in time"
+			       : "too many names are being looked up; %s had to wait too long",
+		    r->name);
 	}
 	lookup_cancel(&r->where);
 	lookup_cancel(&r->sts);
@@ -234,7 +239,9 @@ route_host_done(struct host *h)
 static void
 host_init(struct host *h, struct route *r, uint16_t preference, const char *name)
 {
-	*h = (struct host){ .route = r, .preference = preference, .tlsas = BUF_INIT(TLSA_OCTETS_MAX) };
+	*h = (struct host){
+		.route = r, .preference = preference, .tlsas = BUF_INIT(TLSA_OCTETS_MAX)
+	};
 	memcpy(h->name, name, strlen(name) + 1);
 }
 
@@ -305,8 +312,8 @@ on_mx(void *arg, const struct lookup_answer *a)
 	if (a->verdict == LOOKUP_DATA) {
 		take_mx(r, a);
 	} else if (a->verdict == LOOKUP_FAILED && a->forged) {
-		give_up(r, MX_FORGED, "DNSSEC says that what is told of %s is forged: %s",
-		    r->name, a->why);
+		give_up(r, MX_FORGED, "DNSSEC says that what is told of %s is forged: %s", r->name,
+		    a->why);
 	} else if (a->verdict == LOOKUP_FAILED) {
 		give_up(r, MX_LATER, "no name server answers for %s", r->name);
 	} else if (a->no_name) {

@@ -56,8 +56,8 @@ judge(const struct route *r, struct msg_mx *m, char why[ROUTE_WHY_MAX])
 		if (!blamed || (h->failed && !blamed->failed))
 			blamed = h;
 	}
-	m->verdict = failed && forged ? MX_FORGED
-	             : failed         ? MX_LATER
+	m->verdict = failed && forged    ? MX_FORGED
+	             : failed            ? MX_LATER
 	             : no_name && !r->mx ? MX_NO_DOMAIN
 	                                 : MX_NO_HOST;
 	if (m->verdict == MX_NO_DOMAIN)

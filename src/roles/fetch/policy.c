@@ -1,70 +1,30 @@
 /*
  * The MTA-STS policies of domains. One is asked for with the id of its TXT record: another id than
- * that of the policy we have means that it has changed. What we have stays good for its max_age when
- * its host cannot be reached, or what it says is void (RFC 8461 5.1).
+ * that of the policy we have means that it has changed. What we have stays good for its max_age
+ * when its host cannot be reached, or what it says is void (RFC 8461 5.1).
  */
-#include "roles/fetch/fetch_priv.h"
+#include "roles/fetch/policy_priv.h"
 
 #include "base/check.h"
 #include "base/wire.h"
-#include "log/log.h"
 #include "smtp/sts.h"
 #include "sys/clock.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define POLICIES_MAX 10000
 #define OCTETS_MAX (32u << 20)
-#define BUSY_MAX 256          /* fetched at the same time */
-#define REFRESH_MAX 8         /* ... because they are old, begun at a time */
+#define BUSY_MAX 256  /* fetched at the same time */
+#define REFRESH_MAX 8 /* ... because they are old, begun at a time */
 #define WAITERS_MAX 16384
-#define FAILED_MS 300000      /* before a host that failed is asked again (RFC 8461 3.3) */
-#define EARLY_MS 5000         /* until store must have told what it kept */
+#define EARLY_MS 5000 /* until store must have told what it kept */
 #define SWEEP_MS 60000
-#define DOMAIN_LEN_MAX 245    /* "mta-sts." stands before it */
-#define WHY_LEN 256
 #define KEPT_VERSION 1
 
-struct waiter {
-	struct list node;
-	struct relay_peer *peer; /* NULL: gone */
-	uint64_t id;
-	struct msg_sts_ask ask;  /* of an early one; its strings lie in `text` */
-	char text[DOMAIN_LEN_MAX + STS_ID_MAX];
-};
-
-struct policy {
-	struct list node; /* policies->used */
-	struct policies *all;
-	char domain[DOMAIN_LEN_MAX + 1];
-	char id[STS_ID_MAX + 1], next_id[STS_ID_MAX + 1], failed_id[STS_ID_MAX + 1];
-	char *text; /* NULL: there is none */
-	size_t len;
-	int64_t fetched, until; /* Unix seconds */
-	bool asked_for;         /* since it was fetched */
-	int64_t failed_until;   /* of loop_now(); 0: it did not fail */
-	char why[WHY_LEN];      /* it failed */
-	bool busy;
-	struct name_ask name;
-	struct transfer *transfer;
-	struct list waiters;
-};
-
-struct policies {
-	struct fetch *fetch;
-	struct map by_domain;
-	struct list used; /* the least recently used first */
-	size_t n, octets, n_busy, n_waiters;
-	struct list early;
-	bool ready; /* what was kept is here, or will not come */
-	struct loop_timer *sweep, *patience;
-};
-
-static int64_t
-now_seconds(void)
+int64_t
+fetch_policy_now(void)
 {
 	return sys_wall_ms() / 1000;
 }
@@ -112,8 +72,8 @@ waiter_free(struct policies *ps, struct waiter *w)
 	free(w);
 }
 
-static void
-answer_all(struct policy *p)
+void
+fetch_policy_answer(struct policy *p)
 {
 	list_each(n, &p->waiters)
 	{
@@ -136,8 +96,8 @@ drop_text(struct policy *p)
 	p->id[0] = '\0';
 }
 
-static void
-stop(struct policy *p)
+void
+fetch_policy_stop(struct policy *p)
 {
 	fetch_lookup_cancel(&p->name);
 	p->transfer = transfer_free(p->transfer);
@@ -150,7 +110,7 @@ static void
 policy_free(struct policy *p)
 {
 	struct policies *ps = p->all;
-	stop(p);
+	fetch_policy_stop(p);
 	list_each(n, &p->waiters) waiter_free(ps, list_entry(n, struct waiter, node));
 	drop_text(p);
 	map_del(&ps->by_domain, str_of(p->domain));
@@ -173,15 +133,13 @@ make_room(struct policies *ps, size_t octets, const struct policy *but)
 	}
 }
 
-static void on_addresses(void *arg, struct str addresses, const char *why);
-
 static struct policy *
 policy_new(struct policies *ps, struct str domain)
 {
 	make_room(ps, 0, NULL);
 	struct policy *p = xalloc(sizeof(*p));
 	p->all = ps;
-	p->name = (struct name_ask){ .fn = on_addresses, .arg = p };
+	p->name = (struct name_ask){ .fn = fetch_policy_addresses, .arg = p };
 	check(str_copy(p->domain, sizeof(p->domain), domain));
 	list_init(&p->waiters);
 	list_add_tail(&ps->used, &p->node);
@@ -191,8 +149,9 @@ policy_new(struct policies *ps, struct str domain)
 }
 
 /* False: it is none. */
-static bool
-take_text(struct policy *p, struct str text, const char *id, int64_t fetched, struct buf *err)
+bool
+fetch_policy_take(struct policy *p, struct str text, const char *id, int64_t fetched,
+    struct buf *err)
 {
 	struct sts_policy *s = xalloc(sizeof(*s));
 	bool ok = sts_parse(text, s, err);
@@ -212,8 +171,8 @@ take_text(struct policy *p, struct str text, const char *id, int64_t fetched, st
 	return ok;
 }
 
-static void
-keep(const struct policy *p)
+void
+fetch_policy_keep(const struct policy *p)
 {
 	struct chan *c = p->all->fetch->store;
 	struct buf value = BUF_INIT(KEEP_VALUE_MAX), b = BUF_INIT(KEEP_VALUE_MAX + 1024);
@@ -235,96 +194,10 @@ keep(const struct policy *p)
 static void
 drop_if_old(struct policy *p)
 {
-	if (!p->text || p->until > now_seconds())
+	if (!p->text || p->until > fetch_policy_now())
 		return;
 	drop_text(p);
-	keep(p);
-}
-
-/* --- fetching --- */
-
-static void
-done(struct policy *p)
-{
-	stop(p);
-	answer_all(p);
-}
-
-static void
-failed(struct policy *p, const char *kind, const char *why)
-{
-	int64_t now = loop_now(p->all->fetch->role.loop);
-	snprintf(p->why, sizeof(p->why), "%s: %s", kind, why);
-	p->failed_until = now + FAILED_MS;
-	memcpy(p->failed_id, p->next_id, sizeof(p->failed_id));
-	LOG(LOG_INFO, 0, "policy-not-fetched", LOGZ("domain", p->domain), LOGZ("why", p->why),
-	    LOGZ("then", p->text ? "the one from before holds" : "there is none"));
-	done(p);
-}
-
-static void
-on_transferred(void *arg, uint16_t status, struct str body, const char *error, bool bad_certificate)
-{
-	struct policy *p = arg;
-	struct buf err = BUF_INIT(WHY_LEN);
-	char text[64];
-	if (status == 0) {
-		failed(p, bad_certificate ? "sts-webpki-invalid" : "sts-policy-fetch-error", error);
-	} else if (status != 200) {
-		snprintf(text, sizeof(text), "it answers %u%s", status,
-		    status >= 300 && status <= 399 ? ", which leads elsewhere" : "");
-		failed(p, "sts-policy-fetch-error", text);
-	} else if (!take_text(p, body, p->next_id, now_seconds(), &err)) {
-		const char *why = buf_cstr(&err);
-		failed(p, "sts-policy-invalid", why ? why : "it is none");
-	} else {
-		p->failed_until = 0;
-		keep(p);
-		done(p);
-	}
-	buf_done(&err);
-}
-
-static void
-on_addresses(void *arg, struct str addresses, const char *why)
-{
-	struct policy *p = arg;
-	struct fetch *f = p->all->fetch;
-	char url[HOST_MAX + 64], host[HOST_MAX + 1], port[16] = "";
-	if (why) {
-		failed(p, "sts-policy-fetch-error", why);
-		return;
-	}
-	if (f->conf->sts_port != 443)
-		snprintf(port, sizeof(port), ":%" PRIu64, f->conf->sts_port);
-	snprintf(host, sizeof(host), "mta-sts.%s", p->domain);
-	snprintf(url, sizeof(url), "https://%s%s/.well-known/mta-sts.txt", host, port);
-	struct transfer_how how = {
-		.kind = TRANSFER_GET,
-		.url = url,
-		.authorities = fetch_authorities(f),
-		.host = host,
-		.addresses = addresses,
-		.max = STS_POLICY_MAX,
-	};
-	if (how.authorities.len == 0)
-		failed(p, "sts-policy-fetch-error",
-		    "this system has no list of certificate authorities (Debian: ca-certificates)");
-	else if (!(p->transfer = transfer_new(f->web, &how, on_transferred, p)))
-		failed(p, "sts-policy-fetch-error", "out of memory");
-}
-
-static void
-begin(struct policy *p, struct str id)
-{
-	struct policies *ps = p->all;
-	char host[HOST_MAX + 1];
-	check(!p->busy && str_copy(p->next_id, sizeof(p->next_id), id));
-	p->busy = true;
-	ps->n_busy++;
-	snprintf(host, sizeof(host), "mta-sts.%s", p->domain);
-	if (!fetch_lookup(ps->fetch, &p->name, host))
-		failed(p, "sts-policy-fetch-error", fetch_why_no_dns());
+	fetch_policy_keep(p);
 }
 
 /* --- questions --- */
@@ -381,18 +254,20 @@ join(struct policies *ps, struct relay_peer *from, uint64_t id, const struct msg
 		return;
 	}
 	if (ps->n_waiters >= WAITERS_MAX || (!(p && p->busy) && ps->n_busy >= BUSY_MAX)) {
-		say(from, id, 2, STR(""), "sts-policy-fetch-error: too many policies are fetched now");
+		say(from, id, 2, STR(""),
+		    "sts-policy-fetch-error: too many policies are fetched now");
 		return;
 	}
 	if (!p)
 		p = policy_new(ps, ask->domain);
 	waiter_new(ps, &p->waiters, from, id);
 	if (!p->busy)
-		begin(p, ask->id);
+		fetch_policy_begin(p, ask->id);
 }
 
 void
-policies_ask(struct policies *ps, struct relay_peer *from, uint64_t id, const struct msg_sts_ask *ask)
+policies_ask(struct policies *ps, struct relay_peer *from, uint64_t id,
+    const struct msg_sts_ask *ask)
 {
 	if (!is_domain(ask->domain) || !is_id(ask->id)) {
 		say(from, id, 1, STR(""), "");
@@ -447,13 +322,13 @@ policies_kept(struct policies *ps, const struct msg_keep *m)
 	uint64_t fetched = get_u64(&w);
 	struct str text = get_str(&w, STS_POLICY_MAX);
 	/* A clock that was ahead must not make it last longer. */
-	int64_t since = (int64_t)MIN(fetched, (uint64_t)now_seconds());
+	int64_t since = (int64_t)MIN(fetched, (uint64_t)fetch_policy_now());
 	if (!wire_done(&w) || version != KEPT_VERSION || !is_domain(m->key) || !is_id(kept_id) ||
 	    map_get(&ps->by_domain, m->key) || ps->n >= POLICIES_MAX)
 		return;
 	check(str_copy(id, sizeof(id), kept_id));
 	struct policy *p = policy_new(ps, m->key);
-	if (!take_text(p, text, id, since, &err))
+	if (!fetch_policy_take(p, text, id, since, &err))
 		policy_free(p);
 	else
 		drop_if_old(p);
@@ -466,7 +341,7 @@ static void
 on_sweep(void *arg)
 {
 	struct policies *ps = arg;
-	int64_t now = loop_now(ps->fetch->role.loop), seconds = now_seconds();
+	int64_t now = loop_now(ps->fetch->role.loop), seconds = fetch_policy_now();
 	int64_t old = (int64_t)ps->fetch->conf->sts_refresh;
 	size_t begun = 0;
 	list_each(n, &ps->used)
@@ -479,12 +354,13 @@ on_sweep(void *arg)
 			p->failed_until = 0;
 		if (!p->text && !p->failed_until)
 			policy_free(p);
-		else if (p->text && p->asked_for && !p->failed_until && seconds - p->fetched >= old &&
-			 begun < REFRESH_MAX && ps->n_busy < BUSY_MAX) {
+		else if (p->text && p->asked_for && !p->failed_until &&
+			 seconds - p->fetched >= old && begun < REFRESH_MAX &&
+			 ps->n_busy < BUSY_MAX) {
 			char id[STS_ID_MAX + 1];
 			memcpy(id, p->id, sizeof(id));
 			begun++;
-			begin(p, str_of(id));
+			fetch_policy_begin(p, str_of(id));
 		}
 	}
 }

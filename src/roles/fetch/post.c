@@ -71,9 +71,9 @@ is_private(const unsigned char a[16])
 		{ V4(198, 18, 0, 0), 96 + 15 },
 		{ V4(224, 0, 0, 0), 96 + 3 },
 #undef V4
-		{ { 0 }, 80 },                         /* ::, ::1 and what is left of IPv4 in IPv6 */
-		{ { 0, 0x64, 0xff, 0x9b }, 32 },       /* NAT64 */
-		{ { 0x20, 0x02 }, 16 },                /* 6to4 */
+		{ { 0 }, 80 },                   /* ::, ::1 and what is left of IPv4 in IPv6 */
+		{ { 0, 0x64, 0xff, 0x9b }, 32 }, /* NAT64 */
+		{ { 0x20, 0x02 }, 16 },          /* 6to4 */
 		{ { 0xfc }, 7 },
 		{ { 0xfe, 0x80 }, 10 },
 		{ { 0xfe, 0xc0 }, 10 },
@@ -121,7 +121,8 @@ on_addresses(void *arg, struct str addresses, const char *why)
 	else if (good.len == 0)
 		end(p, 0, "its name leads to private addresses only");
 	else if (how.authorities.len == 0)
-		end(p, 0, "this system has no list of certificate authorities (Debian: ca-certificates)");
+		end(p, 0,
+		    "this system has no list of certificate authorities (Debian: ca-certificates)");
 	else if (!(p->transfer = transfer_new(f->web, &how, on_transferred, p)))
 		end(p, 0, "out of memory");
 	buf_done(&good);

@@ -70,13 +70,13 @@ finished(struct web *w)
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &of);
 		curl_easy_getinfo(m->easy_handle, CURLINFO_RESPONSE_CODE, &status);
 		t = (struct transfer *)(void *)of;
-		bool fine = code == CURLE_OK && status >= 100 && status <= 999 &&
-		            !is_other_type(t, status);
-		const char *why = t->body.failed     ? "the answer is too long"
+		bool fine =
+		    code == CURLE_OK && status >= 100 && status <= 999 && !is_other_type(t, status);
+		const char *why = t->body.failed             ? "the answer is too long"
 		                  : is_other_type(t, status) ? "it is not of the type text/plain"
-		                  : code == CURLE_OK ? "the answer has no status"
-		                  : t->error[0]      ? t->error
-		                                     : curl_easy_strerror(code);
+		                  : code == CURLE_OK         ? "the answer has no status"
+		                  : t->error[0]              ? t->error
+		                                             : curl_easy_strerror(code);
 		t->fn(t->arg, fine ? (uint16_t)status : 0, fine ? buf_str(&t->body) : STR(""),
 		    fine ? "" : why, is_certificate(code));
 	}

@@ -4,7 +4,8 @@
 #include "mail/srs.h"
 #include "route/host.h"
 
-#define ELSEWHERE_MAX (4u << 20) /* octets of the recipients elsewhere that one recipient leads to */
+#define ELSEWHERE_MAX                                                                              \
+	(4u << 20) /* octets of the recipients elsewhere that one recipient leads to */
 
 /* A long session without a letter: what led to this one is what matters. */
 static void
@@ -69,14 +70,13 @@ put_elsewhere(struct conn *c, const struct smtp_rcpt *rcpt, const struct route_r
 		const char *why;
 		if (!goes_onward(c, &r->target[i]))
 			continue;
-		enum smtp_situation no =
-		    onward_put(c, rcpt, way, r->target[i].address, out, &why);
+		enum smtp_situation no = onward_put(c, rcpt, way, r->target[i].address, out, &why);
 		if (no != SMTP_NONE) {
 			LOG(way->via.len ? LOG_WARN : LOG_INFO, c->id, "unroutable",
 			    LOGF("rcpt", rcpt->addr.whole), LOGF("address", r->target[i].address),
 			    LOGZ("why", why));
-			*ret_reason =
-			    way->via.len ? STR("one that this alias should not lead to") : str_of(why);
+			*ret_reason = way->via.len ? STR("one that this alias should not lead to")
+			                           : str_of(why);
 			return no;
 		}
 		++*ret_n;
@@ -120,8 +120,7 @@ keep_targets(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *
 		memcpy(keep->account + keep->n, elsewhere.p, elsewhere.len);
 	c->smtp->mailboxes += r->n_target;
 	rcpt->host_data = keep;
-	rcpt->host_size =
-	    (uint32_t)(sizeof(*keep) + keep->n * sizeof(uint64_t) + elsewhere.len);
+	rcpt->host_size = (uint32_t)(sizeof(*keep) + keep->n * sizeof(uint64_t) + elsewhere.len);
 	note_route(c, rcpt, r, keep);
 	return SMTP_NONE;
 }

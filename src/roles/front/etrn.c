@@ -1,6 +1,6 @@
 /*
- * etrn: a client asks for a queue run (RFC 1985). Store says how much waits; relays connect to where
- * the mail has to go, never to who asks.
+ * etrn: a client asks for a queue run (RFC 1985). Store says how much waits; relays connect to
+ * where the mail has to go, never to who asks.
  */
 #include "roles/front/smtp_priv.h"
 

@@ -9,7 +9,8 @@
 #define TEXT_MAX (16u << 10) /* octets kept of all fields of one name */
 
 enum { GLANCE_MESSAGE_ID, GLANCE_DELIVERED_TO, GLANCE_TLS_REQUIRED, GLANCE_SOLICITATION, GLANCES };
-static const char *const names[] = { "message-id", "delivered-to", "tls-required", "solicitation", NULL };
+static const char *const names[] = { "message-id", "delivered-to", "tls-required", "solicitation",
+	NULL };
 
 struct glance {
 	struct fields fields;
@@ -82,8 +83,8 @@ id_in(struct str v)
 {
 	v = str_skip(v, str_find(v, '<'));
 	size_t end = str_find(v, '>') + 1;
-	if (end > v.len || end > MESSAGE_ID_MAX || str_find_any(str_first(v, end), " \t\r\n") < end ||
-	    memchr(v.p, '\0', end))
+	if (end > v.len || end > MESSAGE_ID_MAX ||
+	    str_find_any(str_first(v, end), " \t\r\n") < end || memchr(v.p, '\0', end))
 		return STR_NULL;
 	return str_first(v, end);
 }

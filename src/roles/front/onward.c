@@ -109,7 +109,7 @@ struct str
 onward_notify(const struct smtp_rcpt *r, bool expanded, char dst[64])
 {
 	return expanded && r->notify & NOTIFY_SUCCESS ? without_success(r->notify_text, dst)
-						      : r->notify_text;
+	                                              : r->notify_text;
 }
 
 static bool
@@ -177,8 +177,9 @@ onward_put(struct conn *c, const struct smtp_rcpt *rcpt, const struct onward_way
 	struct buf orcpt = BUF_INIT(ORCPT_MAX);
 	*ret_why = "not an address";
 	if (addr_mailbox(address, ADDR_SMTPUTF8, &a) != ADDR_OK ||
-	    !(directory_is_local(&c->front->directory, a.domain) ? host_ascii(a.domain, domain)
-		: can_be_reached(c->settings->conf, &a, domain, ret_why))) {
+	    !(directory_is_local(&c->front->directory, a.domain)
+		    ? host_ascii(a.domain, domain)
+		    : can_be_reached(c->settings->conf, &a, domain, ret_why))) {
 		buf_done(&orcpt);
 		return SMTP_RCPT_UNROUTABLE;
 	}
@@ -194,7 +195,8 @@ onward_put(struct conn *c, const struct smtp_rcpt *rcpt, const struct onward_way
 		m.orcpt = made_orcpt(&rcpt->addr, &orcpt);
 	msg_onward_put(out, &m);
 	buf_done(&orcpt);
-	letter_note(c, STR_FMT ": elsewhere, " STR_FMT, STR_ARG(rcpt->addr.whole), STR_ARG(address));
+	letter_note(c, STR_FMT ": elsewhere, " STR_FMT, STR_ARG(rcpt->addr.whole),
+	    STR_ARG(address));
 	return SMTP_NONE;
 }
 

@@ -173,7 +173,8 @@ list_classes(const struct conf_listener *l, struct buf *out)
 	while (list.len) {
 		size_t n = str_find_any(list, ", \t");
 		if (n)
-			buf_putf(out, "%s" STR_FMT, out->len ? "," : "", STR_ARG(str_first(list, n)));
+			buf_putf(out, "%s" STR_FMT, out->len ? "," : "",
+			    STR_ARG(str_first(list, n)));
 		list = str_skip(list, n + 1);
 	}
 }

@@ -124,8 +124,9 @@ make_srs_key(const char *path)
 	unsigned char key[SRS_KEY_LEN];
 	struct buf text = BUF_INIT(512);
 	random_bytes(key, sizeof(key));
-	buf_putz(&text, "# Keys of the sender addresses that lead back (SRS). The first makes them, all "
-			"check them.\n");
+	buf_putz(&text,
+	    "# Keys of the sender addresses that lead back (SRS). The first makes them, all "
+	    "check them.\n");
 	for (size_t i = 0; i < sizeof(key); i++)
 		buf_putf(&text, "%02x", key[i]);
 	buf_putc(&text, '\n');

@@ -1,12 +1,8 @@
-/* Connections: the race of a host's addresses (RFC 8305), one host after the other. */
+/* Connections: one host after the other, one letter after the other. */
 #include "roles/relay/relay_priv.h"
 
-#include "log/log.h"
-#include "sys/clock.h"
 #include "sys/listen.h"
-#include "sys/random.h"
 
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -16,9 +12,6 @@
 #include <unistd.h>
 
 static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-static void race_begin(struct conn *c);
-static void race_next(struct conn *c);
 
 const struct plan_host *
 relay_conn_host(const struct conn *c)
@@ -36,22 +29,6 @@ relay_conn_arm(struct conn *c, int64_t ms)
 }
 
 /* --- the end of it --- */
-
-static void
-race_end(struct conn *c)
-{
-	if (c->unix_ask)
-		map_del(&c->relay->unix_asks, relay_key(&c->unix_ask));
-	c->unix_ask = 0;
-	for (size_t i = 0; i < RACE_MAX; i++) {
-		struct racer *r = &c->race[i];
-		if (!r->io)
-			continue;
-		r->io = loop_io_free(r->io);
-		close(r->fd);
-	}
-	c->n_racing = 0;
-}
 
 static void
 session_end(struct conn *c)
@@ -82,7 +59,7 @@ relay_conn_close(struct conn *c)
 		return;
 	check(!c->job);
 	c->dead = true;
-	race_end(c);
+	relay_race_end(c);
 	session_end(c);
 	c->timer = loop_timer_free(c->timer);
 	list_del(&c->node);
@@ -125,13 +102,13 @@ void
 relay_conn_again(struct conn *c, bool same_host)
 {
 	session_end(c);
-	race_end(c);
+	relay_race_end(c);
 	c->letters = 0;
 	if (!same_host) {
 		c->host++;
 		c->clear = false;
 	}
-	race_begin(c);
+	relay_race_begin(c);
 }
 
 /* What was said last counts, but a host that may take it later weighs more than one that refuses. */
@@ -223,8 +200,8 @@ on_stream(void *arg, enum stream_event e)
 	}
 }
 
-static void
-name_ends(struct conn *c, int fd, const unsigned char *addr)
+void
+relay_conn_name(struct conn *c, int fd, const unsigned char *addr)
 {
 	const struct plan_host *h = relay_conn_host(c);
 	struct sys_addr own;
@@ -254,8 +231,8 @@ name_ends(struct conn *c, int fd, const unsigned char *addr)
 		str_copy(c->own_ip, sizeof(c->own_ip), str_of(own.text));
 }
 
-static void
-opened(struct conn *c, int fd, size_t addr)
+void
+relay_conn_opened(struct conn *c, int fd, size_t addr)
 {
 	int one = 1;
 	if (c->plan->port)
@@ -273,204 +250,9 @@ opened(struct conn *c, int fd, size_t addr)
 	c->sessions++;
 	c->opened_ms = loop_now(c->relay->role.loop);
 	c->letters = 0;
-	name_ends(c, fd, relay_conn_host(c)->addrs[addr]);
+	relay_conn_name(c, fd, relay_conn_host(c)->addrs[addr]);
 	relay_job_notef(c->job, "connected to %s", c->where);
 	drive_begin(c);
-}
-
-/* --- the race --- */
-
-static void
-racer_failed(struct conn *c, size_t addr, int e)
-{
-	name_ends(c, -1, relay_conn_host(c)->addrs[addr]);
-	relay_job_notef(c->job, "%s: %s", c->where, strerror(e));
-}
-
-static void
-race_lost(struct conn *c)
-{
-	char why[512];
-	snprintf(why, sizeof(why), "no connection to %s: no address of it answers", relay_conn_host(c)->name);
-	relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.4.1", str_of(why));
-}
-
-static void
-on_racer(void *arg, unsigned events)
-{
-	struct racer *r = arg;
-	struct conn *c = r->conn;
-	int e = 0, fd = r->fd;
-	socklen_t len = sizeof(e);
-	size_t addr = r->addr;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
-		e = errno;
-	r->io = loop_io_free(r->io);
-	c->n_racing--;
-	if (e == 0) {
-		race_end(c);
-		relay_conn_arm(c, 0);
-		opened(c, fd, addr);
-		return;
-	}
-	close(fd);
-	racer_failed(c, addr, e);
-	race_next(c);
-}
-
-/* The addresses of ours that a connection may come from; the next in turn, of the right family. */
-static bool
-source_next(struct conn *c, bool v4, struct sys_addr *ret)
-{
-	const struct dest *d = c->dest;
-	const char *list = d->route && d->route->source[0] ? d->route->source
-							   : c->relay->conf->relay_source;
-	struct sys_addr all[64];
-	size_t n = 0;
-	for (struct str rest = str_of(list); rest.len && n < ARRAY_LEN(all);) {
-		size_t len = str_find_any(rest, " ,");
-		char text[INET6_ADDRSTRLEN];
-		bool got = len > 0 && str_copy(text, sizeof(text), str_first(rest, len)) &&
-		           sys_addr_parse(text, &all[n]);
-		rest = str_skip(rest, len + 1);
-		n += got && all[n].is_v4 == v4;
-	}
-	if (n == 0)
-		return false;
-	*ret = all[(c->source + random_u64()) % n];
-	return true;
-}
-
-static socklen_t
-socket_address(const unsigned char *addr, uint16_t port, struct sockaddr_storage *ret)
-{
-	memset(ret, 0, sizeof(*ret));
-	if (memcmp(addr, v4_prefix, 12) == 0) {
-		struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-		memcpy(&a.sin_addr, addr + 12, 4);
-		memcpy(ret, &a, sizeof(a));
-		return sizeof(a);
-	}
-	struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	memcpy(&a.sin6_addr, addr, 16);
-	memcpy(ret, &a, sizeof(a));
-	return sizeof(a);
-}
-
-/* A socket on its way to the address, or -errno. */
-static int
-set_out(struct conn *c, const unsigned char *addr)
-{
-	struct sockaddr_storage ss;
-	struct sys_addr own;
-	bool v4 = memcmp(addr, v4_prefix, 12) == 0;
-	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	int e = 0;
-	if (source_next(c, v4, &own)) {
-		socklen_t len = socket_address(own.ip, 0, &ss);
-		if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
-			e = errno;
-			LOG(LOG_WARN, 0, "source-refused", LOGZ("address", own.text),
-			    LOGZ("error", strerror(e)));
-		}
-	}
-	socklen_t len = socket_address(addr, c->plan->port, &ss);
-	if (e == 0 && connect(fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
-		e = errno;
-	if (e == 0)
-		return fd;
-	close(fd);
-	return -e;
-}
-
-/* The next address sets out; when none is left and none on its way, the host is lost. */
-static void
-race_next(struct conn *c)
-{
-	const struct plan_host *h = relay_conn_host(c);
-	size_t most = MIN(h->n_addrs, (size_t)RACE_MAX);
-	while (c->next_addr < most) {
-		size_t i = c->next_addr++;
-		int fd = set_out(c, h->addrs[i]);
-		struct racer *r = &c->race[i];
-		if (fd < 0) {
-			racer_failed(c, i, -fd);
-			continue;
-		}
-		*r = (struct racer){ .conn = c, .fd = fd, .addr = i };
-		r->io = loop_io_new(c->relay->role.loop, fd, on_racer, r);
-		if (!r->io) {
-			racer_failed(c, i, errno);
-			close(fd);
-			continue;
-		}
-		loop_io_want(r->io, LOOP_WRITE);
-		c->n_racing++;
-		break;
-	}
-	if (c->n_racing == 0)
-		race_lost(c);
-	else if (c->next_addr < most)
-		relay_conn_arm(c, RACE_MS);
-	else
-		relay_conn_arm(c, (int64_t)c->relay->conf->relay_connect_seconds * 1000);
-}
-
-/* --- a unix socket: parent connects --- */
-
-static void
-unix_begin(struct conn *c)
-{
-	struct relay *r = c->relay;
-	c->unix_ask = ++r->next_id;
-	c->need = PLAN_CLEAR;
-	map_put(&r->unix_asks, relay_key(&c->unix_ask), c);
-	chan_send(r->role.parent, IPC_UNIX_ASK, c->unix_ask, c->dest->target.host, -1);
-	relay_conn_arm(c, (int64_t)r->conf->relay_connect_seconds * 1000);
-}
-
-void
-relay_conn_connected(struct conn *c, int fd, int e)
-{
-	c->unix_ask = 0;
-	relay_conn_arm(c, 0);
-	if (fd >= 0) {
-		opened(c, fd, 0);
-		return;
-	}
-	relay_job_notef(c->job, "%s: %s", c->where, strerror(e));
-	race_lost(c);
-}
-
-static bool
-may_go_there(struct conn *c, const char **ret_why)
-{
-	const struct job *j = c->job;
-	return plan_for_letter(relay_conn_host(c), j->entry.flags & ONWARD_REQUIRETLS,
-	    j->entry.flags & ONWARD_TLS_OPTIONAL, &c->need, ret_why);
-}
-
-static void
-race_begin(struct conn *c)
-{
-	const char *why;
-	c->state = CONN_RACES;
-	c->next_addr = 0;
-	c->source++;
-	str_copy(c->mta, sizeof(c->mta), str_of(relay_conn_host(c)->name));
-	snprintf(c->where, sizeof(c->where), "%s", relay_conn_host(c)->name);
-	if (c->plan->port == 0) {
-		unix_begin(c);
-		return;
-	}
-	if (!may_go_there(c, &why)) {
-		relay_job_notef(c->job, "%s: %s", c->mta, why);
-		relay_conn_next_host(c, JOB_REFUSED, JOB_TROUBLE_POLICY, 0, "5.7.30", str_of(why));
-		return;
-	}
-	race_next(c);
 }
 
 static void
@@ -481,12 +263,12 @@ on_timer(void *arg)
 	case CONN_RACES:
 		if (!c->unix_ask &&
 		    c->next_addr < MIN(relay_conn_host(c)->n_addrs, (size_t)RACE_MAX)) {
-			race_next(c);
+			relay_race_next(c);
 		} else {
 			relay_job_notef(c->job, "no answer in %llu seconds",
 			    (unsigned long long)c->relay->conf->relay_connect_seconds);
-			race_end(c);
-			race_lost(c);
+			relay_race_end(c);
+			relay_race_lost(c);
 		}
 		break;
 	case CONN_SHAKES:
@@ -533,7 +315,7 @@ relay_conn_new(struct dest *d, struct job *j)
 	if (c->plan->notes[0])
 		relay_job_notef(j, "%s", c->plan->notes);
 	relay_tell_plan(c);
-	race_begin(c);
+	relay_race_begin(c);
 }
 
 void
@@ -547,7 +329,7 @@ relay_conn_adopt(struct dest *d, struct job *j, int fd)
 	d->relay->n_conns++;
 	take(c, j);
 	const char *why;
-	(void)may_go_there(c, &why);
+	(void)relay_conn_may(c, &why);
 	snprintf(c->where, sizeof(c->where), "%s, who turned the connection", relay_conn_host(c)->name);
 	relay_job_stage(j, JOB_TALKING, c->where);
 	int e = stream_open(&c->stream, c->relay->role.loop, fd, on_stream, c);
@@ -574,7 +356,7 @@ relay_conn_give(struct conn *c, struct job *j)
 	c->state = CONN_TALKS;
 	c->sessions = 1;
 	const char *why;
-	(void)may_go_there(c, &why);
+	(void)relay_conn_may(c, &why);
 	relay_job_notef(j, "on the connection to %s, which had %llu letters before%s%s", c->where,
 	    (unsigned long long)c->letters, c->tls[0] ? "; " : "", c->tls);
 	drive_letter(c);

@@ -134,7 +134,7 @@ letter_over(struct conn *c)
 	j->ending = false;
 	bool over = smtp_client_is_over(c->client);
 	enum smtp_trouble t = smtp_client_trouble(c->client);
-	if (j->cancelled) {
+	if (j->cancelled || j->orphan) {
 		relay_conn_end_job(c);
 		relay_conn_close(c);
 	} else if (relay_job_is_open(j) && was_stale(c)) {

@@ -101,7 +101,7 @@ relay_job_take(struct relay *r, const struct ipc_frame *m)
 bool
 relay_job_is_ours(const struct job *j)
 {
-	return j->relay->store && sys_mono_ms() - j->vouched_ms < JOB_QUIET_MS;
+	return !j->orphan && j->relay->store && sys_mono_ms() - j->vouched_ms < JOB_QUIET_MS;
 }
 
 void
@@ -197,6 +197,7 @@ relay_jobs_store_gone(struct relay *r)
 	struct job **all = all_jobs(r, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct job *j = all[i];
+		j->orphan = true;
 		if (j->state == JOB_IS_DONE || j->ending)
 			continue;
 		if (j->conn) {

@@ -107,6 +107,7 @@ struct job {
 	int64_t vouched_ms;   /* sys_mono_ms() of the last STAGE, or of the job itself */
 	bool ending;          /* the end mark was handed to the kernel */
 	bool cancelled;
+	bool orphan;          /* its store is gone: what is under way ends, and nothing new begins */
 	int64_t begun_ms, begun_wall_ms;
 	struct spool spool;
 	struct letter_scan scan;
@@ -261,8 +262,6 @@ void relay_conn_adopt(struct dest *d, struct job *j, int fd); /* a turned one; t
 void relay_conn_close(struct conn *c);                 /* at once; its job must be gone */
 void relay_conn_cancel(struct conn *c);                /* its job is to be given up */
 void relay_conn_more(struct conn *c);                  /* the spool has more */
-/* The unix socket that parent was asked for: connected, or (fd -1) why not. */
-void relay_conn_connected(struct conn *c, int fd, int e);
 bool relay_conn_suits(const struct conn *c, const struct job *j);
 const struct plan_host *relay_conn_host(const struct conn *c);
 /* Seconds until it is given up; 0: no more. */
@@ -274,6 +273,20 @@ void relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, u
     const char *status, struct str text);
 void relay_conn_end_job(struct conn *c);               /* its result goes out */
 void relay_conn_rest(struct conn *c);                  /* no job: the next one, or idle, or the end */
+
+/* Connected; addr: which of the host's. */
+void relay_conn_opened(struct conn *c, int fd, size_t addr);
+void relay_conn_name(struct conn *c, int fd, const unsigned char *addr); /* where, ip, mta, own_ip */
+/* May its letter go to the host at hand? Then c->need says how. */
+bool relay_conn_may(struct conn *c, const char **ret_why);
+
+/* --- race.c --- */
+void relay_race_begin(struct conn *c);
+void relay_race_next(struct conn *c);            /* the next address sets out */
+void relay_race_end(struct conn *c);             /* nobody is on the way any more */
+void relay_race_lost(struct conn *c);
+/* The unix socket that parent was asked for: connected, or (fd -1) why not. */
+void relay_conn_connected(struct conn *c, int fd, int e);
 
 /* --- drive.c --- */
 void drive_begin(struct conn *c);                /* connected */

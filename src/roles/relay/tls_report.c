@@ -1,6 +1,6 @@
 /*
- * What is told of TLS to domains that ask for it (RFC 8460): one session each, under the policy that
- * held for its host. store adds them up and sends the reports.
+ * What is told of TLS to domains that ask for it (RFC 8460): one session each, under the policy
+ * that held for its host. store adds them up and sends the reports.
  */
 #include "mail/tlsrpt.h"
 #include "roles/relay/relay_priv.h"
@@ -17,10 +17,9 @@ is_wanted(const struct conn *c)
 static enum tlsrpt_policy
 policy_of(const struct plan_host *h)
 {
-	return h->ground == GROUND_DANE ? TLSRPT_TLSA
-	       : h->ground == GROUND_STS || h->ground == GROUND_STS_TESTING
-	           ? TLSRPT_STS
-	           : TLSRPT_NO_POLICY;
+	return h->ground == GROUND_DANE                                     ? TLSRPT_TLSA
+	       : h->ground == GROUND_STS || h->ground == GROUND_STS_TESTING ? TLSRPT_STS
+	                                                                    : TLSRPT_NO_POLICY;
 }
 
 static void
@@ -165,5 +164,6 @@ relay_tell_plan(const struct conn *c)
 	while (w.left && msg_mx_host_get(&w, &h))
 		if (h.tlsa == TLSA_FAILED && d->mx.secure && h.n_addrs)
 			put_facts(c, TLSRPT_TLSA, NULL,
-			    &(struct tlsrpt_session){ .result = TLSRPT_DNSSEC_INVALID, .mx = h.name });
+			    &(struct tlsrpt_session){
+				.result = TLSRPT_DNSSEC_INVALID, .mx = h.name });
 }

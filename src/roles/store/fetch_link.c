@@ -15,6 +15,7 @@
 struct fetch_link {
 	struct store_role *role;
 	struct chan *chan; /* NULL: not there */
+	size_t n_kept;     /* about: told, and put since */
 };
 
 static void
@@ -52,7 +53,11 @@ on_keep(struct fetch_link *l, const struct ipc_frame *f)
 	if (!msg_keep_get(f->body, &m) || m.key.len == 0)
 		return false;
 	put_key(&key, m.key);
-	if (!key.failed && !l->role->settling) {
+	/* Whoever has taken fetch over fills no disk with it. */
+	bool more = m.value.len && l->n_kept++ >= 2 * KEPT_MAX;
+	if (more && l->n_kept == 2 * KEPT_MAX + 1)
+		LOG(LOG_WARN, 0, "policies-not-kept", LOGZ("why", "there are too many"));
+	if (!key.failed && !l->role->settling && !more) {
 		struct store_batch *b = store_batch_new(l->role->store, &dom);
 		if (m.value.len)
 			store_put(b, buf_str(&key), m.value, 0);
@@ -66,7 +71,7 @@ on_keep(struct fetch_link *l, const struct ipc_frame *f)
 
 struct teller {
 	struct chan *chan;
-	size_t octets;
+	size_t n, octets;
 };
 
 static void
@@ -85,6 +90,7 @@ tell_one(void *arg, struct str key, struct str value)
 {
 	struct teller *t = arg;
 	t->octets += value.len;
+	t->n++;
 	tell(t->chan, str_skip(key, 2), value);
 	return t->octets <= KEPT_OCTETS_MAX;
 }
@@ -103,6 +109,7 @@ tell_all(struct fetch_link *l)
 	writer_check(rc);
 	if (rc < 0)
 		LOG(LOG_WARN, 0, "policies-not-read", LOGZ("why", strerror(-rc)));
+	l->n_kept = t.n;
 	tell(l->chan, STR(""), STR(""));
 }
 

@@ -6,7 +6,8 @@
 
 #include <stdlib.h>
 
-#define LIST_OCTETS (96u << 10) /* of recipients of one entry; its value must fit STORE_ENTRY_MAX */
+#define LIST_OCTETS (96u << 10) /* of recipients of one entry; its value must fit STORE_ENTRY_MAX  \
+	                         */
 #define PARCELS_MAX (16u << 20)
 #define FRESH_MAX (64u << 20)
 
@@ -35,20 +36,30 @@ static struct queue_entry
 entry_of(const struct msg_accept *m, const struct msg_onward *o)
 {
 	bool other = o->from.len && !str_eq(o->from, m->from);
-	return (struct queue_entry){ .created_ms = m->time_ms, .flags = m->facts.flags,
-		.priority = m->facts.priority, .hold_until_ms = m->facts.hold_until_ms,
-		.by_ms = m->facts.by_ms, .domain = o->domain, .from = other ? o->from : m->from,
-		.sender = other ? m->from : STR_NULL, .envid = m->envid, .ret = m->ret,
-		.auth = m->facts.auth, .account = m->facts.account, .peer = m->peer,
-		.qid = m->qid, .message_id = m->message_id, .session = m->session };
+	return (struct queue_entry){ .created_ms = m->time_ms,
+		.flags = m->facts.flags,
+		.priority = m->facts.priority,
+		.hold_until_ms = m->facts.hold_until_ms,
+		.by_ms = m->facts.by_ms,
+		.domain = o->domain,
+		.from = other ? o->from : m->from,
+		.sender = other ? m->from : STR_NULL,
+		.envid = m->envid,
+		.ret = m->ret,
+		.auth = m->facts.auth,
+		.account = m->facts.account,
+		.peer = m->peer,
+		.qid = m->qid,
+		.message_id = m->message_id,
+		.session = m->session };
 }
 
 /* Of the octets from at on. The view is made when they no longer move. */
 static void
 add_entry(struct parcels *p, size_t at)
 {
-	p->entry[p->n] = (struct store_entry){ .part = (uint32_t)p->n,
-		.value.len = p->octets.len - at };
+	p->entry[p->n] =
+	    (struct store_entry){ .part = (uint32_t)p->n, .value.len = p->octets.len - at };
 	p->n++;
 }
 
@@ -62,8 +73,7 @@ put_parcel(struct parcels *p, const struct msg_accept *m, const struct onward *o
 	while (taken < n && taken < ENTRY_RCPTS_MAX && list.len < LIST_OCTETS &&
 	       same_place(&o->m, &o[taken].m)) {
 		const struct msg_onward *r = &o[taken++].m;
-		queue_rcpt_put(&list,
-		    &(struct queue_rcpt){ r->rcpt, r->notify, r->orcpt, r->via });
+		queue_rcpt_put(&list, &(struct queue_rcpt){ r->rcpt, r->notify, r->orcpt, r->via });
 	}
 	e.n_rcpts = (uint32_t)taken;
 	e.rcpts = buf_str(&list);
@@ -98,8 +108,7 @@ put_told(struct parcels *p, const struct msg_accept *m, uint32_t flag, const str
 static bool
 wants_success(const struct msg_accept *m, struct str notify)
 {
-	const struct notify_letter l = { .sender = m->from,
-		.ours = m->facts.flags & ONWARD_OURS };
+	const struct notify_letter l = { .sender = m->from, .ours = m->facts.flags & ONWARD_OURS };
 	return notify_wanted(notify, NOTIFY_DELIVERED, &l);
 }
 
@@ -183,8 +192,13 @@ bool
 queue_view_entry(struct buf *out, const struct msg_view *v)
 {
 	struct buf list = BUF_INIT(LIST_OCTETS);
-	const struct msg_accept m = { .session = v->session, .time_ms = v->time_ms,
-		.qid = v->qid, .from = v->from, .envid = v->envid, .ret = v->ret, .peer = v->peer,
+	const struct msg_accept m = { .session = v->session,
+		.time_ms = v->time_ms,
+		.qid = v->qid,
+		.from = v->from,
+		.envid = v->envid,
+		.ret = v->ret,
+		.peer = v->peer,
 		.facts = v->facts };
 	const struct msg_onward *o = &v->onward;
 	struct queue_entry e = entry_of(&m, o);
@@ -203,8 +217,8 @@ keep_fresh(struct queue *q, uint64_t letter, const struct store_entry *s, uint64
 {
 	unsigned char key[12];
 	size_t octets = sizeof(struct held) + s->value.len;
-	/* One that was on its way when we began may have been accepted by a former life of ours, and
-	 * its entries may be gone: what the store says of those counts. */
+	/* One that was on its way when we began may have been accepted by a former life of ours,
+	 * and its entries may be gone: what the store says of those counts. */
 	if (letter >> 22 <= q->begun_ms || q->fresh_octets + octets > FRESH_MAX)
 		return;
 	free(map_put(&q->fresh, part_key(key, letter, s->part),

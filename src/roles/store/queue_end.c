@@ -39,13 +39,17 @@ struct ending *
 ending_begin(struct queue *q, const struct sched_entry *e, struct held *held)
 {
 	struct ending *x = xalloc(sizeof(*x));
-	*x = (struct ending){ .queue = q, .letter = e->letter, .part = e->part, .held = held,
-		.octets = BUF_INIT(STATE_MAX), .note = BUF_INIT(STORE_NOTE_MAX / 2),
+	*x = (struct ending){ .queue = q,
+		.letter = e->letter,
+		.part = e->part,
+		.held = held,
+		.octets = BUF_INIT(STATE_MAX),
+		.note = BUF_INIT(STORE_NOTE_MAX / 2),
 		.note_kind = STORE_NOTE_QUEUE };
 	list_init(&x->node);
 	if (!queue_entry_get(held->value, &x->entry) ||
-	    (held->state.p && (!queue_state_get(held->state, &x->state) ||
-				  x->state.n != x->entry.n_rcpts))) {
+	    (held->state.p &&
+		(!queue_state_get(held->state, &x->state) || x->state.n != x->entry.n_rcpts))) {
 		char id[14];
 		id_format(id, e->letter);
 		LOG(LOG_ERROR, 0, "queue-damaged", LOGZ("letter", id), LOGN("part", e->part));
@@ -162,6 +166,9 @@ batch_done(void *arg, const struct store_res *res)
 {
 	struct queue_batch *b = arg;
 	bool again = res->rc == -EAGAIN || res->rc == -E2BIG;
+	struct queue *q = b->queue;
+	/* One that was opened before shows what the entries were. */
+	q->snap = store_snap_close(q->snap);
 	writer_check(res->rc);
 	list_each(n, &b->ends)
 	{
@@ -198,10 +205,16 @@ put_note(struct store_batch *b, const struct ending *x)
 	if (x->note.len == 0)
 		return;
 	put_rcpts(&rcpts, x);
-	struct store_note n = { .kind = x->note_kind, .letter = x->letter,
-		.session = x->entry.session, .time_ms = (uint64_t)sys_wall_ms(), .qid = x->entry.qid,
-		.from = x->entry.from, .rcpts = buf_str(&rcpts), .message_id = x->entry.message_id,
-		.peer = x->state.mta, .octets = buf_str(&x->note) };
+	struct store_note n = { .kind = x->note_kind,
+		.letter = x->letter,
+		.session = x->entry.session,
+		.time_ms = (uint64_t)sys_wall_ms(),
+		.qid = x->entry.qid,
+		.from = x->entry.from,
+		.rcpts = buf_str(&rcpts),
+		.message_id = x->entry.message_id,
+		.peer = x->state.mta,
+		.octets = buf_str(&x->note) };
 	store_note(b, &n);
 	buf_done(&rcpts);
 }
@@ -312,9 +325,8 @@ ended(struct ending *x, int rc)
 		x->del = true;
 		over(x);
 	} else if (rc < 0) {
-		LOG(LOG_ERROR, 0, "queue-not-written", LOGZ("letter", id),
-		    LOGN("part", x->part), LOGZ("error", strerror(-rc)),
-		    LOGZ("then", "tried again every second"));
+		LOG(LOG_ERROR, 0, "queue-not-written", LOGZ("letter", id), LOGN("part", x->part),
+		    LOGZ("error", strerror(-rc)), LOGZ("then", "tried again every second"));
 		list_add_tail(&q->stuck, &x->node);
 	} else if (x->phase == PHASE_STATE && x->state.report) {
 		confirm(x);

@@ -10,17 +10,30 @@
 #include <stdlib.h>
 
 const char *const queue_trouble_word[JOB_TROUBLE_COUNT] = {
-	[JOB_TROUBLE_NONE] = "", [JOB_TROUBLE_NAME] = "name", [JOB_TROUBLE_CONNECT] = "connect",
-	[JOB_TROUBLE_TLS] = "tls", [JOB_TROUBLE_LOGIN] = "login",
-	[JOB_TROUBLE_GREETING] = "greeting", [JOB_TROUBLE_SENDER] = "sender",
-	[JOB_TROUBLE_RCPT] = "rcpt", [JOB_TROUBLE_LETTER] = "letter",
-	[JOB_TROUBLE_CLOSED] = "closed", [JOB_TROUBLE_POLICY] = "policy",
+	[JOB_TROUBLE_NONE] = "",
+	[JOB_TROUBLE_NAME] = "name",
+	[JOB_TROUBLE_CONNECT] = "connect",
+	[JOB_TROUBLE_TLS] = "tls",
+	[JOB_TROUBLE_LOGIN] = "login",
+	[JOB_TROUBLE_GREETING] = "greeting",
+	[JOB_TROUBLE_SENDER] = "sender",
+	[JOB_TROUBLE_RCPT] = "rcpt",
+	[JOB_TROUBLE_LETTER] = "letter",
+	[JOB_TROUBLE_CLOSED] = "closed",
+	[JOB_TROUBLE_POLICY] = "policy",
 };
 
 static const char *const crit_key[CRIT_COUNT] = {
-	[CRIT_ID] = "id", [CRIT_FROM] = "from", [CRIT_TO] = "to", [CRIT_DOMAIN] = "domain",
-	[CRIT_OLDER] = "older", [CRIT_NEWER] = "newer", [CRIT_ERROR] = "error",
-	[CRIT_STATE] = "state", [CRIT_LIMIT] = "limit", [CRIT_REASON] = "reason",
+	[CRIT_ID] = "id",
+	[CRIT_FROM] = "from",
+	[CRIT_TO] = "to",
+	[CRIT_DOMAIN] = "domain",
+	[CRIT_OLDER] = "older",
+	[CRIT_NEWER] = "newer",
+	[CRIT_ERROR] = "error",
+	[CRIT_STATE] = "state",
+	[CRIT_LIMIT] = "limit",
+	[CRIT_REASON] = "reason",
 	[CRIT_ALL] = "all",
 };
 
@@ -28,8 +41,12 @@ const char *
 queue_state_word(const struct sched_entry *e)
 {
 	static const char *const words[SCHED_STATES] = {
-		[SCHED_WAITS] = "waiting", [SCHED_READY] = "ready", [SCHED_ACTIVE] = "active",
-		[SCHED_HELD] = "held", [SCHED_TURN] = "turn", [SCHED_BUSY] = "active",
+		[SCHED_WAITS] = "waiting",
+		[SCHED_READY] = "ready",
+		[SCHED_ACTIVE] = "active",
+		[SCHED_HELD] = "held",
+		[SCHED_TURN] = "turn",
+		[SCHED_BUSY] = "active",
 	};
 	return e->state == SCHED_WAITS && e->later ? "later" : words[e->state];
 }

@@ -1,7 +1,7 @@
 /*
- * Entries for domains that are ours: letters whose release was waited for (RFC 4865), or whose domain
- * has become ours meanwhile. The letter is accepted anew, under an id that stands in the entry's state
- * first, so that a crash in between leaves one copy.
+ * Entries for domains that are ours: letters whose release was waited for (RFC 4865), or whose
+ * domain has become ours meanwhile. The letter is accepted anew, under an id that stands in the
+ * entry's state first, so that a crash in between leaves one copy.
  */
 #include "roles/store/queue_priv.h"
 
@@ -75,7 +75,9 @@ copy(struct queue *q, const struct store_queued *s, struct store_body *body)
 	int rc = 0;
 	for (uint64_t off = 0; off < s->size && rc == 0;) {
 		ssize_t n = store_queue_read(q->role->store, s, off, chunk, CHUNK);
-		rc = n < 0 ? (int)n : n == 0 ? -EBADMSG : store_body_write(body, str_n(chunk, (size_t)n));
+		rc = n < 0    ? (int)n
+		     : n == 0 ? -EBADMSG
+		              : store_body_write(body, str_n(chunk, (size_t)n));
 		off += n > 0 ? (uint64_t)n : 0;
 	}
 	free(chunk);
@@ -109,8 +111,11 @@ void
 queue_here_begin(struct ending *x, bool known)
 {
 	struct way way;
-	struct msg_accept m = { .from = x->entry.from, .envid = x->entry.envid, .ret = x->entry.ret,
-		.peer = x->entry.peer, .session = x->entry.session,
+	struct msg_accept m = { .from = x->entry.from,
+		.envid = x->entry.envid,
+		.ret = x->entry.ret,
+		.peer = x->entry.peer,
+		.session = x->entry.session,
 		.facts.flags = x->entry.flags & ~(uint32_t)(ONWARD_BY_RETURN | ONWARD_BY_TRACE) };
 	if (known) {
 		delivered(x);

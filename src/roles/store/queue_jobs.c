@@ -10,11 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CALM_MS 200        /* behind the last HELLO; then all old leases are known */
+#define CALM_MS 200 /* behind the last HELLO; then all old leases are known */
 #define UNREADABLE_MS 60000
-#define SPREAD_FROM 8      /* connections: a destination with so many is brought by all relays */
-
-_Static_assert(JOB_RCPTS_MAX == ENTRY_RCPTS_MAX, "a result has a fate for each recipient");
+#define SPREAD_FROM 8 /* connections: a destination with so many is brought by all relays */
 
 /* --- leases --- */
 
@@ -22,8 +20,11 @@ static struct lease *
 lease_new(struct queue *q, uint64_t id, uint64_t letter, uint32_t part)
 {
 	struct lease *l = xalloc(sizeof(*l));
-	*l = (struct lease){ .id = id, .letter = letter, .part = part,
-		.heard_ms = sys_mono_ms(), .given_ms = (uint64_t)sys_wall_ms() };
+	*l = (struct lease){ .id = id,
+		.letter = letter,
+		.part = part,
+		.heard_ms = sys_mono_ms(),
+		.given_ms = (uint64_t)sys_wall_ms() };
 	map_put(&q->leases, id_key(&id), l);
 	list_add_tail(&q->lease_list, &l->node);
 	return l;
@@ -37,8 +38,8 @@ lease_bind(struct lease *l, struct relay_peer *p)
 	p->n_jobs++;
 }
 
-static void
-lease_free(struct queue *q, struct lease *l)
+void
+queue_lease_free(struct queue *q, struct lease *l)
 {
 	if (l->relay) {
 		l->relay->n_jobs--;
@@ -74,8 +75,8 @@ queue_lease_of(struct queue *q, uint64_t letter, uint32_t part)
 }
 
 /* It comes back untouched. */
-static void
-lease_over(struct queue *q, struct lease *l)
+void
+queue_lease_over(struct queue *q, struct lease *l)
 {
 	static const struct sched_end nothing = { .retry = true };
 	uint64_t now = (uint64_t)sys_wall_ms();
@@ -84,7 +85,7 @@ lease_over(struct queue *q, struct lease *l)
 		sched_ended(q->sched, e, &nothing, now);
 		queue_put_back(q, e);
 	}
-	lease_free(q, l);
+	queue_lease_free(q, l);
 	queue_pump(q);
 }
 
@@ -154,10 +155,16 @@ put_job(struct buf *b, struct queue *q, const struct sched_entry *e, const struc
 		snprintf(text, sizeof(text), "mx:" STR_FMT, STR_ARG(v.domain));
 		target = str_of(text);
 	}
-	const struct msg_job m = { .letter = l->letter, .part = l->part, .size = l->held->size,
-		.window = (uint16_t)MIN(window, UINT16_MAX), .qid = str_first(qid, 128),
-		.target = target, .turn = l->turn, .given_ms = (uint64_t)l->heard_ms,
-		.entry = l->held->value, .state = l->held->state };
+	const struct msg_job m = { .letter = l->letter,
+		.part = l->part,
+		.size = l->held->size,
+		.window = (uint16_t)MIN(window, UINT16_MAX),
+		.qid = str_first(qid, 128),
+		.target = target,
+		.turn = l->turn,
+		.given_ms = (uint64_t)l->heard_ms,
+		.entry = l->held->value,
+		.state = l->held->state };
 	msg_job_put(b, &m);
 }
 
@@ -180,7 +187,15 @@ not_given(struct queue *q, struct sched_entry *e, int rc)
 	sched_back(q->sched, e, now);
 }
 
-void
+/* It does not fit into a message, which its caps rule out. */
+static void
+not_put(struct queue *q, struct lease *l)
+{
+	l->turn = 0;
+	queue_lease_over(q, l);
+}
+
+bool
 queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_peer *to)
 {
 	uint32_t window = sched_window_of(q->sched, e);
@@ -193,7 +208,7 @@ queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_p
 	if (rc < 0) {
 		free(h);
 		not_given(q, e, rc);
-		return;
+		return false;
 	}
 	struct lease *l = lease_new(q, ++q->last_lease, e->letter, e->part);
 	struct buf b = BUF_INIT(2 * JOB_ENTRY_MAX + 4096);
@@ -201,11 +216,13 @@ queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_p
 	l->turn = turn;
 	lease_bind(l, p);
 	put_job(&b, q, e, l, window, v.qid);
-	if (b.failed)
-		lease_over(q, l);
-	else
+	bool given = !b.failed;
+	if (given)
 		queue_relay_send(p, IPC_JOB, l->id, buf_str(&b));
+	else
+		not_put(q, l);
 	buf_done(&b);
+	return given;
 }
 
 void
@@ -216,167 +233,6 @@ queue_cancel(struct queue *q, const struct sched_entry *e)
 		l->cancelled = true;
 		queue_relay_send(l->relay, IPC_JOB_CANCEL, l->id, STR_NULL);
 	}
-}
-
-/* --- results --- */
-
-static const char *const fate_word[JOB_FATE_COUNT] = {
-	[JOB_SENT] = "sent", [JOB_RELAYED] = "sent, and who has it tells the rest",
-	[JOB_LATER] = "not now", [JOB_REFUSED] = "refused",
-	[JOB_DOUBT] = "in doubt: the connection was lost while it was taken",
-	[JOB_NOT_TRIED] = "not tried",
-};
-
-static void
-note_fate(struct ending *x, const struct queue_rcpt *r, const struct msg_fate *f)
-{
-	buf_putf(&x->note, "# <" STR_FMT ">: %s", STR_ARG(r->addr), fate_word[f->fate]);
-	if (f->code)
-		buf_putf(&x->note, ": %u", f->code);
-	if (f->status.len)
-		buf_putf(&x->note, " " STR_FMT, STR_ARG(f->status));
-	if (f->text.len)
-		buf_putf(&x->note, " " STR_FMT, STR_ARG(f->text));
-	buf_putc(&x->note, '\n');
-}
-
-static uint64_t
-since_us(const struct ending *x)
-{
-	uint64_t now = (uint64_t)sys_wall_ms();
-	return now > x->entry.created_ms ? (now - x->entry.created_ms) * 1000 : 0;
-}
-
-static void
-take_fate(struct ending *x, struct told *t, const struct msg_fate *f, struct sched_end *end, bool lmtp)
-{
-	struct queue *q = x->queue;
-	t->code = f->code;
-	t->status = f->status;
-	t->text = f->text;
-	switch ((enum job_fate)f->fate) {
-	case JOB_SENT:
-	case JOB_RELAYED:
-		t->state = RCPT_SENT;
-		t->event = f->fate == JOB_RELAYED ? NOTIFY_PASSED
-		           : lmtp                 ? NOTIFY_DELIVERED
-		                                  : NOTIFY_RELAYED;
-		end->sent = true;
-		q->sent++;
-		histogram_add(&q->delivery_time, METRIC_DELIVERY_SECONDS, since_us(x));
-		break;
-	case JOB_REFUSED:
-		t->state = RCPT_FAILED;
-		t->event = NOTIFY_FAILED;
-		q->refused++;
-		break;
-	case JOB_DOUBT:
-		q->doubt++;
-		end->retry = true;
-		break;
-	case JOB_LATER:
-		q->later++;
-		end->retry = true;
-		break;
-	case JOB_NOT_TRIED:
-	case JOB_FATE_COUNT:
-		end->retry = true;
-		break;
-	}
-	end->tried |= f->fate != JOB_NOT_TRIED;
-}
-
-/* Is it the destination that makes trouble, more than this letter? */
-static bool
-slows_down(const struct msg_result *m)
-{
-	static const bool yes[JOB_TROUBLE_COUNT] = {
-		[JOB_TROUBLE_CONNECT] = true, [JOB_TROUBLE_TLS] = true, [JOB_TROUBLE_GREETING] = true,
-		[JOB_TROUBLE_SENDER] = true, [JOB_TROUBLE_CLOSED] = true,
-	};
-	return m->dead || yes[m->trouble];
-}
-
-static void
-take_fates(struct ending *x, const struct msg_result *m, struct sched_end *end, bool lmtp)
-{
-	struct wire fates = wire_of(m->fates), rcpts = wire_of(x->entry.rcpts);
-	struct msg_fate f;
-	struct queue_rcpt r;
-	for (uint32_t i = 0; i < x->entry.n_rcpts; i++) {
-		check(msg_fate_get(&fates, &f) && queue_rcpt_get(&rcpts, &r)); /* looked at before */
-		if (x->row[i].state != RCPT_WAITS)
-			continue;
-		take_fate(x, &x->row[i], &f, end, lmtp);
-		note_fate(x, &r, &f);
-		if (x->row[i].state == RCPT_WAITS) {
-			end->n_rcpts++;
-			if (f.code / 100 == 4 && f.code != 450 && f.code != 452)
-				end->slow_down |= f.code == 421;
-		}
-		if (f.code > end->code)
-			end->code = f.code;
-		if (f.fate != JOB_SENT && f.fate != JOB_RELAYED && !end->text.len)
-			end->text = f.text;
-	}
-}
-
-static bool
-on_result(struct relay_peer *p, const struct ipc_frame *frame)
-{
-	struct queue *q = p->queue;
-	struct msg_result m;
-	struct lease *l = map_get(&q->leases, id_key(&frame->id));
-	uint64_t now = (uint64_t)sys_wall_ms();
-	if (!msg_result_get(frame->body, &m))
-		return false;
-	/* Its time was over: whatever it says, the entry is somebody else's by now. */
-	if (!l || l->relay != p) {
-		queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
-		return true;
-	}
-	struct sched_entry *e = sched_find(q->sched, l->letter, l->part);
-	if (!e || e->state != SCHED_ACTIVE ||
-	    (!l->held && queue_held_get(q, l->letter, l->part, &l->held) < 0)) {
-		queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
-		lease_over(q, l);
-		return true;
-	}
-	struct sched_end end = { .dead = m.dead, .trouble = m.trouble,
-		.slow_down = slows_down(&m),
-		.took_ms = m.ended_ms > m.begun_ms ? (uint32_t)MIN(m.ended_ms - m.begun_ms, 3600000u) : 0 };
-	struct ending *x = ending_begin(q, e, l->held);
-	l->held = NULL;
-	if (!x || x->entry.n_rcpts != m.n) {
-		if (x)
-			ending_drop(x);
-		lease_over(q, l);
-		return x == NULL;
-	}
-	x->note_kind = STORE_NOTE_ATTEMPT;
-	buf_puts(&x->note, m.history);
-	struct sched_dest_view dest;
-	sched_dest_of(q->sched, e, &dest);
-	take_fates(x, &m, &end, str_starts(dest.target, STR("lmtp:")));
-	writer_tlsrpt_take(q->role, m.tlsrpt);
-	if (!end.tried) { /* nothing has happened */
-		queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
-		ending_drop(x);
-		lease_over(q, l);
-		return true;
-	}
-	sched_ended(q->sched, e, &end, now);
-	x->state.attempts++;
-	x->state.last_ms = now;
-	x->state.next_ms = e->due_ms;
-	x->state.trouble = m.trouble;
-	x->state.mta = m.mta;
-	x->lease = l->id;
-	x->relay = p->index;
-	lease_free(q, l);
-	ending_submit(x);
-	queue_pump(q);
-	return true;
 }
 
 static bool
@@ -398,7 +254,8 @@ on_stage(struct relay_peer *p, const struct ipc_frame *frame)
 
 /* --- a relay comes and goes --- */
 
-/* A lease of an earlier life of ours, whose result follows: nobody else gets the entry meanwhile. */
+/* A lease of an earlier life of ours, whose result follows: nobody else gets the entry meanwhile.
+ */
 static void
 adopt(struct relay_peer *p, const struct msg_lease *m)
 {
@@ -408,7 +265,7 @@ adopt(struct relay_peer *p, const struct msg_lease *m)
 	if (l && !l->relay) {
 		lease_bind(l, p);
 		lease_heard(q, l);
-	} else if (!l && e && (e->state == SCHED_READY || e->state == SCHED_WAITS)) {
+	} else if (!l && e && e->state != SCHED_ACTIVE && e->state != SCHED_BUSY) {
 		sched_given(q->sched, e, (uint64_t)sys_wall_ms());
 		lease_bind(lease_new(q, m->lease, m->letter, m->part), p);
 	}
@@ -422,7 +279,7 @@ give_up_orphans(struct queue *q, uint16_t index)
 	{
 		struct lease *l = list_entry(n, struct lease, node);
 		if (!l->relay && l->relay_index == index)
-			lease_over(q, l);
+			queue_lease_over(q, l);
 	}
 }
 
@@ -472,7 +329,7 @@ static const struct {
 	enum ipc_type type;
 	bool (*handle)(struct relay_peer *p, const struct ipc_frame *m); /* false: a breach */
 } from_relay[] = {
-	{ IPC_JOB_RESULT, on_result },
+	{ IPC_JOB_RESULT, queue_result },
 	{ IPC_JOB_STAGE, on_stage },
 	{ IPC_RELAY_HELLO, on_hello },
 	{ IPC_TURN_JOBS, on_turn_jobs },
@@ -549,7 +406,7 @@ queue_relays_tick(struct queue *q)
 		if (l->relay) /* it may act on nothing of ours any more */
 			relay_close(l->relay, "a lease is over and nothing was heard of it");
 		else
-			lease_over(q, l);
+			queue_lease_over(q, l);
 	}
 }
 
@@ -570,7 +427,7 @@ queue_jobs_done(struct queue *q)
 	{
 		struct lease *l = list_entry(n, struct lease, node);
 		l->relay = NULL;
-		lease_free(q, l);
+		queue_lease_free(q, l);
 	}
 	map_done(&q->leases);
 }

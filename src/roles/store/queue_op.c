@@ -17,8 +17,17 @@
 #define SLICE 500
 #define TARGETS_LIMIT 1000
 
-enum act { ACT_LIST, ACT_COUNT, ACT_SHOW, ACT_WHY, ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_BOUNCE,
-	ACT_DELETE };
+enum act {
+	ACT_LIST,
+	ACT_COUNT,
+	ACT_SHOW,
+	ACT_WHY,
+	ACT_RETRY,
+	ACT_HOLD,
+	ACT_RELEASE,
+	ACT_BOUNCE,
+	ACT_DELETE
+};
 
 struct queue_op {
 	struct list node; /* queue->ops */
@@ -28,17 +37,17 @@ struct queue_op {
 	struct queue_filter filter;
 	enum act act;
 	struct loop_timer *timer;
-	uint64_t letter;  /* where the next slice begins */
+	uint64_t letter; /* where the next slice begins */
 	uint32_t part;
 	uint32_t n_slice;
-	uint64_t n, limit;      /* entries that fit */
+	uint64_t n, limit; /* entries that fit */
 	uint64_t rcpts, octets, letters, last_letter;
-	size_t n_open;          /* changes that are not durable yet */
-	bool over;              /* all entries were looked at */
+	size_t n_open; /* changes that are not durable yet */
+	bool over;     /* all entries were looked at */
 	struct found {
 		uint64_t letter;
 		uint32_t part;
-	} found[SLICE];         /* of this slice, to be changed */
+	} found[SLICE]; /* of this slice, to be changed */
 	size_t n_found;
 };
 
@@ -63,7 +72,8 @@ op_done(struct queue_op *o)
 		desk_row(o->ask, count, 1);
 	if ((o->act == ACT_SHOW || o->act == ACT_WHY) && o->n == 0)
 		desk_done(o->ask, CTL_NOT_FOUND,
-		    "nothing of that name is in the queue; see queue list, or trace for what has left it");
+		    "nothing of that name is in the queue; see queue list, or trace for what has "
+		    "left it");
 	else
 		desk_done(o->ask, CTL_OK, "%s", "");
 	op_free(o);
@@ -170,7 +180,8 @@ static bool
 later(struct queue *q, struct sched_entry *e, enum act act)
 {
 	static const enum sched_wish wishes[] = { [ACT_HOLD] = SCHED_WISH_HOLD,
-		[ACT_BOUNCE] = SCHED_WISH_BOUNCE, [ACT_DELETE] = SCHED_WISH_DELETE };
+		[ACT_BOUNCE] = SCHED_WISH_BOUNCE,
+		[ACT_DELETE] = SCHED_WISH_DELETE };
 	if (act != ACT_HOLD && act != ACT_BOUNCE && act != ACT_DELETE)
 		return false;
 	sched_wish(e, wishes[act]);
@@ -316,7 +327,7 @@ op_new(struct queue *q, struct desk_ask *a, const struct msg_ask *m, enum act ac
 	if (!good || !q->loaded) {
 		desk_done(a, good ? CTL_FAILED : CTL_INVALID, "%s",
 		    good ? "the queue is still being read; try again in a moment"
-		         : "malformed filter; are command and server of the same version?");
+			 : "malformed filter; are command and server of the same version?");
 		queue_filter_done(&o->filter);
 		free(o);
 		return;
@@ -360,8 +371,7 @@ writer_op_queue_flush(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
 	struct queue *q = ((struct store_role *)arg)->queue;
 	char number[TEXT_NUM];
-	uint32_t n =
-	    sched_flush(q->sched, m->n ? m->arg[0] : STR_NULL, (uint64_t)sys_wall_ms());
+	uint32_t n = sched_flush(q->sched, m->n ? m->arg[0] : STR_NULL, (uint64_t)sys_wall_ms());
 	const struct str row[] = { text_u64(number, n) };
 	queue_pump(q);
 	desk_row(a, row, 1);
@@ -396,7 +406,8 @@ writer_op_queue_targets(void *arg, struct desk_ask *a, const struct msg_ask *m)
 	uint32_t pos = 0;
 	size_t n = 0, cap = 0;
 	if (!queue_filter_get(&f, m)) {
-		desk_done(a, CTL_INVALID, "malformed filter; are command and server of the same version?");
+		desk_done(a, CTL_INVALID,
+		    "malformed filter; are command and server of the same version?");
 		return;
 	}
 	sched_survey(q->sched);

@@ -1,13 +1,17 @@
 /*
  * Inside the queue's host, which lives in the writer: what sched.h decides, it does.
  *
- *   queue.c         life: the entries are read at the start; the clock; what sched says next
+ *   queue.c         life: the clock; what sched says next
+ *   queue_load.c    entries that are there: read at the start; where their mail goes
  *   queue_accept.c  recipients elsewhere of a letter that comes become entries
- *   queue_jobs.c    relays: jobs, leases, results
+ *   queue_jobs.c    relays: jobs and leases
+ *   queue_result.c  what they say of them
  *   queue_end.c     what an event makes of an entry, and its commits
  *   queue_report.c  the reports, which are letters of their own
+ *   queue_here.c    entries whose domain is ours
+ *   queue_way.c     how letters of our own are handed in
  *   queue_turn.c    ETRN and ATRN
- *   queue_op.c      what the command line asks
+ *   queue_op.c      what the command line asks; queue_filter.c, queue_row.c: its words
  *
  * What becomes of an entry is made durable before anybody acts on it: first its new state (who has
  * the letter, who refused it, and the id of the report that is due), then that report, as a letter
@@ -111,6 +115,12 @@ struct directory;
 const struct directory *queue_directory(struct queue *q, struct directory *d); /* NULL: none now */
 bool queue_is_here(struct queue *q, struct str domain); /* one of ours */
 
+/* queue_load.c */
+void queue_load(struct queue *q); /* the next slice */
+/* A sched_target_fn: the target of a domain, by its route or its MX records. */
+struct str queue_target_of(void *arg, struct str domain, enum sched_kind *ret_kind,
+    uint32_t *ret_most);
+
 /* queue_accept.c */
 struct parcels {
 	struct buf octets;
@@ -124,10 +134,16 @@ void parcels_done(struct parcels *p);
 void queue_accepted(struct queue *q, uint64_t letter, const struct parcels *p, uint64_t size);
 void queue_merged(struct queue *q, uint64_t letter); /* entries of a mail merge */
 
+/* queue_result.c */
+bool queue_result(struct relay_peer *p, const struct ipc_frame *frame); /* false: a breach */
+
 /* queue_jobs.c */
+void queue_lease_free(struct queue *q, struct lease *l);
+void queue_lease_over(struct queue *q, struct lease *l); /* its entry comes back untouched */
 void queue_places(struct queue *q); /* how many jobs the relays that are here take */
 void queue_cancel(struct queue *q, const struct sched_entry *e);
-void queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_peer *to);
+/* False: it cannot be given now, and is back in its place or gone. */
+bool queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_peer *to);
 void queue_relays_tick(struct queue *q);
 void queue_relay_flush(struct queue *q);
 struct lease *queue_lease_of(struct queue *q, uint64_t letter, uint32_t part);

@@ -1,6 +1,6 @@
 /*
- * Reports, as letters of our own: from <> to the reverse-path, accepted as any other letter, so that
- * they reach a mailbox here or wait in the queue themselves.
+ * Reports, as letters of our own: from <> to the reverse-path, accepted as any other letter, so
+ * that they reach a mailbox here or wait in the queue themselves.
  */
 #include "roles/store/queue_priv.h"
 
@@ -55,7 +55,8 @@ plan_new(struct ending *x)
 	const struct conf *c = q->role->conf;
 	find_postmaster(q, p);
 	const struct notify_conf conf = { .host = str_of(c->hostname),
-		.postmaster = str_of(p->postmaster), .copies = c->queue_bounce_copies,
+		.postmaster = str_of(p->postmaster),
+		.copies = c->queue_bounce_copies,
 		.full_max = (uint32_t)c->queue_bounce_full,
 		.zone = sys_zone_minutes(sys_wall_ms() / 1000) };
 	if (!notify_entry(&x->entry, &x->state, &p->letter, p->rcpt)) {
@@ -65,8 +66,7 @@ plan_new(struct ending *x)
 	p->letter.size = x->held->size;
 	for (uint32_t i = 0; i < x->entry.n_rcpts; i++) {
 		p->rcpt[i].event = x->row[i].event;
-		p->rcpt[i].until =
-		    (int64_t)(x->entry.created_ms / 1000 + c->queue_lifetime);
+		p->rcpt[i].until = (int64_t)(x->entry.created_ms / 1000 + c->queue_lifetime);
 	}
 	p->verdict = notify_plan(&conf, &p->letter, p->rcpt, x->entry.n_rcpts, p->row, &p->report);
 	return p;
@@ -127,7 +127,8 @@ nobody(struct ending *x, struct str to)
 static bool
 find_way(struct ending *x, struct str to, bool utf8, struct way *w)
 {
-	struct msg_accept m = { .facts.flags = ONWARD_8BIT | ONWARD_OURS | (utf8 ? ONWARD_UTF8 : 0) };
+	struct msg_accept m = { .facts.flags =
+				    ONWARD_8BIT | ONWARD_OURS | (utf8 ? ONWARD_UTF8 : 0) };
 	way_begin(w);
 	way_add(x->queue, w, to, STR("NEVER"));
 	return way_end(w, x->state.report, &m);
@@ -202,7 +203,8 @@ report_begin(struct ending *x)
 		list_add_tail(&x->queue->stuck, &x->node);
 		return;
 	}
-	if (!ending_has_events(x)) { /* it is no report, but the letter itself, for mailboxes here */
+	if (!ending_has_events(x)) { /* it is no report, but the letter itself, for mailboxes here
+		                      */
 		queue_here_begin(x, known > 0);
 		return;
 	}

@@ -45,7 +45,8 @@ queue_waiting_rcpts(const struct queue_item *it)
 	return n;
 }
 
-/* The recipient for whom it stands worst: one that waits, of those the one with the highest code. */
+/* The recipient for whom it stands worst: one that waits, of those the one with the highest code.
+ */
 static struct queue_told
 worst(const struct queue_item *it)
 {
@@ -62,8 +63,8 @@ worst(const struct queue_item *it)
 
 /* The fields of queue.list. */
 static void
-put_list(struct queue *q, const struct queue_item *it, struct str *row,
-    char (*room)[TEXT_NUM], struct buf *text)
+put_list(struct queue *q, const struct queue_item *it, struct str *row, char (*room)[TEXT_NUM],
+    struct buf *text)
 {
 	const struct sched_entry *e = it->e;
 	struct sched_dest_view dest;
@@ -127,15 +128,16 @@ static void
 show_entry(struct queue *q, struct desk_ask *a, const struct queue_item *it)
 {
 	static const char *const stages[JOB_STAGE_COUNT] = {
-		[JOB_LOOKING] = "looking", [JOB_CONNECTING] = "connecting",
-		[JOB_TALKING] = "talking", [JOB_ENDING] = "ending",
+		[JOB_LOOKING] = "looking",
+		[JOB_CONNECTING] = "connecting",
+		[JOB_TALKING] = "talking",
+		[JOB_ENDING] = "ending",
 	};
 	struct str row[1 + LIST_FIELDS + MORE_FIELDS] = { STR("E") };
 	char room[LIST_FIELDS][TEXT_NUM], more[8][TEXT_NUM], session[14];
 	struct buf text = BUF_INIT(RCPTS_MAX), flags = BUF_INIT(1024);
-	const struct lease *l = it->e->state == SCHED_ACTIVE
-	                            ? queue_lease_of(q, it->e->letter, it->e->part)
-	                            : NULL;
+	const struct lease *l =
+	    it->e->state == SCHED_ACTIVE ? queue_lease_of(q, it->e->letter, it->e->part) : NULL;
 	const struct queue_entry *v = &it->v;
 	put_list(q, it, row + 1, room, &text);
 	put_flags(&flags, it);
@@ -157,7 +159,9 @@ static void
 show_rcpts(struct desk_ask *a, const struct queue_item *it)
 {
 	static const char *const words[RCPT_STATES] = {
-		[RCPT_WAITS] = "waits", [RCPT_SENT] = "sent", [RCPT_FAILED] = "failed",
+		[RCPT_WAITS] = "waits",
+		[RCPT_SENT] = "sent",
+		[RCPT_FAILED] = "failed",
 	};
 	struct wire told = wire_of(it->s.rcpts), rcpts = wire_of(it->v.rcpts);
 	struct queue_told t;
@@ -172,8 +176,8 @@ show_rcpts(struct desk_ask *a, const struct queue_item *it)
 		row[15] = t.code ? text_u64(code, t.code) : STR("");
 		row[16] = t.status;
 		row[17] = t.text;
-		row[23] = r.via;   /* sender */
-		row[24] = r.orcpt; /* envid */
+		row[23] = r.via;    /* sender */
+		row[24] = r.orcpt;  /* envid */
 		row[25] = r.notify; /* ret */
 		desk_row(a, row, ARRAY_LEN(row));
 	}
@@ -189,17 +193,17 @@ queue_row_target(struct desk_ask *a, const struct sched_dest_view *v, bool why, 
 		int n = snprintf(target, sizeof(target), "mx:" STR_FMT, STR_ARG(v->domain));
 		name = str_n(target, (size_t)n);
 	}
-	const char *state = v->backoff_until_ms > now              ? "backoff"
-	                    : v->entries == 0                      ? "idle"
+	const char *state = v->backoff_until_ms > now                ? "backoff"
+	                    : v->entries == 0                        ? "idle"
 	                    : v->active >= v->window && v->ready > 0 ? "busy"
-	                    : v->ready + v->active > 0             ? "ready"
-	                                                           : "idle";
+	                    : v->ready + v->active > 0               ? "ready"
+	                                                             : "idle";
 	const struct str fields[14] = { name, str_of(state), num(&room[0], v->ready + v->waiting),
 		num(&room[1], v->active), num(&room[2], v->held),
 		num(&room[3], MIN(v->active, v->window)), num(&room[4], v->window),
 		num(&room[5], v->backoff_until_ms),
-		str_of(v->trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[v->trouble] : ""), v->text,
-		num(&room[6], v->sent), num(&room[7], v->later), num(&room[8], v->refused),
+		str_of(v->trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[v->trouble] : ""),
+		v->text, num(&room[6], v->sent), num(&room[7], v->later), num(&room[8], v->refused),
 		num(&room[9], v->oldest_ms) };
 	memcpy(row + 1, fields, sizeof(fields));
 	if (why)

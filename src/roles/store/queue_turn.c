@@ -1,5 +1,5 @@
-/* Queue runs that a client asks for (RFC 1985), and mail that is fetched over a connection which has
- * changed its direction (RFC 2645). */
+/* Queue runs that a client asks for (RFC 1985), and mail that is fetched over a connection which
+ * has changed its direction (RFC 2645). */
 #include "roles/store/queue_priv.h"
 
 #include "base/check.h"
@@ -68,8 +68,8 @@ turn_free(struct turn *t)
 static bool
 waits(const struct sched_entry *e)
 {
-	return !e->later && (e->state == SCHED_READY || e->state == SCHED_WAITS ||
-				e->state == SCHED_TURN);
+	return !e->later &&
+	       (e->state == SCHED_READY || e->state == SCHED_WAITS || e->state == SCHED_TURN);
 }
 
 static void
@@ -81,8 +81,7 @@ give_more(struct queue *q, struct turn *t)
 		if (!e || !waits(e))
 			continue;
 		sched_given(q->sched, e, (uint64_t)sys_wall_ms());
-		t->open++;
-		queue_give(q, e, t->id, t->relay);
+		t->open += queue_give(q, e, t->id, t->relay);
 	}
 }
 

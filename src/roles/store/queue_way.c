@@ -33,7 +33,7 @@ way_done(struct way *w)
 }
 
 static bool
-put_onward(struct way *w, struct str address, struct str notify)
+put_onward(struct way *w, struct str address, struct str notify, struct str via)
 {
 	struct addr a;
 	char host[HOST_MAX];
@@ -42,7 +42,9 @@ put_onward(struct way *w, struct str address, struct str notify)
 	enum host_verdict v = host_of(&a, host);
 	if (host[0] == '\0' || v == HOST_STRANGE)
 		return false;
-	const struct msg_onward o = { .rcpt = address, .domain = str_of(host), .notify = notify };
+	const struct msg_onward o = {
+		.rcpt = address, .domain = str_of(host), .notify = notify, .via = via
+	};
 	msg_onward_put(&w->onward, &o);
 	w->n_onward++;
 	return true;
@@ -60,8 +62,10 @@ put_local(struct queue *q, struct way *w, const struct route_target *t)
 	return_path_put(&w->prefix, w->from);
 	delivered_to_put(&w->prefix, t->address);
 	w->rcpt = xrealloc(w->rcpt, (w->n + 1) * sizeof(*w->rcpt));
-	w->rcpt[w->n++] = (struct store_rcpt){ .account = t->account, .mailbox = MAILBOX_INBOX,
-		.prefix.len = w->prefix.len - at, .rcpt = t->address };
+	w->rcpt[w->n++] = (struct store_rcpt){ .account = t->account,
+		.mailbox = MAILBOX_INBOX,
+		.prefix.len = w->prefix.len - at,
+		.rcpt = t->address };
 	return true;
 }
 
@@ -76,11 +80,11 @@ way_add(struct queue *q, struct way *w, struct str to, struct str notify)
 	    addr_mailbox(to, ADDR_SMTPUTF8 | ADDR_BARE_POSTMASTER, &a) != ADDR_OK)
 		return false;
 	if (a.domain.len && !directory_is_local(&d, a.domain))
-		return put_onward(w, to, notify);
+		return put_onward(w, to, notify, STR_NULL);
 	route_resolve(&d, &a, &found);
 	for (size_t i = 0; i < found.n_target; i++) {
 		const struct route_target *t = &found.target[i];
-		any |= t->remote ? put_onward(w, t->address, notify) : put_local(q, w, t);
+		any |= t->remote ? put_onward(w, t->address, notify, to) : put_local(q, w, t);
 	}
 	route_result_done(&found);
 	return any;
@@ -160,13 +164,24 @@ way_hand_in(struct ending *x, struct way *w, struct store_body *body, uint64_t h
 	id_format(qid, id);
 	parcels_put_lines(&lines, &w->parcels);
 	struct handed *h = xalloc(sizeof(*h));
-	*h = (struct handed){ x, id, store_body_size(body) + (insert_blank ? 2 : 0), w->parcels, then };
+	*h = (struct handed){ x, id, store_body_size(body) + (insert_blank ? 2 : 0), w->parcels,
+		then };
 	w->parcels = (struct parcels){ 0 };
-	const struct store_letter l = { .letter = id, .session = x->entry.session,
-		.time_ms = (uint64_t)sys_wall_ms(), .qid = str_of(qid), .from = w->from,
-		.header_len = header_len, .insert_blank = insert_blank, .history = history,
-		.rcpt = w->rcpt, .n_rcpt = w->n, .entry = h->parcels.entry,
-		.n_entry = h->parcels.n, .onward = buf_str(&lines) };
+	const struct store_letter l = { .letter = id,
+		.session = x->entry.session,
+		.time_ms = (uint64_t)sys_wall_ms(),
+		.qid = str_of(qid),
+		.from = w->from,
+		.header_len = header_len,
+		.insert_blank = insert_blank,
+		.history = history,
+		.rcpt = w->rcpt,
+		.n_rcpt = w->n,
+		.entry = h->parcels.entry,
+		.n_entry = h->parcels.n,
+		.onward = buf_str(&lines) };
+	for (size_t i = 0; i < w->n; i++)
+		writer_usage_add(q->role, w->rcpt[i].account, h->size + w->rcpt[i].prefix.len);
 	store_accept(q->role->store, body, &l, handed_in, h);
 	loop_defer_add(q->role->loop, &q->role->go);
 	buf_done(&lines);

@@ -91,9 +91,12 @@ try(struct reader_relay *p, uint64_t id, const struct msg_spool_ask *m, bool las
 	if ((rc == -ENOENT || rc == -ESTALE) && !last)
 		return -ENOENT;
 	if (rc < 0)
-		LOG(LOG_WARN, 0, "spool-failed", LOGN("letter", m->letter),
-		    LOGN("part", m->part), LOGZ("error", strerror(-rc)));
-	answer(p, id, rc == 0 ? ACCESS_OK : rc == -ENOENT ? ACCESS_NOT_FOUND : ACCESS_FAILED,
+		LOG(LOG_WARN, 0, "spool-failed", LOGN("letter", m->letter), LOGN("part", m->part),
+		    LOGZ("error", strerror(-rc)));
+	answer(p, id,
+	    rc == 0         ? ACCESS_OK
+	    : rc == -ENOENT ? ACCESS_NOT_FOUND
+			    : ACCESS_FAILED,
 	    octets);
 	return 0;
 }
@@ -190,8 +193,9 @@ on_ask(struct reader_relay *p, const struct ipc_frame *f)
 	if (r->store && !r->stale && try(p, f->id, &m, false) == 0)
 		return true;
 	struct spool_ask *a = xalloc(sizeof(*a));
-	*a = (struct spool_ask){ .relay = p, .id = f->id, .m = m,
-		.until = loop_now(r->role.loop) + WAIT_MS };
+	*a = (struct spool_ask){
+		.relay = p, .id = f->id, .m = m, .until = loop_now(r->role.loop) + WAIT_MS
+	};
 	list_add_tail(&p->waiting, &a->node);
 	p->n_waiting++;
 	ask_writer(a);
