@@ -30,7 +30,9 @@ struct bench {
 };
 
 #define ENTRIES_MAX 1000u
-#define VALUE "an entry as it is: domain, reverse-path, recipients and what else is needed; so many octets"
+#define VALUE                                                                                      \
+	"an entry as it is: domain, reverse-path, recipients and what else is needed; so many "    \
+	"octets"
 
 static void
 over(void *arg, const struct store_res *res)
@@ -48,10 +50,11 @@ delivered(struct bench *b, uint64_t letter)
 	struct store_dom d = store_dom_queue(0);
 	struct store_batch *batch = store_batch_new(b->s, &d);
 	for (uint32_t i = 0; i < b->entries; i++) {
-		store_note(batch, &(struct store_note){ .kind = STORE_NOTE_ATTEMPT,
-				      .letter = letter,
-				      .rcpts = STR("b@example.com\n"),
-				      .octets = STR("c: EHLO a.example.org\ns: 250 b\nc: QUIT\n") });
+		store_note(batch,
+		    &(struct store_note){ .kind = STORE_NOTE_ATTEMPT,
+			.letter = letter,
+			.rcpts = STR("b@example.com\n"),
+			.octets = STR("c: EHLO a.example.org\ns: 250 b\nc: QUIT\n") });
 		store_queue_del(batch, letter, i);
 	}
 	store_commit(batch, STORE_DURABLE, over, b);

@@ -4,13 +4,13 @@
  *
  *   bench_trace [-m LETTERS] [-h OCTETS] [-s SEARCHES] [-c] [-k] DIR
  *
- *   -m  letters (1000000)   -h  octets of a letter's conversation (400)   -s  searches of each kind (20)
- *   -c  the files are put out of the page cache before each search   -k  keep the files; those that are
- *       there already are searched
+ *   -m  letters (1000000)   -h  octets of a letter's conversation (400)   -s  searches of each kind
+ * (20) -c  the files are put out of the page cache before each search   -k  keep the files; those
+ * that are there already are searched
  *
- * Each letter comes from one of a thousand senders to two of a hundred thousand recipients, by one of
- * two thousand hosts, in a session of its own, with a Message-ID and a queue id; for every second one
- * an attempt is recorded too.
+ * Each letter comes from one of a thousand senders to two of a hundred thousand recipients, by one
+ * of two thousand hosts, in a session of its own, with a Message-ID and a queue id; for every
+ * second one an attempt is recorded too.
  */
 #include "base/check.h"
 #include "base/num.h"
@@ -85,7 +85,8 @@ begin_file(struct making *m)
 	if (rc < 0)
 		fail(name, rc);
 	m->digests.n = 0;
-	m->now = (struct table_head){ .number = h.number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
+	m->now =
+	    (struct table_head){ .number = h.number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
 }
 
 static void
@@ -174,7 +175,8 @@ make(struct making *m, uint64_t letters)
 	if (m->fd >= 0)
 		end_file(m);
 	double s = (double)(sys_mono_ms() - from) / 1000;
-	printf("made %" PRIu64 " letters, %" PRIu64 " records, %" PRIu64 " files, %.2f GB in %.1f s (%.0f "
+	printf("made %" PRIu64 " letters, %" PRIu64 " records, %" PRIu64
+	       " files, %.2f GB in %.1f s (%.0f "
 	       "letters/s)\n",
 	    letters, m->records, m->now.number, (double)m->octets / 1e9, s, (double)letters / s);
 }
@@ -311,15 +313,20 @@ main(int argc, char **argv)
 			return 1;
 	}
 	if (optind + 1 != argc || letters == 0 || searches == 0)
-		return fprintf(stderr, "usage: bench_trace [-m N] [-h N] [-s N] [-c] [-k] DIR\n"), 1;
+		return fprintf(stderr, "usage: bench_trace [-m N] [-h N] [-s N] [-c] [-k] DIR\n"),
+		       1;
 	char path[4096];
 	snprintf(path, sizeof(path), "%s/log", argv[optind]);
 	int rc = dir_make(path, 0700);
 	snprintf(path, sizeof(path), "%s/trace", argv[optind]);
 	if (rc == 0)
 		rc = dir_make(path, 0700);
-	struct making m = { .dir = open(path, O_RDONLY | O_DIRECTORY), .fd = -1, .lsn = 64,
-		.history = history, .out = BUF_INIT(4u << 20), .payload = BUF_INIT(1u << 20) };
+	struct making m = { .dir = open(path, O_RDONLY | O_DIRECTORY),
+		.fd = -1,
+		.lsn = 64,
+		.history = history,
+		.out = BUF_INIT(4u << 20),
+		.payload = BUF_INIT(1u << 20) };
 	if (rc < 0 || m.dir < 0)
 		fail(path, rc < 0 ? rc : -1);
 	m.text = xalloc(history + 1);

@@ -1,6 +1,6 @@
 /*
- * A letter that was converted has no octet that was to go, no line that was too long in a body that was
- * converted, and is not converted again. The first octet says what is asked for.
+ * A letter that was converted has no octet that was to go, no line that was too long in a body that
+ * was converted, and is not converted again. The first octet says what is asked for.
  */
 #include "base/check.h"
 #include "mail/downgrade.h"

@@ -1,5 +1,5 @@
-/* A report about any letter, reply and envelope: its lines are lines, its parts are the three it was
- * meant to have, and the reader finds the recipients that were told, no more. */
+/* A report about any letter, reply and envelope: its lines are lines, its parts are the three it
+ * was meant to have, and the reader finds the recipients that were told, no more. */
 #include "base/check.h"
 #include "base/wire.h"
 #include "mail/mime.h"
@@ -41,15 +41,22 @@ build(struct wire w)
 {
 	struct report_rcpt q[4];
 	uint8_t flags = get_u8(&w);
-	struct report r = { .utf8 = flags & 1, .full = flags & 2, .rcpt = q, .n = flags >> 2 & 3,
-		.now = get_u32(&w), .arrived = get_u32(&w), .id = STR("id") };
+	struct report r = { .utf8 = flags & 1,
+		.full = flags & 2,
+		.rcpt = q,
+		.n = flags >> 2 & 3,
+		.now = get_u32(&w),
+		.arrived = get_u32(&w),
+		.id = STR("id") };
 	struct str *const texts[] = { &r.host, &r.to, &r.postmaster, &r.qid, &r.envid };
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		*texts[i] = get_bytes(&w, get_u8(&w));
 	for (size_t i = 0; i < r.n; i++) {
 		q[i] = (struct report_rcpt){ .action = get_u8(&w) % REPORT_ACTIONS,
-			.code = get_u16(&w) % 1000, .will_retry_until = get_u32(&w) };
-		struct str *const each[] = { &q[i].final, &q[i].orcpt, &q[i].status, &q[i].mta, &q[i].text };
+			.code = get_u16(&w) % 1000,
+			.will_retry_until = get_u32(&w) };
+		struct str *const each[] = { &q[i].final, &q[i].orcpt, &q[i].status, &q[i].mta,
+			&q[i].text };
 		for (size_t j = 0; j < ARRAY_LEN(each); j++)
 			*each[j] = get_bytes(&w, get_u8(&w));
 	}
@@ -61,7 +68,8 @@ build(struct wire w)
 	struct report_seen s;
 	size_t seen = 0, all = 0;
 	/* Behind the boundary the letter may look like a report itself. */
-	struct str status = str_skip(buf_str(&out), str_find_str(buf_str(&out), STR("\r\nReporting-MTA:")));
+	struct str status =
+	    str_skip(buf_str(&out), str_find_str(buf_str(&out), STR("\r\nReporting-MTA:")));
 	status = str_first(status, str_find_str(status, STR("\r\n--=_")));
 	report_read_begin(&reader, status);
 	for (size_t i = 0; i < r.n; i++)
@@ -83,8 +91,9 @@ read_any(struct str text)
 		const struct str views[] = { s.orcpt, s.final, s.action, s.status, s.mta, s.diag,
 			s.last_attempt, s.retry_until };
 		for (size_t i = 0; i < ARRAY_LEN(views); i++)
-			check(views[i].len == 0 || (views[i].p >= text.p &&
-						       views[i].p + views[i].len <= text.p + text.len));
+			check(views[i].len == 0 ||
+			      (views[i].p >= text.p &&
+				  views[i].p + views[i].len <= text.p + text.len));
 		check(++n <= text.len);
 	}
 	check(!report_read(&reader, &s));

@@ -234,8 +234,8 @@ conf_tls_implicit(const struct conf_listener *l)
 bool
 conf_starttls(const struct conf_listener *l)
 {
-	return !conf_unix_path(l) && !conf_tls_implicit(l) &&
-	       conf_protocol(l) != CONF_IS_METRICS && choose(l->starttls, !conf_is_lmtp(l));
+	return !conf_unix_path(l) && !conf_tls_implicit(l) && conf_protocol(l) != CONF_IS_METRICS &&
+	       choose(l->starttls, !conf_is_lmtp(l));
 }
 
 /* A key at the top of the file must not stop the mail that another server hands over. */

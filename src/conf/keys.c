@@ -58,8 +58,9 @@ const struct conf_key conf_keys[] = {
 	    .doc = "How old a policy of MTA-STS may become before it is fetched again, while mail "
 		   "goes to its domain." },
 	{ "tlsrpt.send", CONF_BOOL, 0, G(tlsrpt), .def = "yes",
-	    .doc = "Domains that ask for reports about TLS (RFC 8460) get one each day on which mail "
-		   "went there." },
+	    .doc =
+		"Domains that ask for reports about TLS (RFC 8460) get one each day on which mail "
+		"went there." },
 	{ "tlsrpt.organization", CONF_TEXT, 0, G(tlsrpt_organization), .def = "",
 	    .doc = "Who these reports say they are from. Empty: the name of this server." },
 	{ "tlsrpt.contact", CONF_TEXT, 0, G(tlsrpt_contact), .def = "",
@@ -121,17 +122,18 @@ const struct conf_key conf_keys[] = {
 	    .doc = "Whether IPv6 addresses of other servers are tried." },
 	{ "relay.letters", CONF_NUMBER, 0, G(relay_letters), 1, 1000000, .def = "1000",
 	    .doc = "Letters that one connection to another server is used for." },
-	{ "relay.session_seconds", CONF_SECONDS, 0, G(relay_session_seconds), 1, 86400,
-	    .def = "5m", .doc = "How long one connection is given new letters." },
+	{ "relay.session_seconds", CONF_SECONDS, 0, G(relay_session_seconds), 1, 86400, .def = "5m",
+	    .doc = "How long one connection is given new letters." },
 	{ "relay.idle_seconds", CONF_SECONDS, 0, G(relay_idle_seconds), 0, 300, .def = "5",
 	    .doc = "How long a connection is kept for the next letter." },
-	{ "relay.connect_seconds", CONF_SECONDS, 0, G(relay_connect_seconds), 1, 300,
-	    .def = "30", .doc = "How long one address is waited for." },
+	{ "relay.connect_seconds", CONF_SECONDS, 0, G(relay_connect_seconds), 1, 300, .def = "30",
+	    .doc = "How long one address is waited for." },
 	{ "relay.reply_seconds", CONF_SECONDS, 0, G(relay_reply_seconds), 0, 3600, .def = "0",
 	    .doc = "How long a reply of another server is waited for. 0: as RFC 5321 4.5.3.2 says, "
 		   "from two minutes to ten." },
-	{ "relay.long_lines", CONF_CHOICE, 0, G(relay_long_lines), .choices = "encode wrap send "
-										"refuse",
+	{ "relay.long_lines", CONF_CHOICE, 0, G(relay_long_lines),
+	    .choices = "encode wrap send "
+		       "refuse",
 	    .def = "encode",
 	    .doc = "What happens to lines of more than 998 octets (RFC 5321 4.5.3.1.6) on their "
 		   "way out. encode: the part they stand in is sent as quoted-printable or base64. "
@@ -157,23 +159,27 @@ const struct conf_key conf_keys[] = {
 	    .doc = "Octets of letters under way, in all connections together, at which MAIL is "
 		   "answered 452." },
 	{ "relay_domains", CONF_TEXT, 0, G(relay_domains), .def = "", .good = conf_good_domains,
-	    .doc = "Domains of others whose mail is taken from anybody and brought to them: this "
-		   "server is their backup MX, or stands in front of them. Domains, or *.example.net "
-		   "for all below one, parted by blanks or commas. Where their mail goes, MX records "
-		   "say, or a route. Whoever speaks for one may ask for its mail with ETRN." },
+	    .doc =
+		"Domains of others whose mail is taken from anybody and brought to them: this "
+		"server is their backup MX, or stands in front of them. Domains, or *.example.net "
+		"for all below one, parted by blanks or commas. Where their mail goes, MX records "
+		"say, or a route. Whoever speaks for one may ask for its mail with ETRN." },
 	{ "srs", CONF_BOOL, 0, G(srs), .def = "yes",
-	    .doc = "Whether letters that an alias sends on to elsewhere get a sender address of the "
-		   "alias's domain (SRS), so that they pass SPF there. What cannot be delivered "
-		   "comes back through it to the first sender." },
+	    .doc =
+		"Whether letters that an alias sends on to elsewhere get a sender address of the "
+		"alias's domain (SRS), so that they pass SPF there. What cannot be delivered "
+		"comes back through it to the first sender." },
 	{ "queue.lifetime", CONF_SECONDS, 0, G(queue_lifetime), 1, MAX_SECONDS, .def = "5d",
-	    .doc = "How long a letter for another server is tried before its sender is told that it "
-		   "failed (RFC 5321 4.5.4.1)." },
+	    .doc =
+		"How long a letter for another server is tried before its sender is told that it "
+		"failed (RFC 5321 4.5.4.1)." },
 	{ "queue.warn", CONF_SECONDS, 0, G(queue_warn), 0, MAX_SECONDS, .def = "4h",
 	    .doc = "How long a letter waits before its sender is told that it is late. 0: never." },
 	{ "queue.retry_first", CONF_SECONDS, 0, G(queue_retry_first), 1, MAX_SECONDS, .def = "5m",
-	    .doc = "How long a letter waits between its first two attempts. The time doubles with "
-		   "each attempt, and a quarter of it is left to chance. A server that cannot be "
-		   "reached is left alone for a minute at first, or for this time when it is less." },
+	    .doc =
+		"How long a letter waits between its first two attempts. The time doubles with "
+		"each attempt, and a quarter of it is left to chance. A server that cannot be "
+		"reached is left alone for a minute at first, or for this time when it is less." },
 	{ "queue.retry_most", CONF_SECONDS, 0, G(queue_retry_most), 1, MAX_SECONDS, .def = "1h",
 	    .doc = "The longest time between two attempts." },
 	{ "queue.window_first", CONF_NUMBER, 0, G(queue_window_first), 1, 1000, .def = "2",
@@ -185,8 +191,9 @@ const struct conf_key conf_keys[] = {
 	    .doc = "Letters that one relay process has under way at once, over all destinations. "
 		   "Destinations that hang, or of which nothing is known, get half of them." },
 	{ "queue.bounce_copies", CONF_BOOL, 0, G(queue_bounce_copies), .def = "yes",
-	    .doc = "Whether the postmaster is told of a letter from nobody that cannot be delivered: "
-		   "a report for which no sender was found." },
+	    .doc =
+		"Whether the postmaster is told of a letter from nobody that cannot be delivered: "
+		"a report for which no sender was found." },
 	{ "queue.bounce_full", CONF_SIZE, 0, G(queue_bounce_full), 0, 1u << 20, .def = "50K",
 	    .doc = "A letter up to this size goes back whole with the report of its failure, when "
 		   "its sender did not say otherwise (RET); of a larger one its header does." },
@@ -209,9 +216,11 @@ const struct conf_key conf_keys[] = {
 	{ "trace.days", CONF_NUMBER, 0, G(trace_days), 1, 36500, .def = "30",
 	    .doc = "Days that the histories of letters are kept, for pennypost trace." },
 	{ "trace.size", CONF_SIZE, 0, G(trace_size), 0, MAX_OCTETS, .def = "1G",
-	    .doc = "Octets that the histories of letters may take; the oldest go first. A letter takes "
-		   "about 1.5 KiB. 0: they are not recorded, and stand in the store's log as long as "
-		   "their letters; then they are looked for by reading it." },
+	    .doc =
+		"Octets that the histories of letters may take; the oldest go first. A letter "
+		"takes "
+		"about 1.5 KiB. 0: they are not recorded, and stand in the store's log as long as "
+		"their letters; then they are looked for by reading it." },
 	/* Each listener, or all of them. */
 	{ "address", CONF_TEXT, CONF_LISTENER | CONF_PLACE, L(address), .def = "*",
 	    .good = conf_good_listen_address,
@@ -237,14 +246,14 @@ const struct conf_key conf_keys[] = {
 		"wording is that of the rfc dialect. imap and pop3 are how users read their "
 		"mail. metrics tells the server's figures to Prometheus, by HTTP (GET /metrics), "
 		"on this machine only: at a loopback address or a unix socket." },
-	{ "socket.mode", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_mode), .def = "0660",
-	    .good = conf_good_mode,
+	{ "socket.mode", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_mode),
+	    .def = "0660", .good = conf_good_mode,
 	    .doc = "The rights of a unix socket, in octal. Who may write to it may deliver." },
-	{ "socket.user", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_user), .def = "",
-	    .good = conf_good_account_or_empty,
+	{ "socket.user", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_user),
+	    .def = "", .good = conf_good_account_or_empty,
 	    .doc = "The account that owns a unix socket. Empty: the one that starts the server." },
-	{ "socket.group", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS, L(socket_group), .def = "",
-	    .good = conf_good_account_or_empty,
+	{ "socket.group", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP | CONF_OF_METRICS,
+	    L(socket_group), .def = "", .good = conf_good_account_or_empty,
 	    .doc = "The group of a unix socket, such as postfix. Empty: that of the one who starts "
 		   "the server." },
 	{ "dialect", CONF_TEXT, CONF_LISTENER, L(dialect), .def = "rfc", .good = conf_good_dialect,
@@ -297,14 +306,15 @@ const struct conf_key conf_keys[] = {
 		   "asked for." },
 	{ "auth", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth), .choices = "yes no auto",
 	    .def = "auto",
-	    .doc =
-		"Whether AUTH of SMTP is available. auto: at ports 366, 465 and 587, and where mechs, "
-		"auth_required = yes, auth_cleartext = allow or auth_unadvertised = accept is "
-		"written." },
+	    .doc = "Whether AUTH of SMTP is available. auto: at ports 366, 465 and 587, and where "
+		   "mechs, "
+		   "auth_required = yes, auth_cleartext = allow or auth_unadvertised = accept is "
+		   "written." },
 	{ "auth_required", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth_required),
 	    .choices = "yes no auto", .def = "auto",
-	    .doc = "Whether MAIL needs AUTH first. auto: at ports 366, 465 and 587, but not in a lab "
-		   "that imitates another system." },
+	    .doc =
+		"Whether MAIL needs AUTH first. auto: at ports 366, 465 and 587, but not in a lab "
+		"that imitates another system." },
 	{ "auth_cleartext", CONF_CHOICE, CONF_LISTENER, L(auth_cleartext), .choices = "allow deny",
 	    .def = "deny", .doc = "Whether passwords may come without TLS." },
 	{ "auth_unadvertised", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(auth_unadvertised),
@@ -325,9 +335,10 @@ const struct conf_key conf_keys[] = {
 		   "looked at, and Bcc fields are taken out. auto: at ports 465 and 587." },
 	{ "atrn", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(atrn), .choices = "yes no auto",
 	    .def = "auto",
-	    .doc = "Whether who has logged in may fetch the mail of domains with ATRN (RFC 2645), as "
-		   "far as the atrn of a route says so. auto: at port 366, and at ports 465 and 587 "
-		   "when there is such a route." },
+	    .doc =
+		"Whether who has logged in may fetch the mail of domains with ATRN (RFC 2645), as "
+		"far as the atrn of a route says so. auto: at port 366, and at ports 465 and 587 "
+		"when there is such a route." },
 	{ "own_sender", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(own_sender), .def = "yes",
 	    .doc = "With submission: the sender in MAIL must be an address of the account that "
 		   "has logged in, or one whose mail it gets." },
@@ -371,20 +382,20 @@ const struct conf_key conf_keys[] = {
 		   "reject." },
 	{ "relay_ip", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(relay_ip), .def = "",
 	    .good = conf_good_cidrs,
-	    .doc =
-		"Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
-		"They may send to anywhere. Letters from them are completed (see "
-		"add_missing_headers), and an lmtp listener answers them, without sending "
-		"anything elsewhere." },
+	    .doc = "Our own networks, as 192.0.2.0/24 2001:db8::/32, parted by blanks or commas. "
+		   "They may send to anywhere. Letters from them are completed (see "
+		   "add_missing_headers), and an lmtp listener answers them, without sending "
+		   "anything elsewhere." },
 	{ "relay_sender", CONF_TEXT, CONF_LISTENER | CONF_OF_SMTP, L(relay_sender), .def = "",
 	    .good = conf_good_senders,
 	    .doc = "Senders who may send to anywhere: addresses or @domains, parted by blanks or "
 		   "commas. Anybody can claim to be one of them, so this is for networks that only "
 		   "such senders can reach." },
 	{ "etrn", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(etrn), .def = "yes",
-	    .doc = "Whether ETRN starts a queue run (RFC 1985). Anybody may ask for the mail of a "
-		   "domain in relay_domains, our own networks and who has logged in for that of any "
-		   "domain, and for the queue of a route by its name behind #." },
+	    .doc =
+		"Whether ETRN starts a queue run (RFC 1985). Anybody may ask for the mail of a "
+		"domain in relay_domains, our own networks and who has logged in for that of any "
+		"domain, and for the queue of a route by its name behind #." },
 	{ "verp", CONF_BOOL, CONF_LISTENER | CONF_OF_SMTP, L(verp), .def = "yes",
 	    .doc = "Whether our own networks, and who has logged in, may ask for a sender address "
 		   "of its own for each recipient (XVERP)." },
@@ -511,7 +522,8 @@ const struct conf_key conf_keys[] = {
 	    MERGE_RCPT_MAX, .def = "100000", .doc = "Recipients of one mail merge." },
 	{ "limit.hold_seconds", CONF_SECONDS, CONF_LISTENER | CONF_OF_SMTP | CONF_CAN_OFF,
 	    L(limit_hold_seconds), 0, MAX_SECONDS, .def = "30d",
-	    .doc = "How far ahead a user of ours may date a letter with FUTURERELEASE (RFC 4865). 0 or "
+	    .doc = "How far ahead a user of ours may date a letter with FUTURERELEASE (RFC 4865). "
+		   "0 or "
 		   "off: not at all." },
 	{ NULL },
 };
@@ -526,8 +538,8 @@ conf_key_find(struct str name)
 }
 
 /* Names that are no rows of the table. */
-static const char *const others_global[] = { "listen", "domains", "alias", "routes", "dialect_dir", "reply",
-	"tls.certificates", NULL };
+static const char *const others_global[] = { "listen", "domains", "alias", "routes", "dialect_dir",
+	"reply", "tls.certificates", NULL };
 static const char *const others_listener[] = { "reply", NULL };
 
 const char *

@@ -93,8 +93,10 @@ const struct conf_key conf_route_keys[] = {
 	    .doc = "A file whose first line is the password." },
 	{ "mechs", CONF_TEXT, 0, R(mechs), .def = "",
 	    .doc = "The mechanisms that may be used to log in, best first. Empty: all." },
-	{ "auth_cleartext", CONF_CHOICE, 0, R(auth_cleartext), .choices = "allow deny", .def = "deny",
-	    .doc = "Whether the password may go in clear (PLAIN, LOGIN, tokens) to a server that is not "
+	{ "auth_cleartext", CONF_CHOICE, 0, R(auth_cleartext), .choices = "allow deny",
+	    .def = "deny",
+	    .doc = "Whether the password may go in clear (PLAIN, LOGIN, tokens) to a server that "
+		   "is not "
 		   "verified, or without TLS." },
 	{ "source", CONF_TEXT, 0, R(source), .def = "", .good = conf_good_sources,
 	    .doc = "Addresses of this host that connections come from, in turn." },
@@ -103,11 +105,13 @@ const struct conf_key conf_route_keys[] = {
 	{ "max_letters", CONF_NUMBER, 0, R(max_letters), 0, 1000000, .def = "0",
 	    .doc = "Letters of one connection. 0: as relay.letters says." },
 	{ "atrn", CONF_TEXT, 0, R(atrn), .def = "", .good = good_accounts,
-	    .doc = "Accounts that may fetch the mail of this domain with ATRN (RFC 2645), parted by "
-		   "blanks or commas. With via = turn: it waits until they do." },
+	    .doc =
+		"Accounts that may fetch the mail of this domain with ATRN (RFC 2645), parted by "
+		"blanks or commas. With via = turn: it waits until they do." },
 	{ "fetch_by_atrn", CONF_TEXT, 0, R(fetch_by_atrn), .def = "", .good = good_domains,
-	    .doc = "Domains whose mail is fetched with ATRN (RFC 2645) from the host that via names "
-		   "(smtp:HOST:366), with login and secret_file." },
+	    .doc =
+		"Domains whose mail is fetched with ATRN (RFC 2645) from the host that via names "
+		"(smtp:HOST:366), with login and secret_file." },
 	{ "fetch_every", CONF_NUMBER, 0, R(fetch_every), 0, 86400, .def = "0",
 	    .doc = "Seconds between two fetches. 0: only when pennypost queue fetch says so." },
 	{ NULL },
@@ -147,8 +151,9 @@ conf_route_add(struct conf *c, struct str match, struct buf *err)
 		return NULL;
 	}
 	if (c->n_routes >= CONF_ROUTES_MAX) {
-		buf_putf(err, "more than %d routes; let one pattern such as *.example.net stand for "
-			      "many",
+		buf_putf(err,
+		    "more than %d routes; let one pattern such as *.example.net stand for "
+		    "many",
 		    CONF_ROUTES_MAX);
 		return NULL;
 	}
@@ -186,8 +191,7 @@ bool
 conf_route_set(struct conf *c, struct str name, struct str value, struct buf *err)
 {
 	size_t dot = str_rfind(name, '.');
-	const struct conf_key *k =
-	    dot < name.len ? conf_route_key(str_skip(name, dot + 1)) : NULL;
+	const struct conf_key *k = dot < name.len ? conf_route_key(str_skip(name, dot + 1)) : NULL;
 	struct conf_route *r = conf_route_add(c, k ? str_first(name, dot) : name, err);
 	return r && conf_value_set(k ? k : &conf_route_keys[0], r, value, err);
 }
@@ -236,7 +240,8 @@ conf_check_routes(const struct conf *c, struct buf *err, struct buf *warnings)
 			    r->match);
 			ok = false;
 		}
-		if (r->fetch_by_atrn[0] && (!str_starts(str_of(r->via), STR("smtp:")) || !r->login[0])) {
+		if (r->fetch_by_atrn[0] &&
+		    (!str_starts(str_of(r->via), STR("smtp:")) || !r->login[0])) {
 			buf_putf(err,
 			    "route %s: fetch_by_atrn needs via = smtp:HOST:366, a login and a "
 			    "secret_file\n",

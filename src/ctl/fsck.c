@@ -34,9 +34,9 @@ print_json(const struct fsck_report *r)
 	root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "segments",
 	    (json_int_t)r->segments, "frames", (json_int_t)r->frames, "letters",
 	    (json_int_t)r->letters, "mailboxes", (json_int_t)r->mailboxes, "queued",
-	    (json_int_t)r->queued, "records",
-	    (json_int_t)r->records, "bodies_checked", (json_int_t)r->bodies_checked, "bytes",
-	    (json_int_t)r->bytes, "problems", (json_int_t)r->problems, "lines", lines);
+	    (json_int_t)r->queued, "records", (json_int_t)r->records, "bodies_checked",
+	    (json_int_t)r->bodies_checked, "bytes", (json_int_t)r->bytes, "problems",
+	    (json_int_t)r->problems, "lines", lines);
 	out_json(root);
 }
 

@@ -125,8 +125,8 @@ static void
 put_counts(struct buf *b, const struct counts *c)
 {
 	buf_putf(b, "%" PRIu64 " %s of %" PRIu64 " letter%s, %" PRIu64 " recipient%s", c->entries,
-	    c->entries == 1 ? "entry" : "entries", c->letters, c->letters == 1 ? "" : "s",
-	    c->rcpts, c->rcpts == 1 ? "" : "s");
+	    c->entries == 1 ? "entry" : "entries", c->letters, c->letters == 1 ? "" : "s", c->rcpts,
+	    c->rcpts == 1 ? "" : "s");
 }
 
 /* More than one entry ends only after a question; without a terminal nobody can be asked. */
@@ -221,8 +221,7 @@ bounce(struct ctl_call *call)
 	return change(call, &changes[3]);
 }
 
-static int
-delete(struct ctl_call *call)
+static int delete (struct ctl_call *call)
 {
 	return change(call, &changes[4]);
 }
@@ -244,7 +243,8 @@ static void
 fetch_row(void *arg, const struct msg_row *row)
 {
 	const struct ctl_call *call = arg;
-	struct str route = row_field(row, 0), outcome = row_field(row, 1), history = row_field(row, 2);
+	struct str route = row_field(row, 0), outcome = row_field(row, 1),
+		   history = row_field(row, 2);
 	struct buf b = BUF_INIT(TEXT_MAX);
 	if (call->json) {
 		queue_json_line(json_pack("{s:s%, s:s%}", "route", route.p, route.len, "outcome",
@@ -264,7 +264,8 @@ static int
 fetch(struct ctl_call *call)
 {
 	struct str route = str_of(call->words.n ? call->words.v[0] : "");
-	return server_ask(&call->server, "relay.fetch", &route, call->words.n ? 1 : 0, fetch_row, call);
+	return server_ask(&call->server, "relay.fetch", &route, call->words.n ? 1 : 0, fetch_row,
+	    call);
 }
 
 #define CHOICE (SUB_QUEUE | SUB_ALL)
@@ -313,7 +314,8 @@ const struct cli_cmd cmd_queue = {
 	    "  bounce            give up: the sender gets a report\n"
 	    "  delete            give up, and tell nobody\n"
 	    "  flush             everything (for DOMAIN) is due now\n"
-	    "  fetch             get mail that waits for us elsewhere (ATRN), from the host of the\n"
+	    "  fetch             get mail that waits for us elsewhere (ATRN), from the host of "
+	    "the\n"
 	    "                    route that has fetch_by_atrn\n"
 	    "  top               destinations and what happens, again and again; q ends it.\n"
 	    "                    Without a terminal: once, or --count times\n\n"
@@ -323,10 +325,12 @@ const struct cli_cmd cmd_queue = {
 	    "  --domain DOMAIN   where it goes; *.example.net fits what is inside\n"
 	    "  --older TIME      it has waited longer: 30m, 2h, 3d\n"
 	    "  --newer TIME      it has not waited so long\n"
-	    "  --error WHAT      a code (550, 4xx), a status (5.7.1), a word of the last reply, or\n"
+	    "  --error WHAT      a code (550, 4xx), a status (5.7.1), a word of the last reply, "
+	    "or\n"
 	    "                    what went wrong: name, connect, tls, login, greeting, sender,\n"
 	    "                    rcpt, letter, closed, policy\n"
-	    "  --state STATE     ready, waiting, active, held, later (FUTURERELEASE), turn (ATRN)\n\n"
+	    "  --state STATE     ready, waiting, active, held, later (FUTURERELEASE), turn "
+	    "(ATRN)\n\n"
 	    "  --all             every entry\n"
 	    "  --limit N         at most so many\n"
 	    "  --reason TEXT     what to say of it: in the report, in `trace`\n"
@@ -339,7 +343,8 @@ const struct cli_cmd cmd_queue = {
 	    "Examples: pennypost queue list --domain example.net --older 1h\n"
 	    "          pennypost queue why 9B6FB1BF\n"
 	    "          pennypost queue bounce --to '@example.net' --error 'no such user'\n",
-	.words = "list show why retry hold release bounce delete flush fetch top --from= --to= --domain= "
+	.words = "list show why retry hold release bounce delete flush fetch top --from= --to= "
+		 "--domain= "
 		 "--older= --newer= "
 		 "--error=name|connect|tls|login|greeting|sender|rcpt|letter|closed|policy "
 		 "--state=ready|waiting|active|held|later|turn --all --limit= --reason= --yes "

@@ -63,8 +63,8 @@ add_option(struct queue_args *a, const struct ctl_call *call, size_t i)
 		return usage_error(call->cmd, "%s: \"%s\" is no time; write 30m, 2h or 3d",
 		    rows[i].option, value);
 	if (rows[i].form == NUMBER && (!num_u64(str_of(value), UINT32_MAX, &v) || v == 0))
-		return usage_error(call->cmd, "%s: \"%s\" is no number of entries",
-		    rows[i].option, value);
+		return usage_error(call->cmd, "%s: \"%s\" is no number of entries", rows[i].option,
+		    value);
 	if (strcmp(rows[i].key, "state") == 0 && !is_state(value))
 		return usage_error(call->cmd,
 		    "--state: there is no state \"%s\"; write ready, waiting, active, held, "

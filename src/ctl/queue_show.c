@@ -118,8 +118,7 @@ json_rcpt(const struct msg_row *row)
 	return o;
 }
 
-static void
-explain_json(json_t *o, const struct msg_row *e);
+static void explain_json(json_t *o, const struct msg_row *e);
 
 static void
 print_json(const struct entry *e, bool why)
@@ -287,8 +286,8 @@ meaning(const struct msg_row *e, struct explain_hit *ret)
 	struct buf b = BUF_INIT(TEXT_MAX);
 	bool code = NUMBER(e, Q_CODE) > 0;
 	queue_put_reply(&b, FIELD(e, Q_CODE), FIELD(e, Q_STATUS), FIELD(e, Q_TEXT));
-	bool known = b.len > 0 &&
-	             explain_reply_of(code ? EXPLAIN_SMTP : EXPLAIN_ANY, buf_str(&b), ret);
+	bool known =
+	    b.len > 0 && explain_reply_of(code ? EXPLAIN_SMTP : EXPLAIN_ANY, buf_str(&b), ret);
 	/* Its code and the like are views of b. */
 	ret->code = ret->enhanced = STR_NULL;
 	buf_done(&b);
@@ -384,7 +383,8 @@ next_ready(struct buf *b, const struct entry *e, uint64_t now)
 	if (NUMBER(&e->target.row, T_RETRY) > now)
 		next_waiting(b, e, now);
 	else
-		buf_putz(b, "it is due, and goes as soon as a connection to its destination is free");
+		buf_putz(b,
+		    "it is due, and goes as soon as a connection to its destination is free");
 }
 
 static void

@@ -21,10 +21,22 @@
 #define HEAD_LINES 5
 #define TEXT_MAX ((size_t)1 << 20)
 
-enum total { N_ENTRIES, N_READY, N_WAITING, N_ACTIVE, N_HELD, N_TURN, N_SENT, N_LATER, N_REFUSED, N_DOUBT,
-	N_MEMORY, N_TOTALS };
-static const char *const total_names[N_TOTALS] = { "entries", "ready", "waiting", "active", "held", "turn",
-	"sent", "later", "refused", "doubt", "memory" };
+enum total {
+	N_ENTRIES,
+	N_READY,
+	N_WAITING,
+	N_ACTIVE,
+	N_HELD,
+	N_TURN,
+	N_SENT,
+	N_LATER,
+	N_REFUSED,
+	N_DOUBT,
+	N_MEMORY,
+	N_TOTALS
+};
+static const char *const total_names[N_TOTALS] = { "entries", "ready", "waiting", "active", "held",
+	"turn", "sent", "later", "refused", "doubt", "memory" };
 
 struct totals {
 	uint64_t v[N_TOTALS];
@@ -66,8 +78,9 @@ put_cells(struct buf *b, const struct msg_row *row, uint64_t now)
 		queue_put_short(&retry, at - now);
 	if (since && since < now)
 		queue_put_short(&oldest, now - since);
-	buf_putf(b, "%-32.32s %-7.*s %7" PRIu64 " %4" PRIu64 " %3" PRIu64 "/%-3" PRIu64
-		    " %5s %5s %8" PRIu64 " %6" PRIu64 " %6" PRIu64,
+	buf_putf(b,
+	    "%-32.32s %-7.*s %7" PRIu64 " %4" PRIu64 " %3" PRIu64 "/%-3" PRIu64 " %5s %5s %8" PRIu64
+	    " %6" PRIu64 " %6" PRIu64,
 	    buf_cstr(&name), STR_ARG(row_field(row, T_STATE)), row_number(row, T_WAITING),
 	    row_number(row, T_ACTIVE), row_number(row, T_CONNECTIONS), row_number(row, T_WINDOW),
 	    retry.len ? buf_cstr(&retry) : "-", oldest.len ? buf_cstr(&oldest) : "-",
@@ -103,16 +116,18 @@ print_text(struct top *t)
 	const char *eol = t->screen ? "\033[K\n" : "\n";
 	struct buf memory = BUF_INIT(32), b = BUF_INIT(2 * TEXT_MAX);
 	out_size(&memory, t->is.v[N_MEMORY]);
-	buf_putf(&b, "%" PRIu64 " entries: %" PRIu64 " ready, %" PRIu64 " waiting, %" PRIu64
-		     " active, %" PRIu64 " held, %" PRIu64 " for ATRN; %s of memory%s",
+	buf_putf(&b,
+	    "%" PRIu64 " entries: %" PRIu64 " ready, %" PRIu64 " waiting, %" PRIu64
+	    " active, %" PRIu64 " held, %" PRIu64 " for ATRN; %s of memory%s",
 	    t->is.v[N_ENTRIES], t->is.v[N_READY], t->is.v[N_WAITING], t->is.v[N_ACTIVE],
 	    t->is.v[N_HELD], t->is.v[N_TURN], buf_cstr(&memory), eol);
-	buf_putf(&b, "sent %" PRIu64 " (%.1f/s), later %" PRIu64 " (%.1f/s), refused %" PRIu64
-		     " (%.1f/s), in doubt %" PRIu64 "%s%s",
+	buf_putf(&b,
+	    "sent %" PRIu64 " (%.1f/s), later %" PRIu64 " (%.1f/s), refused %" PRIu64
+	    " (%.1f/s), in doubt %" PRIu64 "%s%s",
 	    t->is.v[N_SENT], rate(t, N_SENT), t->is.v[N_LATER], rate(t, N_LATER),
 	    t->is.v[N_REFUSED], rate(t, N_REFUSED), t->is.v[N_DOUBT], eol, eol);
-	buf_putf(&b, "%-32s %-7s %7s %4s %-7s %5s %5s %8s %6s %6s%s", "Destination", "State", "Wait",
-	    "Act", "Conns", "Retry", "Old", "Sent", "Later", "Refus.", eol);
+	buf_putf(&b, "%-32s %-7s %7s %4s %-7s %5s %5s %8s %6s %6s%s", "Destination", "State",
+	    "Wait", "Act", "Conns", "Retry", "Old", "Sent", "Later", "Refus.", eol);
 	buf_puts(&b, buf_str(&t->text));
 	if (t->screen)
 		fputs("\033[H", stdout);
@@ -217,15 +232,13 @@ options(const struct ctl_call *call, struct top *t)
 	bool plain = t->json || !isatty(STDOUT_FILENO) || !isatty(STDIN_FILENO);
 	t->interval_s = INTERVAL_S;
 	t->count = plain ? 1 : UINT64_MAX;
-	if (call->interval &&
-	    (!num_seconds(str_of(call->interval), &t->interval_s) || t->interval_s == 0 ||
-	        t->interval_s > 3600))
+	if (call->interval && (!num_seconds(str_of(call->interval), &t->interval_s) ||
+				  t->interval_s == 0 || t->interval_s > 3600))
 		return usage_error(call->cmd,
 		    "--interval: \"%s\" is no number of seconds from 1 to 3600", call->interval);
-	if (call->count &&
-	    (!num_u64(str_of(call->count), UINT32_MAX, &t->count) || t->count == 0))
-		return usage_error(
-		    call->cmd, "--count: \"%s\" is no number from 1 on", call->count);
+	if (call->count && (!num_u64(str_of(call->count), UINT32_MAX, &t->count) || t->count == 0))
+		return usage_error(call->cmd, "--count: \"%s\" is no number from 1 on",
+		    call->count);
 	return EXIT_DONE;
 }
 

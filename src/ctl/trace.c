@@ -103,8 +103,7 @@ make_question(struct question *q, const struct ctl_call *call)
 {
 	bool ok = ask_for(q, "key", call->words.n ? call->words.v[0] : NULL) &&
 	          ask_for(q, "from", call->from) && ask_for(q, "to", call->to) &&
-	          ask_for(q, "peer", call->peer) &&
-	          ask_for(q, "message-id", call->message_id) &&
+	          ask_for(q, "peer", call->peer) && ask_for(q, "message-id", call->message_id) &&
 	          ask_time(q, call, "since", call->since) &&
 	          ask_time(q, call, "until", call->until) && ask_limit(q, call);
 	if (!ok)
@@ -146,7 +145,8 @@ show_conv(struct ctl_call *call, struct question *q)
 	size_t n = 0;
 	int status = server_ask(&call->server, "trace", q->arg, q->n, conv_row, &n);
 	if (status == EXIT_DONE && n == 0) {
-		complain("there is no conversation in it, or there are several letters; ask for one "
+		complain("there is no conversation in it, or there are several letters; ask for "
+			 "one "
 			 "letter's id");
 		return EXIT_REFUSED;
 	}
@@ -216,26 +216,32 @@ const struct cli_cmd cmd_trace = {
 	.name = "trace",
 	.summary = "Show what happened to a letter: conversations, times and decisions",
 	.usage = "[KEY] [OPTION...]",
-	.help =
-	    "KEY is anything that is known of the letter: a queue id as the server said it when it\n"
-	    "took the letter (and as it stands in the letter's Received field), its id (as `mailbox\n"
-	    "show`, `queue list` or IMAP's EMAILID has it), a session's id from the log, a\n"
-	    "Message-ID, the address of its sender or of a recipient, or of the host it came from.\n"
-	    "One letter is shown whole: how it came, each attempt to bring it further, reports, and\n"
-	    "what became of it in mailboxes. Of several there is a line each. Passwords are masked.\n\n"
-	    "  --from ADDRESS, --to ADDRESS, --peer ADDRESS, --message-id ID\n"
-	    "                 letters for which all of this is true, and KEY\n"
-	    "  --since TIME, --until TIME\n"
-	    "                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how long\n"
-	    "                 ago: 90s, 15m, 2h, 3d\n"
-	    "  --limit N      at most the newest N letters; never more than 1000\n"
-	    "  --all          several letters whole\n"
-	    "  --follow       show what happens from now on, until it is interrupted\n"
-	    "  --json         print JSON; with --follow one object a line\n"
-	    "  --format conv  one letter's conversation as `pennypost run` plays it\n"
-	    "  --config FILE  the server that FILE configures\n"
-	    "  --dir DIR      the server in DIR\n",
-	.words = "--from= --to= --peer= --message-id= --since= --until= --limit= --all --follow --json "
-		 "--format=conv --config=FILE --dir=DIR",
+	.help = "KEY is anything that is known of the letter: a queue id as the server said it "
+		"when it\n"
+		"took the letter (and as it stands in the letter's Received field), its id (as "
+		"`mailbox\n"
+		"show`, `queue list` or IMAP's EMAILID has it), a session's id from the log, a\n"
+		"Message-ID, the address of its sender or of a recipient, or of the host it came "
+		"from.\n"
+		"One letter is shown whole: how it came, each attempt to bring it further, "
+		"reports, and\n"
+		"what became of it in mailboxes. Of several there is a line each. Passwords are "
+		"masked.\n\n"
+		"  --from ADDRESS, --to ADDRESS, --peer ADDRESS, --message-id ID\n"
+		"                 letters for which all of this is true, and KEY\n"
+		"  --since TIME, --until TIME\n"
+		"                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how "
+		"long\n"
+		"                 ago: 90s, 15m, 2h, 3d\n"
+		"  --limit N      at most the newest N letters; never more than 1000\n"
+		"  --all          several letters whole\n"
+		"  --follow       show what happens from now on, until it is interrupted\n"
+		"  --json         print JSON; with --follow one object a line\n"
+		"  --format conv  one letter's conversation as `pennypost run` plays it\n"
+		"  --config FILE  the server that FILE configures\n"
+		"  --dir DIR      the server in DIR\n",
+	.words =
+	    "--from= --to= --peer= --message-id= --since= --until= --limit= --all --follow --json "
+	    "--format=conv --config=FILE --dir=DIR",
 	.run = run,
 };

@@ -93,6 +93,7 @@ void
 msg_turn_put(struct buf *b, const struct msg_turn *m)
 {
 	put_u16(b, m->n);
+	put_u8(b, m->tls);
 	msg_put_capped(b, m->who, ACCOUNT_TEXT_MAX);
 	buf_puts(b, m->domains);
 }
@@ -103,8 +104,10 @@ msg_turn_get(struct str body, struct msg_turn *ret)
 	struct wire w = wire_of(body);
 	struct msg_turn m = { 0 };
 	m.n = get_u16(&w);
+	uint8_t tls = get_u8(&w);
+	m.tls = tls == 1;
 	m.who = msg_get_line(&w, ACCOUNT_TEXT_MAX);
-	if (w.bad || m.n > TURN_DOMAINS_MAX)
+	if (w.bad || tls > 1 || m.n > TURN_DOMAINS_MAX)
 		return false;
 	m.domains = str_n(w.p, w.left);
 	for (uint16_t i = 0; i < m.n; i++)

@@ -72,8 +72,9 @@
  *                                        message-id, since, until (ms); whole=N: up to N letters come
  *                                        with all their records, one row each (kind letter, attempt,
  *                                        report, queue, mailbox), more of them as one row of kind
- *                                        brief without history; limit=N letters; follow=LSN (0: from now on): what
- *                                        has come since, then a row of kind end with the next LSN
+ *                                        brief without history; limit=N letters; follow=LSN (0:
+ *                                        from now on): what has come since, then a row of kind
+ *                                        end with the next LSN
  *   relay   relay.fetch [ROUTE]       mail is fetched with ATRN -> route outcome("fetched", "no mail",
  *                                "failed") history
  *   auth    auth.set ADDR SECRET [WORD...]: SECRET is a password; "plain": the password itself is

@@ -107,8 +107,8 @@ look_at(struct part *q, struct str letter)
 	struct str header = str_first(str_skip(letter, q->header), q->body - q->header);
 	struct str body = str_first(str_skip(letter, q->body), q->end - q->body);
 	for (size_t i = 0; i < header.len; i++)
-		q->bad_header = q->bad_header || (unsigned char)header.p[i] >= 0x80 ||
-		                header.p[i] == '\0';
+		q->bad_header =
+		    q->bad_header || (unsigned char)header.p[i] >= 0x80 || header.p[i] == '\0';
 	if (q->kind == MIME_MULTIPART || q->kind == MIME_MESSAGE)
 		return; /* its octets are those of its parts */
 	while (body.len) {
@@ -134,9 +134,10 @@ between_is_clean(const struct look *l, struct str letter, bool eight)
 			if ((unsigned char)letter.p[at] >= 0x80 || letter.p[at] == '\0')
 				return false;
 		if (i < l->n)
-			at = MAX(at, l->part[i].kind == MIME_MULTIPART || l->part[i].kind == MIME_MESSAGE
-					 ? l->part[i].body
-					 : l->part[i].end);
+			at = MAX(at,
+			    l->part[i].kind == MIME_MULTIPART || l->part[i].kind == MIME_MESSAGE
+				? l->part[i].body
+				: l->part[i].end);
 	}
 	return true;
 }
@@ -262,9 +263,9 @@ put_letter(const struct look *l, struct str letter, struct buf *out)
 			continue;
 		struct str header = str_first(str_skip(letter, q->header), q->body - q->header);
 		struct str body = str_first(str_skip(letter, q->body), q->end - q->body);
-		const char *encoding = relabel          ? "7bit"
-				       : as_base64(q) ? "base64"
-						      : "quoted-printable";
+		const char *encoding = relabel        ? "7bit"
+		                       : as_base64(q) ? "base64"
+		                                      : "quoted-printable";
 		buf_puts(out, str_first(str_skip(letter, at), q->header - at));
 		put_header(out, header, q, encoding);
 		at = q->body;

@@ -11,8 +11,8 @@
 #define HEADER_MAX (64u << 10) /* octets of a header that are enclosed */
 #define LINE_LONGEST 998u      /* RFC 5322 2.1.1 */
 #define TRIES 16
-#define PART_MAX (8u << 20)     /* octets of what is said of all recipients */
-#define BOUNDARY_MAX 70u       /* RFC 2046 5.1.1 */
+#define PART_MAX (8u << 20) /* octets of what is said of all recipients */
+#define BOUNDARY_MAX 70u    /* RFC 2046 5.1.1 */
 
 /* What is enclosed, and how it has to be named. */
 struct enclosed {
@@ -62,7 +62,8 @@ enclose(const struct report *r, size_t others)
 	            is_plain(r->letter);
 	struct str what = full ? r->letter : str_first(r->letter, header);
 	struct str head = str_first(what, header);
-	return (struct enclosed){ what, full, eight_bit(head) && utf8_valid(head), eight_bit(what) };
+	return (struct enclosed){ what, full, eight_bit(head) && utf8_valid(head),
+		eight_bit(what) };
 }
 
 /* --- the header of the report --- */
@@ -115,8 +116,9 @@ put_header(struct buf *out, const struct report *r, struct str boundary, bool ei
 	buf_putz(out, ">\r\n");
 	put_references(out, r->letter);
 	/* RFC 3834 5: whoever answers letters by itself answers none like this one. */
-	buf_putz(out, "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-		      "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
+	buf_putz(out,
+	    "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
+	    "Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary=\"");
 	buf_puts(out, boundary);
 	buf_putf(out, "\"\r\n%s\r\n", eight ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 }
@@ -195,7 +197,8 @@ needs_global(const struct report *r)
 bool
 report_put(struct buf *out, const struct report *r)
 {
-	struct buf words = BUF_INIT(PART_MAX), status = BUF_INIT(PART_MAX), boundary = BUF_INIT(128);
+	struct buf words = BUF_INIT(PART_MAX), status = BUF_INIT(PART_MAX),
+		   boundary = BUF_INIT(128);
 	bool global = needs_global(r);
 	struct report told = *r;
 	report_status_put(&status, r, global);

@@ -18,7 +18,9 @@
 #define REPORT_MAX (1u << 20)  /* octets of a report; what is enclosed is cut to its header above it. Only
                                 * what is said of hundreds of recipients may be more */
 
-enum report_action { REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED, REPORT_EXPANDED, REPORT_ACTIONS };
+enum report_action {
+	REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED, REPORT_EXPANDED, REPORT_ACTIONS
+};
 
 struct report_rcpt {
 	enum report_action action;

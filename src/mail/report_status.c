@@ -87,7 +87,8 @@ put_original(struct buf *out, struct str orcpt, bool global)
 		buf_puts(&address, rest);
 	}
 	bool is_utf8 = str_ieq(type, STR("utf-8"));
-	if (is_utf8 && xtext_utf8_decode(&utf8, buf_str(&address)) && is_printable(buf_str(&utf8))) {
+	if (is_utf8 && xtext_utf8_decode(&utf8, buf_str(&address)) &&
+	    is_printable(buf_str(&utf8))) {
 		put_address(out, "Original-Recipient", buf_str(&utf8), global);
 	} else if (is_printable(buf_str(&address)) && utf8_is_ascii(buf_str(&address))) {
 		buf_putz(out, "Original-Recipient: ");

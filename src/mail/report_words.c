@@ -68,8 +68,7 @@ put_wrapped(struct buf *out, unsigned indent, struct str text)
 	buf_putz(out, "\r\n");
 }
 
-static void PRINTF(3, 4)
-put_words(struct buf *out, unsigned indent, const char *fmt, ...)
+static void PRINTF(3, 4) put_words(struct buf *out, unsigned indent, const char *fmt, ...)
 {
 	struct buf text = BUF_INIT(8192);
 	va_list ap;
@@ -89,13 +88,19 @@ put_whole(struct buf *out, const struct report *r)
 	put_words(out, 0, "This is the mail server " STR_FMT ".", STR_ARG(str_first(r->host, 255)));
 	buf_putz(out, "\r\n");
 	if (failed > 0)
-		put_words(out, 0, "Your letter could not be delivered to the recipient%s named below. It "
-		    "will not be tried again: see what is said about each address, and send the letter "
-		    "again when the reason is gone.", failed > 1 ? "s" : "");
+		put_words(out, 0,
+		    "Your letter could not be delivered to the recipient%s named below. It "
+		    "will not be tried again: see what is said about each address, and send the "
+		    "letter "
+		    "again when the reason is gone.",
+		    failed > 1 ? "s" : "");
 	else if (delayed > 0)
-		put_words(out, 0, "Your letter has not been delivered yet to the recipient%s named below. "
-		    "This is only a notice: the server goes on trying, and you need not send the letter "
-		    "again.", delayed > 1 ? "s" : "");
+		put_words(out, 0,
+		    "Your letter has not been delivered yet to the recipient%s named below. "
+		    "This is only a notice: the server goes on trying, and you need not send the "
+		    "letter "
+		    "again.",
+		    delayed > 1 ? "s" : "");
 	else
 		put_words(out, 0, "Here is what became of your letter, as you asked to be told.");
 }
@@ -164,7 +169,9 @@ put_said(struct buf *out, const struct report_rcpt *q, const char *what)
 		    STR_ARG(str_first(q->mta, 255)));
 	else
 		put_words(out, 4, "%s%s", what,
-		    reply ? " The other server answered:" : any ? " The reason:" : "");
+		    reply ? " The other server answered:"
+		    : any ? " The reason:"
+			  : "");
 	put_reply(out, q);
 }
 
@@ -173,12 +180,15 @@ static const struct {
 	const char *status; /* "x" fits any class; a shorter one fits what begins so */
 	const char *advice;
 } advices[] = {
-	{ "5.1.1", "There is no such mailbox. Check how the address is written, and ask the recipient "
-		   "in another way if it has changed." },
-	{ "x.1.2", "There is no mail server for the domain behind the @. Check how it is written." },
+	{ "5.1.1",
+	    "There is no such mailbox. Check how the address is written, and ask the recipient "
+	    "in another way if it has changed." },
+	{ "x.1.2",
+	    "There is no mail server for the domain behind the @. Check how it is written." },
 	{ "x.1.3", "The address is not written as an address must be. Check it." },
 	{ "x.1.6", "The mailbox has moved. Ask the recipient for the new address." },
-	{ "x.1.7", "The address you send from was refused. Check the account of your mail program." },
+	{ "x.1.7",
+	    "The address you send from was refused. Check the account of your mail program." },
 	{ "x.1.8", "The domain you send from was refused. Tell your administrator." },
 	{ "5.1.10", "This domain takes no mail at all. Ask the recipient for another address." },
 	{ "x.1.", "The address was refused. Check how it is written." },
@@ -188,24 +198,30 @@ static const struct {
 	{ "x.2.3", "The letter is too large for this mailbox. Send a smaller one, or a link." },
 	{ "x.3.4", "The letter is too large for this server. Send a smaller one, or a link." },
 	{ "x.3.", "The server of the recipient has a trouble of its own. Try later." },
-	{ "5.4.4", "No way to the server of the recipient is known. Check how the address is written." },
+	{ "5.4.4",
+	    "No way to the server of the recipient is known. Check how the address is written." },
 	{ "x.4.6", "The letter runs in a circle between servers. Tell the administrator of the "
 		   "recipient's domain." },
 	{ "x.4.7", "The time in which it had to be there is over." },
-	{ "4.4.", "The server of the recipient could not be reached. Nothing is wrong with your letter; "
-		  "send it again later, or reach the recipient in another way." },
+	{ "4.4.",
+	    "The server of the recipient could not be reached. Nothing is wrong with your letter; "
+	    "send it again later, or reach the recipient in another way." },
 	{ "x.4.", "The server of the recipient could not be reached." },
-	{ "x.6.7", "The server of the recipient cannot take addresses with letters like these (it lacks "
-		   "SMTPUTF8). Ask the recipient for an address in ASCII." },
+	{ "x.6.7",
+	    "The server of the recipient cannot take addresses with letters like these (it lacks "
+	    "SMTPUTF8). Ask the recipient for an address in ASCII." },
 	{ "x.6.", "The server of the recipient cannot take a letter of this form." },
 	{ "x.7.4", "You asked for a protection that the way to the recipient does not have." },
 	{ "x.7.10", "The way to the recipient is not encrypted as it has to be. Tell your "
 		    "administrator." },
-	{ "5.7.30", "You asked for an encrypted way, and the server of the recipient does not offer "
-		    "it." },
-	{ "x.7.", "The server of the recipient refuses the letter by its rules: read its words above, "
-		  "and ask its administrator if they do not help." },
-	{ "5.", "The words above say why; the administrator of the recipient's server knows more." },
+	{ "5.7.30",
+	    "You asked for an encrypted way, and the server of the recipient does not offer "
+	    "it." },
+	{ "x.7.",
+	    "The server of the recipient refuses the letter by its rules: read its words above, "
+	    "and ask its administrator if they do not help." },
+	{ "5.",
+	    "The words above say why; the administrator of the recipient's server knows more." },
 };
 
 static bool
@@ -279,7 +295,8 @@ put_rcpt(struct buf *out, const struct report *r, const struct report_rcpt *q)
 		put_words(out, 4, "Delivered into the mailbox.");
 		return;
 	case REPORT_RELAYED:
-		put_words(out, 4, "Passed on to the server " STR_FMT ", which sends no such reports. "
+		put_words(out, 4,
+		    "Passed on to the server " STR_FMT ", which sends no such reports. "
 		    "It has taken the letter; you hear nothing more unless it fails there.",
 		    STR_ARG(str_first(q->mta, 255)));
 		return;
@@ -300,6 +317,6 @@ report_words_put(struct buf *out, const struct report *r)
 	for (size_t i = 0; i < r->n; i++)
 		put_rcpt(out, r, &r->rcpt[i]);
 	if (r->letter.len > 0)
-		buf_putf(out, "\r\n%s\r\n", r->full ? "The letter is attached." :
-		    "The header of the letter is attached.");
+		buf_putf(out, "\r\n%s\r\n",
+		    r->full ? "The letter is attached." : "The header of the letter is attached.");
 }

@@ -84,8 +84,8 @@ take_field(struct str line, struct http_request *r, struct fields *f)
 	f->body = f->body || str_ieq(name, STR("Transfer-Encoding")) ||
 	          (str_ieq(name, STR("Content-Length")) && !str_eq(value, STR("0")));
 	if (str_ieq(name, STR("Connection")))
-		r->close = lists(value, STR("close")) ||
-		           (r->close && !lists(value, STR("keep-alive")));
+		r->close =
+		    lists(value, STR("close")) || (r->close && !lists(value, STR("keep-alive")));
 	return true;
 }
 

@@ -24,7 +24,8 @@ static const struct {
 	const char *help;
 	const uint64_t *bounds;
 } metrics[METRIC_COUNT] = {
-	[METRIC_UP] = { "pennypost_process_up", GAUGE, "Whether a process is ready (1) or not (0)." },
+	[METRIC_UP] = { "pennypost_process_up", GAUGE,
+	    "Whether a process is ready (1) or not (0)." },
 	[METRIC_RESTARTS] = { "pennypost_process_restarts_total", COUNTER,
 	    "How often a process was started again." },
 	[METRIC_UPTIME] = { "pennypost_process_uptime_seconds", GAUGE,
@@ -80,7 +81,8 @@ static const struct {
 	[METRIC_TRACE_LAG] = { "pennypost_trace_behind", GAUGE,
 	    "Octets of the log that are not recorded yet." },
 	[METRIC_QUEUE_LETTERS] = { "pennypost_queue_letters", GAUGE, "Letters in the queue." },
-	[METRIC_QUEUE_BYTES] = { "pennypost_queue_bytes", GAUGE, "Octets of letters in the queue." },
+	[METRIC_QUEUE_BYTES] = { "pennypost_queue_bytes", GAUGE,
+	    "Octets of letters in the queue." },
 	[METRIC_QUEUE_ENTRIES] = { "pennypost_queue_entries", GAUGE,
 	    "Entries of the queue, by state." },
 	[METRIC_QUEUE_DESTINATION] = { "pennypost_queue_destination_entries", GAUGE,

@@ -3,16 +3,21 @@
 #include "base/check.h"
 #include "ipc/msg.h"
 
-enum { WISH_SUCCESS = 1u << 0, WISH_FAILURE = 1u << 1, WISH_DELAY = 1u << 2, WISH_NEVER = 1u << 3,
-	WISH_GIVEN = 1u << 4 };
+enum {
+	WISH_SUCCESS = 1u << 0,
+	WISH_FAILURE = 1u << 1,
+	WISH_DELAY = 1u << 2,
+	WISH_NEVER = 1u << 3,
+	WISH_GIVEN = 1u << 4
+};
 
 /* What is told of each event, and who wants to hear it. */
 static const struct {
 	enum report_action action;
 	unsigned wish;
-	bool failure;       /* for good */
-	struct str status;  /* where there is none, or a wrong one */
-	const char *text;   /* where nothing was said */
+	bool failure;      /* for good */
+	struct str status; /* where there is none, or a wrong one */
+	const char *text;  /* where nothing was said */
 } events[NOTIFY_EVENTS] = {
 	[NOTIFY_DELIVERED] = { REPORT_DELIVERED, WISH_SUCCESS, false, { "2.1.5", 5 }, NULL },
 	[NOTIFY_RELAYED] = { REPORT_RELAYED, WISH_SUCCESS, false, { "2.1.9", 5 }, NULL },
@@ -34,8 +39,8 @@ wishes(struct str notify)
 	static const struct {
 		const char *name;
 		unsigned wish;
-	} words[] = { { "SUCCESS", WISH_SUCCESS }, { "FAILURE", WISH_FAILURE }, { "DELAY", WISH_DELAY },
-		{ "NEVER", WISH_NEVER } };
+	} words[] = { { "SUCCESS", WISH_SUCCESS }, { "FAILURE", WISH_FAILURE },
+		{ "DELAY", WISH_DELAY }, { "NEVER", WISH_NEVER } };
 	unsigned all = 0;
 	if (notify.len == 0)
 		return WISH_FAILURE | WISH_DELAY;
@@ -83,7 +88,8 @@ put_words(struct report_rcpt *row, const struct notify_rcpt *q, const struct not
 		row->final = q->via;
 		row->text = STR("the server that this address leads to does not take the letter");
 		if (events[q->event].action == REPORT_DELAYED)
-			row->text = STR("the server that this address leads to has not taken it yet");
+			row->text =
+			    STR("the server that this address leads to has not taken it yet");
 	} else if (q->event == NOTIFY_OVERDUE || q->event == NOTIFY_LATE) {
 		row->text = STR("the time that the sender gave it is over (RFC 2852)");
 	} else if (q->text.len > 0 || q->code > 0) {

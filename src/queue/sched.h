@@ -154,9 +154,9 @@ uint32_t sched_flush(struct sched *s, struct str pattern, uint64_t now);
 uint32_t sched_waiting_for(struct sched *s, struct str domain); /* entries, whatever their state */
 
 /* Where mail for the domain of each destination goes may have changed. */
-typedef struct str sched_target_fn(void *arg, struct str domain, enum sched_kind *ret_kind,
-    uint32_t *ret_most);
-void sched_retarget(struct sched *s, sched_target_fn *fn, void *arg, uint64_t now);
+void sched_retarget(struct sched *s,
+    struct str (*fn)(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_t *ret_most),
+    void *arg, uint64_t now);
 
 struct sched_dest_view {
 	struct str target;

@@ -64,7 +64,9 @@ sched_waiting_for(struct sched *s, struct str domain)
 
 /* First the domains, then every entry that is in nobody's hands follows its own. */
 void
-sched_retarget(struct sched *s, sched_target_fn *fn, void *arg, uint64_t now)
+sched_retarget(struct sched *s,
+    struct str (*fn)(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_t *ret_most),
+    void *arg, uint64_t now)
 {
 	uint32_t pos = 0;
 	struct sched_entry *e;

@@ -22,7 +22,9 @@
 
 #define TARGET_MAX 512
 
-enum target_kind { TARGET_MX, TARGET_SMTP, TARGET_LMTP, TARGET_TURN, TARGET_HOLD, TARGET_ERROR, TARGET_KINDS };
+enum target_kind {
+	TARGET_MX, TARGET_SMTP, TARGET_LMTP, TARGET_TURN, TARGET_HOLD, TARGET_ERROR, TARGET_KINDS
+};
 struct target {
 	enum target_kind kind;
 	struct str host;  /* without brackets; domain of an mx: */

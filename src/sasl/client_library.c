@@ -30,9 +30,10 @@ static bool no_tickets;
 
 /* --- modules that want random octets --- */
 
-/* The library's own generator has 48 bits, and goes to /dev/urandom for them at each exchange, where
- * a process behind a sandbox finds nothing and would be given the time of day instead, without a
- * word. So these modules are opened by us, and their exchanges get octets from the kernel. */
+/* The library's own generator has 48 bits, and goes to /dev/urandom for them at each exchange,
+ * where a process behind a sandbox finds nothing and would be given the time of day instead,
+ * without a word. So these modules are opened by us, and their exchanges get octets from the
+ * kernel. */
 static struct wrapped {
 	const char *file;
 	char *path;

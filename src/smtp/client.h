@@ -208,6 +208,7 @@ void smtp_client_secured(struct smtp_client *c);
 /* Takes sc over; mech: its name. Octets behind AUTH are base64 and masked. */
 void smtp_client_auth(struct smtp_client *c, struct str mech, struct sasl_client *sc);
 void smtp_client_auth_none(struct smtp_client *c);
+void smtp_client_auth_none_why(struct smtp_client *c, struct str why); /* in smtp_client_why() */
 /* The exchange is made elsewhere. initial: NULL: none. may_end: the server may say yes to this; before
  * that its yes is a lie. What is said is base64 and masked. */
 void smtp_client_auth_remote(struct smtp_client *c, struct str mech, const struct str *initial,

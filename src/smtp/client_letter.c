@@ -419,6 +419,17 @@ client_letter_go(struct smtp_client *c)
 
 /* --- the letter itself --- */
 
+#define PLAIN_MOST 1024 /* are looked at, so that many CR without a LF cost no more */
+
+/* Octets in front of the next CR or LF, or as many as are looked at. */
+static size_t
+plain_until(struct str in)
+{
+	in = str_first(in, PLAIN_MOST);
+	in = str_first(in, str_find(in, '\n'));
+	return str_find(in, '\r');
+}
+
 /* The octets as they are sent: lines that end in CRLF, and for DATA a dot more in front of a dot
  * (RFC 5321 4.5.2). A bare CR or LF would be a line end to some servers and none to others. */
 static void
@@ -445,7 +456,7 @@ put_octets(struct smtp_client *c, struct str in)
 			in = str_skip(in, 1);
 			continue;
 		}
-		size_t n = MAX(1, str_find_any(in, "\r\n"));
+		size_t n = MAX(1, plain_until(in));
 		buf_put(out, in.p, n);
 		c->after_cr = in.p[n - 1] == '\r';
 		c->bol = false;

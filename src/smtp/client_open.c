@@ -163,6 +163,14 @@ smtp_client_auth_none(struct smtp_client *c)
 	client_trouble(c, SMTP_TROUBLE_AUTH_NONE, SMTP_STEP_AUTH, NULL);
 }
 
+void
+smtp_client_auth_none_why(struct smtp_client *c, struct str why)
+{
+	if (c->why.len == 0)
+		buf_putf(&c->why, "no login is possible: " STR_FMT, STR_ARG(why));
+	smtp_client_auth_none(c);
+}
+
 /* The client's next message; behind `verb` in its line, or alone. */
 static void
 message_send(struct smtp_client *c, bool initial)

@@ -191,8 +191,10 @@ word_clean(struct str s)
 bool
 client_envelope_check(const struct smtp_client_envelope *e, struct buf *why)
 {
-	const struct str coded = e->xtext ? e->envid : STR_NULL, auth = e->xtext ? e->auth : STR_NULL;
-	const struct str words[] = { e->ret, e->by, e->hold_for, e->hold_until, e->priority, coded, auth };
+	const struct str coded = e->xtext ? e->envid : STR_NULL,
+			 auth = e->xtext ? e->auth : STR_NULL;
+	const struct str words[] = { e->ret, e->by, e->hold_for, e->hold_until, e->priority, coded,
+		auth };
 	if (!path_clean(e->from)) {
 		buf_putz(why,
 		    "the sender's address has control characters, blanks or brackets in it");

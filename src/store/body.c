@@ -83,6 +83,12 @@ store_body_memory(const struct store_body *b)
 	return b->mem.len;
 }
 
+struct str
+store_body_octets(const struct store_body *b)
+{
+	return b->rc == 0 && b->mem.len == b->size ? buf_str(&b->mem) : STR_NULL;
+}
+
 struct store_body *
 store_body_free(struct store_body *b)
 {

@@ -23,8 +23,8 @@ struct mover {
 	uint64_t seq;
 	int fd;
 	struct seg_head head;
-	struct buf octets;          /* payloads of the task at hand */
-	bool bare;                  /* who follows the log has the histories: they need not come along */
+	struct buf octets; /* payloads of the task at hand */
+	bool bare;         /* who follows the log has the histories: they need not come along */
 	char from[REF_KEY_LEN + 1]; /* where the next look begins */
 	size_t from_len;
 	/* the task */

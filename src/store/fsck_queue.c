@@ -162,8 +162,8 @@ fsck_queue_judge(struct fsck_queue *q)
 		id_format(id, e->letter);
 		if (what && now == 0)
 			fsck_problem(q->f,
-			    "queue: entry %s.%u (lsn %llu): %s; restore the store from a backup", id,
-			    e->part, (unsigned long long)e->ref.lsn, what);
+			    "queue: entry %s.%u (lsn %llu): %s; restore the store from a backup",
+			    id, e->part, (unsigned long long)e->ref.lsn, what);
 	}
 	q->f->report->queued += q->n;
 }

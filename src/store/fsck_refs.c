@@ -43,8 +43,8 @@ fsck_user_derived(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struc
 	ref_key_put(r_key, &u);
 	blob_key_put(blob, ref.blob, ref.lsn);
 	int r = index_get(&f->ix, txn, &own, str_n(r_key, sizeof(r_key)), &v);
-	if (r < 0 || !ref_key_get(str_n(r_key, sizeof(r_key)), v, &noted) ||
-	    noted.keep != u.keep || noted.trace != u.trace)
+	if (r < 0 || !ref_key_get(str_n(r_key, sizeof(r_key)), v, &noted) || noted.keep != u.keep ||
+	    noted.trace != u.trace)
 		fsck_problem(f, "index: that %s refers to its body is not noted; " REMEDY,
 		    user_name(name, &u));
 	if (ref.blob && index_get(&f->ix, txn, &own, str_n(blob, sizeof(blob)), &v) < 0)
@@ -130,8 +130,7 @@ check_sums(struct derived *d)
 	struct queue_sums noted = { 0 };
 	struct str v;
 	int r = index_get(&d->f->ix, d->txn, &own, SUMS_KEY, &v);
-	if ((r == 0 && !queue_sums_get(v, &noted)) ||
-	    memcmp(&noted, &d->sums, sizeof(noted)) != 0)
+	if ((r == 0 && !queue_sums_get(v, &noted)) || memcmp(&noted, &d->sums, sizeof(noted)) != 0)
 		fsck_problem(d->f,
 		    "index: there are %llu letters of %llu octets in the queue, %llu of %llu are "
 		    "noted; " REMEDY,

@@ -335,8 +335,9 @@ add_lot(struct emb *e, struct group *g, const struct letter *l, const struct int
 	if (!elsewhere)
 		return 0;
 	size_t at = frame_begin(b);
-	int rc = b->failed ? -ENOMEM
-	                   : resolve_view_entries(in, letter_views(l), l->first_view, &v, b, &written);
+	int rc = b->failed
+	             ? -ENOMEM
+	             : resolve_view_entries(in, letter_views(l), l->first_view, &v, b, &written);
 	return rc < 0 ? rc : end_if_written(e, g, m, at, in->letter, written);
 }
 

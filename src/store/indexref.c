@@ -328,8 +328,8 @@ user_changes(struct index_write *w, const struct body_user *u, const struct stor
 	int was_used = first_user(w, u->lsn, 0, &before);
 	if (was_used < 0 && was_used != index_errno(MDB_NOTFOUND))
 		return was_used;
-	int r = u->account & USER_QUEUED ? entry_put_or_del(w, u, ref, is)
-	                                 : user_put_or_del(w, u, is);
+	int r =
+	    u->account & USER_QUEUED ? entry_put_or_del(w, u, ref, is) : user_put_or_del(w, u, is);
 	if (r < 0)
 		return r;
 	int is_used = first_user(w, u->lsn, 0, &after);

@@ -20,10 +20,13 @@ mail_note_letter(struct mail_op *op, uint32_t mailbox, uint64_t letter, uint32_t
 static const char *
 verb_of(const struct mail_op *op)
 {
-	bool seen = op->out.noted_flags & MAILBOX_SEEN, gone = op->out.noted_flags & MAILBOX_DELETED;
+	bool seen = op->out.noted_flags & MAILBOX_SEEN,
+	     gone = op->out.noted_flags & MAILBOX_DELETED;
 	switch (op->kind) {
 	case MAIL_FLAGS:
-		return seen && gone ? "seen and marked as deleted" : gone ? "marked as deleted" : "seen";
+		return seen && gone ? "seen and marked as deleted"
+		       : gone       ? "marked as deleted"
+		                    : "seen";
 	case MAIL_EXPUNGE:
 		return "expunged";
 	case MAIL_COPY:

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-#define TRACE_VERSION 2 /* 1 had no kind, message-id and peer */
+#define TRACE_VERSION 2            /* 1 had no kind, message-id and peer */
 #define NOTES_BYTES_MAX (8u << 20) /* of a batch */
 
 void
@@ -76,8 +76,7 @@ trace_payload_get(struct str payload, struct trace_payload *ret)
 		t.peer = get_str(&w, RECORD_TEXT_MAX);
 	}
 	t.history = get_str(&w, RECORD_HISTORY_MAX);
-	if (!wire_done(&w) || version == 0 || version > TRACE_VERSION ||
-	    t.kind >= STORE_NOTE_KINDS)
+	if (!wire_done(&w) || version == 0 || version > TRACE_VERSION || t.kind >= STORE_NOTE_KINDS)
 		return false;
 	*ret = t;
 	return true;

@@ -138,8 +138,7 @@ take_key(void *arg, struct str key, struct str value)
 	show(s);
 	if (s->stopped)
 		return false;
-	if (!queued_key_get(&d, key, false, &letter, &part) ||
-	    !queued_get(value, &s->q, &place)) {
+	if (!queued_key_get(&d, key, false, &letter, &part) || !queued_get(value, &s->q, &place)) {
 		s->rc = -EBADMSG;
 		return false;
 	}

@@ -12,9 +12,10 @@
 #include <unistd.h>
 
 #define FLUSH_BYTES (1u << 20)
-#define PAUSE_MS 100     /* so that what comes meanwhile is copied together */
-#define TICK_MS 30000    /* files grow old */
+#define PAUSE_MS 100  /* so that what comes meanwhile is copied together */
+#define TICK_MS 30000 /* files grow old */
 #define TROUBLE_MS 1000
+#define TROUBLES_MAX 60 /* in a row */
 
 /* --- following --- */
 
@@ -135,16 +136,19 @@ follow(struct recorder *r, uint64_t durable)
 
 /* --- trouble --- */
 
-/* The disk takes no more: the oldest file goes; when there is none, what was to be written. */
+/* A full disk: the oldest file goes; when there is none, what was to be written. Any other trouble
+ * may pass, and the old files are no reason of it; but what is not followed keeps the log. */
 static void
 give_way(struct recorder *r, int rc, uint64_t durable)
 {
+	bool full = rc == -ENOSPC || rc == -EDQUOT;
 	if (r->trouble != rc)
 		LOG(LOG_ERROR, 0, "trace-failed", LOGZ("error", strerror(-rc)),
 		    LOGZ("then", "the oldest histories go, or the new ones"));
 	r->trouble = rc;
-	if (recorder_shed(r, r->size, 0, true))
+	if (full ? recorder_shed(r, r->size, 0, true) : ++r->troubles < TROUBLES_MAX)
 		return;
+	r->troubles = 0;
 	buf_reset(&r->out);
 	r->lost++;
 	r->at = MAX(r->at, durable);
@@ -226,7 +230,7 @@ recorder_main(void *arg)
 		if (rc < 0)
 			give_way(r, rc, durable);
 		else
-			r->trouble = 0;
+			r->trouble = 0, r->troubles = 0;
 		keep_limits(r);
 		mutex_lock(&e->m);
 		tell(r, durable);
@@ -238,6 +242,16 @@ recorder_main(void *arg)
 }
 
 /* --- from outside --- */
+
+/* Nobody follows: compaction frees segments, and keeps histories, as without a recorder. */
+static void
+follow_not(struct emb *e)
+{
+	mutex_lock(&e->m);
+	e->o.followed = false;
+	e->followed = UINT64_MAX;
+	mutex_unlock(&e->m);
+}
 
 int
 recorder_open(struct recorder **ret, struct store *s, const struct recorder_options *o,
@@ -268,6 +282,7 @@ recorder_open(struct recorder **ret, struct store *s, const struct recorder_opti
 		buf_putf(err, "the histories in the directory trace of the store: %s",
 		    strerror(-rc));
 		recorder_files_close(r);
+		follow_not(r->e);
 		free(r);
 		return rc;
 	}

@@ -47,9 +47,9 @@ trc_head_put(unsigned char out[TRC_HEAD], const struct trc_head *h)
 bool
 trc_head_get(const unsigned char p[TRC_HEAD], struct trc_head *ret)
 {
-	struct trc_head h = { .number = be64_get(p + 16),
-		.made_ms = be64_get(p + 40),
-		.lsn = be64_get(p + 48) };
+	struct trc_head h = {
+		.number = be64_get(p + 16), .made_ms = be64_get(p + 40), .lsn = be64_get(p + 48)
+	};
 	if (memcmp(p, TRC_MAGIC, 8) != 0 || be32_get(p + 8) != TRC_FORMAT ||
 	    be32_get(p + 12) != TRC_HEAD || be32_get(p + 60) != crc32c(0, p, 60))
 		return false;
@@ -93,10 +93,9 @@ trc_record_get(const void *p, uint64_t at, uint64_t room, const unsigned char id
 	if (room < TRC_RECORD_HEAD || be32_get(h) != RECORD_MAGIC ||
 	    be32_get(h + 20) != head_crc(h, at, id))
 		return false;
-	struct trc_record r = { .at = at,
-		.len = be32_get(h + 4),
-		.lsn = be64_get(h + 8),
-		.crc = be32_get(h + 16) };
+	struct trc_record r = {
+		.at = at, .len = be32_get(h + 4), .lsn = be64_get(h + 8), .crc = be32_get(h + 16)
+	};
 	if (r.len > TRC_PAYLOAD_MAX || trc_size(r.len) > room)
 		return false;
 	*ret = r;

@@ -245,14 +245,13 @@ begin_file(struct recorder *r)
 {
 	char name[TRC_NAME_LEN];
 	unsigned char head[TRC_HEAD];
-	struct trc_head h = { .number = r->now.number + 1,
-		.made_ms = (uint64_t)sys_wall_ms(),
-		.lsn = r->at };
+	struct trc_head h = {
+		.number = r->now.number + 1, .made_ms = (uint64_t)sys_wall_ms(), .lsn = r->at
+	};
 	memcpy(h.id, r->e->id, STORE_ID_LEN);
 	trc_head_put(head, &h);
 	trc_name(name, h.number, "trc");
-	int fd =
-	    openat(r->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int fd = openat(r->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int rc = fd < 0 ? -errno : pwrite_all(fd, head, sizeof(head), 0);
 	if (rc == 0 && (fdatasync(fd) < 0 || fsync(r->dir) < 0))
 		rc = -errno;
@@ -265,7 +264,8 @@ begin_file(struct recorder *r)
 	}
 	r->fd = fd;
 	r->digests.n = 0;
-	r->now = (struct table_head){ .number = h.number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
+	r->now =
+	    (struct table_head){ .number = h.number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
 	return 0;
 }
 

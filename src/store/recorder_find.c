@@ -18,7 +18,7 @@
 #define SLACK_MS RECORDER_DAY_MS /* clocks may be set */
 
 struct trace_search {
-	int dir, log; /* dir -1: nothing was ever recorded */
+	int dir, log;  /* dir -1: nothing was ever recorded */
 	char *text[5]; /* of the query */
 	struct trace_query q;
 	uint64_t letter_ms; /* nothing is older; 0: anything may be */

@@ -32,6 +32,7 @@ struct recorder {
 	uint64_t records, lost;
 	bool unsynced;     /* written since the last sync */
 	int trouble;       /* what the disk said last, or 0 */
+	unsigned troubles; /* in a row, not counting a full disk */
 	int place_fd;
 
 	struct thread thread;

@@ -147,10 +147,10 @@ table_open(int dir, uint64_t number, struct table_head *ret)
 	if (rc == 0 && fstat(fd, &st) < 0)
 		rc = -errno;
 	if (rc == -EIO ||
-	    (rc == 0 && (memcmp(p, TABLE_MAGIC, 8) != 0 || be32_get(p + 8) != TRC_FORMAT ||
-			    h.number != number || be32_get(p + 60) != crc32c(0, p, 60) ||
-			    (uint64_t)st.st_size !=
-				TABLE_HEAD + FAN_LEN + (uint64_t)h.n * TABLE_ENTRY)))
+	    (rc == 0 &&
+		(memcmp(p, TABLE_MAGIC, 8) != 0 || be32_get(p + 8) != TRC_FORMAT ||
+		    h.number != number || be32_get(p + 60) != crc32c(0, p, 60) ||
+		    (uint64_t)st.st_size != TABLE_HEAD + FAN_LEN + (uint64_t)h.n * TABLE_ENTRY)))
 		rc = -EBADMSG;
 	if (rc < 0) {
 		close(fd);
@@ -222,9 +222,8 @@ table_find(int fd, const struct table_head *h, uint64_t hash, table_fn *fn, void
 		rc = read_entries(fd, to, n, p);
 		for (uint32_t i = n; rc == 0 && more && i-- > 0;)
 			if (be64_get(p + (size_t)i * TABLE_ENTRY) == hash)
-				more = fn(arg,
-				    (uint64_t)be32_get(p + (size_t)i * TABLE_ENTRY + 8) *
-					TRC_ALIGN);
+				more = fn(arg, (uint64_t)be32_get(p + (size_t)i * TABLE_ENTRY + 8) *
+						   TRC_ALIGN);
 	}
 	free(p);
 	return rc;

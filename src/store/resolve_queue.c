@@ -22,8 +22,7 @@ end(struct buf *out, size_t begin, uint32_t n, bool *ret_written)
 }
 
 int
-resolve_entries(
-    const struct intent *in, const struct view *v, struct buf *out, bool *ret_written)
+resolve_entries(const struct intent *in, const struct view *v, struct buf *out, bool *ret_written)
 {
 	struct store_dom d = store_dom_queue(0);
 	struct intent each = *in;

@@ -130,6 +130,7 @@ struct store_body *store_body_new(struct store *s, uint64_t letter);
 int store_body_write(struct store_body *b, struct str octets); /* 0 or -errno */
 uint64_t store_body_size(const struct store_body *b);
 uint64_t store_body_memory(const struct store_body *b);
+struct str store_body_octets(const struct store_body *b); /* empty unless all of it is in memory */
 int store_body_spill(struct store_body *b); /* move to a blob file now, to free memory */
 struct store_body *store_body_free(struct store_body *b); /* not accepted: forget it */
 

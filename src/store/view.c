@@ -106,8 +106,8 @@ store_view_get(struct wire *w, uint64_t body, struct store_view *ret)
 	v.pieces = get_str(w, STORE_VIEW_MAX);
 	if (v.account == 0)
 		v.entry = get_str(w, STORE_ENTRY_MAX);
-	if (w->bad || !entry_agrees(&v) || !pieces_measure(v.pieces, v.n_pieces, &size, &end) || size != v.size ||
-	    end > body || v.header_len > size) {
+	if (w->bad || !entry_agrees(&v) || !pieces_measure(v.pieces, v.n_pieces, &size, &end) ||
+	    size != v.size || end > body || v.header_len > size) {
 		w->bad = true;
 		return false;
 	}

@@ -118,9 +118,9 @@ facts_note(struct facts *f, enum note what, uint32_t a, uint64_t b)
 	bool of_post = what >= NOTE_POST_ASKED && what <= NOTE_POST_TORN;
 	bool of_entry = what >= NOTE_ENTRY_GOING && what <= NOTE_STATE_PUT;
 	struct fact_entry *e = NULL;
-	check(a < (of_letter || of_post || of_entry       ? f->n
-		      : what == NOTE_POST_TOP ? FACTS_BOXES
-					      : FACTS_POST + 1u));
+	check(a < (of_letter || of_post || of_entry ? f->n
+		      : what == NOTE_POST_TOP       ? FACTS_BOXES
+						    : FACTS_POST + 1u));
 	check(!of_letter || b <= FACTS_ACCOUNTS);
 	if (of_entry) {
 		check((b & 0xff) < FACTS_PARTS && b >> 8 <= UINT8_MAX);

@@ -73,8 +73,8 @@ change_entry(struct work *w, const struct plan_op *old, uint32_t i, uint32_t k, 
 	if (go)
 		store_queue_del(b, old->letter, queue_part(old, k));
 	else
-		store_queue_state(
-		    b, old->letter, queue_part(old, k), str_n(number, sizeof(number)));
+		store_queue_state(b, old->letter, queue_part(old, k),
+		    str_n(number, sizeof(number)));
 	work_tell(w, go ? NOTE_ENTRY_GOING : NOTE_STATE_PUTTING, i, k | (uint64_t)c->number << 8);
 	w->under_way++;
 	store_commit(b, r >> 9 & 1 ? STORE_APPLIED : STORE_DURABLE, changed, c);
@@ -177,8 +177,8 @@ queue_judge(struct work *w, uint32_t i, const uint8_t seen[FACTS_PARTS], uint32_
 		if (seen[k] && gone == 2)
 			return work_say(w, "entry %u of letter %u is there again", k, i);
 		if (!seen[k] && fact == FACT_ACCEPTED && gone == 0)
-			return work_say(
-			    w, "letter %u was acknowledged and its entry %u is lost", i, k);
+			return work_say(w, "letter %u was acknowledged and its entry %u is lost", i,
+			    k);
 	}
 	return true;
 }

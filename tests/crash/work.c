@@ -509,7 +509,7 @@ static bool
 judge(struct work *w)
 {
 	uint8_t *seen[FACTS_ACCOUNTS + 1] = { NULL };
-	uint8_t (*queued)[FACTS_PARTS] = xalloc((w->facts.n + 2) * sizeof(*queued));
+	uint8_t(*queued)[FACTS_PARTS] = xalloc((w->facts.n + 2) * sizeof(*queued));
 	bool good = queue_read(w, queued);
 	for (uint32_t a = 1; a <= FACTS_ACCOUNTS; a++) {
 		seen[a] = xalloc(w->facts.n + 2);

@@ -136,7 +136,7 @@ puppet_run(struct puppet *p, const char *script)
 			while (!str_eq(line, STR(".\r\n")));
 			break;
 		case 'B':
-			for (size_t n = (size_t)atoi(arg.p); n > 0;) {
+			for (size_t n = (size_t)strtoul(arg.p, NULL, 10); n > 0;) {
 				if (s.len == 0 && !puppet_fill(&s))
 					puppet_wrong("too little", step, line);
 				size_t take = MIN(n, s.len);
@@ -145,7 +145,7 @@ puppet_run(struct puppet *p, const char *script)
 			}
 			break;
 		case 'P':
-			usleep((unsigned)atoi(arg.p) * 1000);
+			usleep((unsigned)strtoul(arg.p, NULL, 10) * 1000);
 			break;
 		case 'R': {
 			struct linger l = { 1, 0 };

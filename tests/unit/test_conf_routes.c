@@ -90,9 +90,9 @@ test_dump_and_show(void **state)
 	conf_show(c, false, &a);
 	conf_show(back, false, &b);
 	assert_true(str_eq(buf_str(&a), buf_str(&b)));
-	assert_true(str_find_str(buf_str(&a), STR("routes = (\n\t{ match = \"example.net\"; via = "
-						  "\"smtp:[127.0.0.1]:2525\"; tls = \"never\"; }")) <
-		    a.len);
+	assert_true(str_find_str(buf_str(&a),
+			STR("routes = (\n\t{ match = \"example.net\"; via = "
+			    "\"smtp:[127.0.0.1]:2525\"; tls = \"never\"; }")) < a.len);
 	buf_done(&a);
 	buf_done(&b);
 	buf_done(&text);

@@ -124,7 +124,8 @@ test_json(void **state)
 	json_t *o = queue_json(&row, 0, Q_LISTED);
 	assert_string_equal(json_string_value(json_object_get(o, "id")), "6h0275dt00000.1");
 	assert_true(json_is_null(json_object_get(o, "next")));
-	assert_string_equal(json_string_value(json_object_get(o, "last")), "2026-11-22T17:53:20.123Z");
+	assert_string_equal(json_string_value(json_object_get(o, "last")),
+	    "2026-11-22T17:53:20.123Z");
 	assert_int_equal(json_integer_value(json_object_get(o, "priority")), -3);
 	assert_int_equal(json_array_size(json_object_get(o, "rcpts")), 2);
 	json_decref(o);

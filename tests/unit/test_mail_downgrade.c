@@ -21,8 +21,9 @@ static const struct row {
 	    "A: b\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=unknown-8bit\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\nf=C3=BCr\r\n",
 	    DOWNGRADE_OK },
-	{ "text", "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-"
-		  "Encoding: 8bit\r\nX: y\r\n\r\n" U " = \r\n.\r\n",
+	{ "text",
+	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-"
+	    "Encoding: 8bit\r\nX: y\r\n\r\n" U " = \r\n.\r\n",
 	    "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nX: y\r\nContent-"
 	    "Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC =3D=20\r\n.\r\n",
 	    DOWNGRADE_OK },
@@ -32,11 +33,14 @@ static const struct row {
 	    DOWNGRADE_OK },
 	{ "parts",
 	    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
-	    "Content-Transfer-Encoding: 8bit\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nold\r\n--b\r\n"
+	    "Content-Transfer-Encoding: 8bit\r\n\r\n--b\r\nContent-Type: "
+	    "text/plain\r\n\r\nold\r\n--b\r\n"
 	    "Content-Type: text/plain\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" U "\r\n--b--\r\n",
 	    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
-	    "Content-Transfer-Encoding: 7bit\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nold\r\n--b\r\n"
-	    "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC\r\n"
+	    "Content-Transfer-Encoding: 7bit\r\n\r\n--b\r\nContent-Type: "
+	    "text/plain\r\n\r\nold\r\n--b\r\n"
+	    "Content-Type: text/plain\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n\r\n=C3=BC\r\n"
 	    "--b--\r\n",
 	    DOWNGRADE_OK },
 	{ "signed",
@@ -44,8 +48,9 @@ static const struct row {
 	    "Content-Type: text/plain\r\n\r\n" U "\r\n--b--\r\n",
 	    NULL, DOWNGRADE_SIGNED },
 	{ "header", "Subject: " U "\r\n\r\nx\r\n", NULL, DOWNGRADE_HEADER },
-	{ "encoded", "MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: "
-		     "base64\r\n\r\n" U "\r\n",
+	{ "encoded",
+	    "MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: "
+	    "base64\r\n\r\n" U "\r\n",
 	    NULL, DOWNGRADE_ENCODED },
 };
 
@@ -65,7 +70,8 @@ test_rows(void **state)
 	}
 }
 
-/* Whatever the letter: no octet above 127, no line too long, and the second time nothing changes. */
+/* Whatever the letter: no octet above 127, no line too long, and the second time nothing changes.
+ */
 static void
 test_lines(void **state)
 {

@@ -13,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define LETTER                                                                                   \
-	"From: Joe <joe@example.com>\r\nTo: Ann <ann@example.net>\r\nSubject: Lunch\r\n"         \
+#define LETTER                                                                                     \
+	"From: Joe <joe@example.com>\r\nTo: Ann <ann@example.net>\r\nSubject: Lunch\r\n"           \
 	"Message-ID: <1@example.com>\r\n\r\nhello\r\n"
 
 static const struct report_rcpt failed = {
@@ -81,8 +81,8 @@ on_field(void *arg, struct mime_part *p, const struct mime_field *f)
 	struct parts *s = arg;
 	if (str_ieq(f->name, STR("Content-Type"))) {
 		struct str type = str_first(f->value, str_find(f->value, ';'));
-		snprintf(s->types + strlen(s->types), sizeof s->types - strlen(s->types), STR_FMT " ",
-		    STR_ARG(type));
+		snprintf(s->types + strlen(s->types), sizeof s->types - strlen(s->types),
+		    STR_FMT " ", STR_ARG(type));
 	}
 }
 
@@ -172,7 +172,8 @@ static const struct {
 	{ REPORT_FAILED, "5.7.1", "mx1.example.net", 554, "spam", "Not delivered: Lunch",
 	    "        554 5.7.1 spam\r\n", "Diagnostic-Code: smtp; 554 5.7.1 spam\r\n" },
 	{ REPORT_FAILED, "5.0.0", "mx1.example.net", 554, "no", "Not delivered: Lunch",
-	    "        554 no\r\n", "Status: 5.0.0\r\nRemote-MTA: dns; mx1.example.net\r\nDiagnostic-Code: smtp; "
+	    "        554 no\r\n",
+	    "Status: 5.0.0\r\nRemote-MTA: dns; mx1.example.net\r\nDiagnostic-Code: smtp; "
 	    "554 no\r\n" },
 	{ REPORT_DELIVERED, "2.1.5", "", 0, "", "Delivered: Lunch", "Delivered into the mailbox.",
 	    "Action: delivered\r\nStatus: 2.1.5\r\n" },
@@ -211,8 +212,8 @@ test_actions(void **state)
 static void
 test_round_trip(void **state)
 {
-	static const char *const names[REPORT_ACTIONS] = { "failed", "delayed", "delivered", "relayed",
-		"expanded" };
+	static const char *const names[REPORT_ACTIONS] = { "failed", "delayed", "delivered",
+		"relayed", "expanded" };
 	struct report_rcpt q[REPORT_ACTIONS];
 	for (int i = 0; i < REPORT_ACTIONS; i++) {
 		q[i] = failed;
@@ -257,9 +258,11 @@ test_utf8(void **state)
 	q.final = STR("j\xc3\xb6rg@example.net");
 	q.orcpt = STR("utf-8;j\\x{F6}rg@example.net");
 	struct report r = sample(&q, 1);
-	r.letter = STR("Subject: Gr\xc3\xbc\xc3\x9f" "e\r\n\r\nhell\xc3\xb6\r\n");
+	r.letter = STR("Subject: Gr\xc3\xbc\xc3\x9f"
+		       "e\r\n\r\nhell\xc3\xb6\r\n");
 	r.utf8 = true;
-	r.to = STR("j\xc3\xb6" "e@example.com");
+	r.to = STR("j\xc3\xb6"
+		   "e@example.com");
 	struct buf b;
 	const char *text = make(&r, &b);
 	struct parts p = parts_of(buf_str(&b));
@@ -267,7 +270,8 @@ test_utf8(void **state)
 				     "message/global ");
 	has(text, "Original-Recipient: utf-8;j\xc3\xb6rg@example.net\r\n"
 		  "Final-Recipient: utf-8;j\xc3\xb6rg@example.net\r\n");
-	has(text, "To: <j\xc3\xb6" "e@example.com>");
+	has(text, "To: <j\xc3\xb6"
+		  "e@example.com>");
 	has(text, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_done(&b);
 	/* The same for somebody who cannot have UTF-8 (RFC 6533 3). */
@@ -280,7 +284,8 @@ test_utf8(void **state)
 		  "Final-Recipient: utf-8;j\\x{F6}rg@example.net\r\n");
 	has(text, "Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: 8bit\r\n");
 	has(text, "Subject: Not delivered: =?utf-8?B?");
-	assert_true(utf8_is_ascii(str_first(buf_str(&b), str_find_str(buf_str(&b), STR("\r\n\r\n")))));
+	assert_true(utf8_is_ascii(str_first(buf_str(&b),
+	    str_find_str(buf_str(&b), STR("\r\n\r\n")))));
 	buf_done(&b);
 }
 
@@ -333,7 +338,8 @@ static void
 test_hostile(void **state)
 {
 	struct report_rcpt q = failed;
-	q.text = STR("a\r\n\r\n--=_0x17\r\n\r\nFinal-Recipient: rfc822;eve@example.org\r\n\x01\xff");
+	q.text =
+	    STR("a\r\n\r\n--=_0x17\r\n\r\nFinal-Recipient: rfc822;eve@example.org\r\n\x01\xff");
 	q.final = STR("ann@example.net\r\nAction: delivered");
 	q.orcpt = STR("rfc822;a+0D+0AAction:+20delivered");
 	q.status = STR("5.1.1\r\nX: y");

@@ -54,7 +54,8 @@ check_one(bool (*fn)(struct buf *out, struct str s), const char *in, const char 
 	struct buf b = BUF_INIT(1000);
 	buf_putz(&b, "before ");
 	bool good = fn(&b, str_of(in));
-	if (good != (out != NULL) || !str_eq(str_skip(buf_str(&b), 7), out ? str_of(out) : STR_NULL))
+	if (good != (out != NULL) ||
+	    !str_eq(str_skip(buf_str(&b), 7), out ? str_of(out) : STR_NULL))
 		fail_msg("\"%s\" became \"%s\"", in, buf_cstr(&b));
 	buf_done(&b);
 }

@@ -60,16 +60,17 @@ static const struct {
 static struct notify_rcpt
 rcpt_of(enum notify_event event, const char *notify)
 {
-	return (struct notify_rcpt){ .event = event,
-		.addr = STR("ann@example.net"),
-		.notify = str_of(notify) };
+	return (struct notify_rcpt){
+		.event = event, .addr = STR("ann@example.net"), .notify = str_of(notify)
+	};
 }
 
 static void
 test_wanted(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
-		struct notify_letter l = { .sender = STR("joe@example.com"), .ours = wanted[i].ours };
+		struct notify_letter l = { .sender = STR("joe@example.com"),
+			.ours = wanted[i].ours };
 		struct notify_rcpt q = rcpt_of(wanted[i].event, wanted[i].notify);
 		struct report_rcpt row;
 		struct report r;
@@ -141,8 +142,10 @@ static void
 test_full(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fulls); i++) {
-		struct notify_letter l = { .sender = STR("joe@example.com"), .ours = fulls[i].ours,
-			.ret = str_of(fulls[i].ret), .size = fulls[i].size };
+		struct notify_letter l = { .sender = STR("joe@example.com"),
+			.ours = fulls[i].ours,
+			.ret = str_of(fulls[i].ret),
+			.size = fulls[i].size };
 		struct notify_rcpt q = rcpt_of(fulls[i].event, "SUCCESS,FAILURE,DELAY");
 		struct report_rcpt row;
 		struct report r;
@@ -162,32 +165,37 @@ static const struct {
 	enum report_action action;
 	const char *want_status, *want_text, *want_final;
 } told[] = {
-	{ NOTIFY_FAILED, 550, "5.1.1", "no", "", true, REPORT_FAILED, "5.1.1", "no", "a@example.net" },
+	{ NOTIFY_FAILED, 550, "5.1.1", "no", "", true, REPORT_FAILED, "5.1.1", "no",
+	    "a@example.net" },
 	{ NOTIFY_FAILED, 550, "", "no", "", true, REPORT_FAILED, "5.0.0", "no", "a@example.net" },
 	{ NOTIFY_FAILED, 450, "4.2.2", "full", "", true, REPORT_FAILED, "4.2.2", "full",
 	    "a@example.net" },
-	{ NOTIFY_FAILED, 550, "2.0.0", "?", "", true, REPORT_FAILED, "5.0.0", "?", "a@example.net" },
+	{ NOTIFY_FAILED, 550, "2.0.0", "?", "", true, REPORT_FAILED, "5.0.0", "?",
+	    "a@example.net" },
 	{ NOTIFY_EXPIRED, 450, "4.2.2", "full", "", true, REPORT_FAILED, "4.2.2", "full",
 	    "a@example.net" },
 	{ NOTIFY_EXPIRED, 0, "", "", "", true, REPORT_FAILED, "4.4.7",
-	    "no server that takes mail for this address could be reached in time", "a@example.net" },
+	    "no server that takes mail for this address could be reached in time",
+	    "a@example.net" },
 	{ NOTIFY_DELAYED, 0, "4.4.1", "no answer", "", true, REPORT_DELAYED, "4.4.1", "no answer",
 	    "a@example.net" },
-	{ NOTIFY_DELAYED, 0, "5.1.1", "?", "", true, REPORT_DELAYED, "4.4.1", "?", "a@example.net" },
+	{ NOTIFY_DELAYED, 0, "5.1.1", "?", "", true, REPORT_DELAYED, "4.4.1", "?",
+	    "a@example.net" },
 	{ NOTIFY_OVERDUE, 450, "4.2.2", "full", "", true, REPORT_FAILED, "5.4.7",
 	    "the time that the sender gave it is over (RFC 2852)", "a@example.net" },
 	{ NOTIFY_LATE, 450, "4.2.2", "full", "", true, REPORT_DELAYED, "4.4.7",
 	    "the time that the sender gave it is over (RFC 2852)", "a@example.net" },
-	{ NOTIFY_DELIVERED, 250, "", "ok", "", true, REPORT_DELIVERED, "2.1.5", "", "a@example.net" },
+	{ NOTIFY_DELIVERED, 250, "", "ok", "", true, REPORT_DELIVERED, "2.1.5", "",
+	    "a@example.net" },
 	{ NOTIFY_RELAYED, 250, "2.0.0", "ok", "", true, REPORT_RELAYED, "2.0.0", "",
 	    "a@example.net" },
-	{ NOTIFY_FAILED, 550, "5.1.1", "<a@example.net> no", "list@example.com", true, REPORT_FAILED,
-	    "5.1.1", "<a@example.net> no", "a@example.net" },
-	{ NOTIFY_FAILED, 550, "5.1.1", "<a@example.net> no", "list@example.com", false, REPORT_FAILED,
-	    "5.1.1", "the server that this address leads to does not take the letter",
-	    "list@example.com" },
-	{ NOTIFY_RELAYED, 250, "2.0.0", "ok", "list@example.com", false, REPORT_RELAYED, "2.0.0", "",
-	    "list@example.com" },
+	{ NOTIFY_FAILED, 550, "5.1.1", "<a@example.net> no", "list@example.com", true,
+	    REPORT_FAILED, "5.1.1", "<a@example.net> no", "a@example.net" },
+	{ NOTIFY_FAILED, 550, "5.1.1", "<a@example.net> no", "list@example.com", false,
+	    REPORT_FAILED, "5.1.1",
+	    "the server that this address leads to does not take the letter", "list@example.com" },
+	{ NOTIFY_RELAYED, 250, "2.0.0", "ok", "list@example.com", false, REPORT_RELAYED, "2.0.0",
+	    "", "list@example.com" },
 };
 
 static void
@@ -210,7 +218,8 @@ test_told(void **state)
 		struct report r;
 		assert_int_equal(notify_plan(&conf, &l, &q, 1, &row, &r), S);
 		bool hidden = !told[i].ours && told[i].via[0];
-		if (row.action != told[i].action || !str_eq(row.status, str_of(told[i].want_status)) ||
+		if (row.action != told[i].action ||
+		    !str_eq(row.status, str_of(told[i].want_status)) ||
 		    !str_eq(row.text, str_of(told[i].want_text)) ||
 		    !str_eq(row.final, str_of(told[i].want_final)) ||
 		    (row.will_retry_until != 0) != (row.action == REPORT_DELAYED) ||
@@ -230,16 +239,24 @@ test_entry(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		char addr[20];
 		snprintf(addr, sizeof addr, "r%zu@example.net", i);
-		queue_rcpt_put(&rcpts, &(struct queue_rcpt){ .addr = str_of(addr),
-					   .notify = str_of(notify[i]) });
-		queue_told_put(&states, &(struct queue_told){ .state = RCPT_FAILED, .code = 550,
-					    .status = STR("5.1.1"), .text = STR("no") });
+		queue_rcpt_put(&rcpts,
+		    &(struct queue_rcpt){ .addr = str_of(addr), .notify = str_of(notify[i]) });
+		queue_told_put(&states, &(struct queue_told){ .state = RCPT_FAILED,
+					    .code = 550,
+					    .status = STR("5.1.1"),
+					    .text = STR("no") });
 	}
-	struct queue_entry e = { .created_ms = 1764000000000, .flags = ONWARD_OURS | ONWARD_UTF8,
-		.domain = STR("example.net"), .from = STR("SRS0=x@example.com"),
-		.sender = STR("joe@example.com"), .qid = STR("1A"), .n_rcpts = 3,
+	struct queue_entry e = { .created_ms = 1764000000000,
+		.flags = ONWARD_OURS | ONWARD_UTF8,
+		.domain = STR("example.net"),
+		.from = STR("SRS0=x@example.com"),
+		.sender = STR("joe@example.com"),
+		.qid = STR("1A"),
+		.n_rcpts = 3,
 		.rcpts = buf_str(&rcpts) };
-	struct queue_state s = { .last_ms = 1764000100000, .mta = STR("mx.example.net"), .n = 3,
+	struct queue_state s = { .last_ms = 1764000100000,
+		.mta = STR("mx.example.net"),
+		.n = 3,
 		.rcpts = buf_str(&states) };
 	struct notify_letter l;
 	struct notify_rcpt q[3];

@@ -26,7 +26,7 @@ struct host {
 
 struct row {
 	const char *name, *target;
-	bool secure;              /* MX */
+	bool secure; /* MX */
 	enum mx_verdict verdict;
 	struct host host[4];
 	const char *tls, *sts;
@@ -53,7 +53,8 @@ static const struct row rows[] = {
 	    .host = { { 10, "a", "" }, { 20, "b", "192.0.2.2" } }, .want = "b may conf 192.0.2.2" },
 	/* us */
 	{ "we are the best", "mx:example.net",
-	    .host = { { 10, "us.test", "203.0.113.9" }, { 20, "b", "192.0.2.2" } }, .want = "!5.4.6" },
+	    .host = { { 10, "us.test", "203.0.113.9" }, { 20, "b", "192.0.2.2" } },
+	    .want = "!5.4.6" },
 	{ "we are the best, any case", "mx:example.net", .host = { { 10, "US.Test.", "" } },
 	    .want = "!5.4.6" },
 	{ "backup MX", "mx:example.net",
@@ -63,8 +64,9 @@ static const struct row rows[] = {
 	{ "our address", "mx:example.net", .host = { { 10, "other", "203.0.113.9" } },
 	    .want = "!5.4.6" },
 	{ "our address by number", "smtp:[203.0.113.9]:25", .want = "!5.4.6" },
-	{ "our address, another port", "smtp:[203.0.113.9]:2525", .want = "203.0.113.9 may conf "
-									   "203.0.113.9" },
+	{ "our address, another port", "smtp:[203.0.113.9]:2525",
+	    .want = "203.0.113.9 may conf "
+		    "203.0.113.9" },
 	/* no way */
 	{ "no domain", "mx:example.net", .verdict = MX_NO_DOMAIN, .want = "!5.1.2" },
 	{ "null MX", "mx:example.net", .verdict = MX_NO_MAIL, .want = "!5.1.10" },
@@ -72,30 +74,38 @@ static const struct row rows[] = {
 	{ "later", "mx:example.net", .verdict = MX_LATER, .want = "?4.4.3" },
 	{ "forged", "mx:example.net", .verdict = MX_FORGED, .want = "?4.4.3" },
 	{ "off", "mx:example.net", .verdict = MX_OFF, .want = "?4.4.3" },
-	{ "off, by number", "mx:[192.0.2.7]", .verdict = MX_OFF, .want = "192.0.2.7 may conf 192.0.2.7" },
+	{ "off, by number", "mx:[192.0.2.7]", .verdict = MX_OFF,
+	    .want = "192.0.2.7 may conf 192.0.2.7" },
 	{ "IPv6 by number", "smtp:[IPv6:2001:db8::1]:26", .verdict = MX_OFF,
 	    .want = "2001:db8::1 may conf 2001:db8::1" },
 	/* DANE */
 	{ "DANE", "mx:example.net", .secure = true,
-	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 3 } }, .want = "a dane dane 192.0.2.1" },
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 3 } },
+	    .want = "a dane dane 192.0.2.1" },
 	{ "DANE, usage 2", "mx:example.net", .secure = true,
-	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 2 } }, .want = "a dane dane 192.0.2.1" },
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 2 } },
+	    .want = "a dane dane 192.0.2.1" },
 	{ "DANE, of no use", "mx:example.net", .secure = true,
-	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 1 } }, .want = "a any dane 192.0.2.1" },
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 1 } },
+	    .want = "a any dane 192.0.2.1" },
 	{ "MX not secure", "mx:example.net",
-	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 3 } }, .want = "a may conf 192.0.2.1" },
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 3 } },
+	    .want = "a may conf 192.0.2.1" },
 	{ "addresses not secure", "mx:example.net", .secure = true,
-	    .host = { { 10, "a", "192.0.2.1", false, TLSA_SECURE, 3 } }, .want = "a may conf 192.0.2.1" },
+	    .host = { { 10, "a", "192.0.2.1", false, TLSA_SECURE, 3 } },
+	    .want = "a may conf 192.0.2.1" },
 	{ "TLSA cannot be had", "mx:example.net", .secure = true,
 	    .host = { { 10, "a", "192.0.2.1", true, TLSA_FAILED, 0 }, { 20, "b", "192.0.2.2" } },
 	    .want = "b may conf 192.0.2.2" },
 	{ "TLSA cannot be had anywhere", "mx:example.net", .secure = true,
 	    .host = { { 10, "a", "192.0.2.1", true, TLSA_FAILED, 0 } }, .want = "?4.4.4" },
-	{ "DANE of a smarthost", "smtp:a:25", .host = { { 0, "a", "192.0.2.1", true, TLSA_SECURE, 3 } },
+	{ "DANE of a smarthost", "smtp:a:25",
+	    .host = { { 0, "a", "192.0.2.1", true, TLSA_SECURE, 3 } },
 	    .want = "a dane dane 192.0.2.1" },
 	/* routes */
 	{ "a route weighs more", "mx:example.net", .secure = true, .tls = "never",
-	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 3 } }, .want = "a clear route 192.0.2.1" },
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_SECURE, 3 } },
+	    .want = "a clear route 192.0.2.1" },
 	{ "must", "mx:example.net", .tls = "must", .host = { { 10, "a", "192.0.2.1" } },
 	    .want = "a any route 192.0.2.1" },
 	{ "verify", "smtp:a:25", .tls = "verify", .host = { { 10, "a", "192.0.2.1" } },
@@ -111,8 +121,28 @@ static const struct row rows[] = {
 	{ "none", "mx:example.net", .host = { { 20, "b.other.org", "192.0.2.2" } }, .sts = "none",
 	    .want = "b.other.org may conf 192.0.2.2" },
 	{ "DANE before MTA-STS", "mx:example.net", .secure = true,
-	    .host = { { 10, "a.example.net", "192.0.2.1", true, TLSA_SECURE, 3 } }, .sts = "enforce",
-	    .want = "a.example.net dane dane 192.0.2.1" },
+	    .host = { { 10, "a.example.net", "192.0.2.1", true, TLSA_SECURE, 3 } },
+	    .sts = "enforce", .want = "a.example.net dane dane 192.0.2.1" },
+	{ "DANE of no use, and MTA-STS", "mx:example.net", .secure = true,
+	    .host = { { 10, "a.example.net", "192.0.2.1", true, TLSA_SECURE, 1 } },
+	    .sts = "enforce", .want = "a.example.net verify sts 192.0.2.1" },
+	{ "DANE of no use, and MTA-STS for another host", "mx:example.net", .secure = true,
+	    .host = { { 10, "a.other.org", "192.0.2.1", true, TLSA_SECURE, 1 } }, .sts = "enforce",
+	    .want = "?4.7.5" },
+	{ "DANE of no use, and MTA-STS testing", "mx:example.net", .secure = true,
+	    .host = { { 10, "a.other.org", "192.0.2.1", true, TLSA_SECURE, 1 } }, .sts = "testing",
+	    .want = "a.other.org any dane 192.0.2.1" },
+	/* Somebody may hold back what would make the addresses secure. */
+	{ "TLSA cannot be had, addresses in part", "mx:example.net", .secure = true,
+	    .host = { { 10, "a", "192.0.2.1", false, TLSA_FAILED, 0 } }, .want = "?4.4.4" },
+	/* addresses that are always this machine */
+	{ "MX at the loopback address", "mx:example.net", .host = { { 10, "a", "127.0.0.2" } },
+	    .want = "!5.4.6" },
+	{ "MX at ::1", "mx:example.net", .host = { { 10, "a", "::1" } }, .want = "!5.4.6" },
+	{ "MX at no address", "mx:example.net", .host = { { 10, "a", "0.0.0.0" } },
+	    .want = "!5.4.6" },
+	{ "a route may lead there", "smtp:a:25", .host = { { 0, "a", "127.0.0.2" } },
+	    .want = "a may conf 127.0.0.2" },
 };
 
 static void
@@ -166,7 +196,8 @@ show(const struct plan *p, struct buf *out)
 		for (size_t k = 0; k < h->n_addrs; k++) {
 			char z[INET6_ADDRSTRLEN];
 			bool v4 = h->addrs[k][10] == 0xff && h->addrs[k][0] == 0;
-			inet_ntop(v4 ? AF_INET : AF_INET6, h->addrs[k] + (v4 ? 12 : 0), z, sizeof(z));
+			inet_ntop(v4 ? AF_INET : AF_INET6, h->addrs[k] + (v4 ? 12 : 0), z,
+			    sizeof(z));
 			buf_putf(out, " %s", z);
 		}
 	}
@@ -212,7 +243,8 @@ test_rows(void **state)
 		struct plan *p = make(&rows[i], 1);
 		show(p, &out);
 		if (!str_eq(buf_str(&out), str_of(rows[i].want)))
-			fail_msg("%s: " STR_FMT " (%s)", rows[i].name, STR_ARG(buf_str(&out)), p->why);
+			fail_msg("%s: " STR_FMT " (%s)", rows[i].name, STR_ARG(buf_str(&out)),
+			    p->why);
 		assert_true(p->ok || p->why[0]);
 		plan_unref(p);
 		buf_done(&out);
@@ -224,8 +256,8 @@ static void
 test_lot(void **state)
 {
 	static const struct row row = { "lot", "mx:example.net",
-		.host = { { 10, "a", "192.0.2.1" }, { 10, "b", "192.0.2.2" }, { 10, "c", "192.0.2.3" },
-		    { 20, "d", "192.0.2.4" } } };
+		.host = { { 10, "a", "192.0.2.1" }, { 10, "b", "192.0.2.2" },
+		    { 10, "c", "192.0.2.3" }, { 20, "d", "192.0.2.4" } } };
 	unsigned first[3] = { 0 };
 	for (uint64_t lot = 0; lot < 300; lot++) {
 		struct plan *p = make(&row, lot * UINT64_C(0x9e3779b97f4a7c15));

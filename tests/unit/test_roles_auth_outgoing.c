@@ -12,8 +12,9 @@ conf_of(void)
 	static const char *const sets[] = { "hostname=mx.example.com",
 		"route.smart.example=smtp:127.0.0.1:2525", "route.smart.example.login=ann",
 		"route.clear.example=smtp:127.0.0.1:2525", "route.clear.example.login=ann",
-		"route.clear.example.auth_cleartext=allow", "route.lost.example=smtp:127.0.0.1:2525",
-		"route.lost.example.login=ann", "route.lost.example.secret_file=/nowhere/secret",
+		"route.clear.example.auth_cleartext=allow",
+		"route.lost.example=smtp:127.0.0.1:2525", "route.lost.example.login=ann",
+		"route.lost.example.secret_file=/nowhere/secret",
 		"route.named.example=smtp:127.0.0.1:2525", "route.named.example.login=ann",
 		"route.named.example.mechs=digest-md5, cram-md5 ntlm", NULL };
 	static const char *const with_secret[] = { "smart", "clear", "named" };
@@ -50,8 +51,11 @@ static void
 begin(struct relay *r, const char *route, const char *mechs, bool tls, bool verified)
 {
 	struct buf b = BUF_INIT(4096);
-	struct msg_login_start m = { .route = str_of(route), .host = STR("smart.example"),
-		.mechs = str_of(mechs), .tls = tls, .verified = verified };
+	struct msg_login_start m = { .route = str_of(route),
+		.host = STR("smart.example"),
+		.mechs = str_of(mechs),
+		.tls = tls,
+		.verified = verified };
 	if (tls)
 		m.exporter = STR("0123456789abcdef0123456789abcdef");
 	r->id++;
@@ -90,7 +94,8 @@ static const struct {
 	{ "lost.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "could not be read" },
 	{ "none.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "has no login" },
 	{ "named.example", "PLAIN CRAM-MD5", true, true, LOGIN_SAY, "CRAM-MD5", "-", "" },
-	{ "named.example", "PLAIN CRAM-MD5 DIGEST-MD5", true, true, LOGIN_SAY, "DIGEST-MD5", "-", "" },
+	{ "named.example", "PLAIN CRAM-MD5 DIGEST-MD5", true, true, LOGIN_SAY, "DIGEST-MD5", "-",
+	    "" },
 	{ "named.example", "NTLM", false, false, LOGIN_SAY, "NTLM", NULL, "" },
 	{ "named.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "none can be used" },
 };
@@ -98,7 +103,8 @@ static const struct {
 static void
 open_relay(struct kit *k, struct relay *r)
 {
-	*r = (struct relay){ .fd = kit_peer(k, ROLE_RELAY, 0), .store = BUF_INIT(IPC_BODY_MAX + 64) };
+	*r = (struct relay){ .fd = kit_peer(k, ROLE_RELAY, 0),
+		.store = BUF_INIT(IPC_BODY_MAX + 64) };
 }
 
 static void
@@ -133,7 +139,7 @@ test_first(void **state)
 		    !str_eq(r.last.mech, str_of(firsts[i].mech)) ||
 		    (firsts[i].octets && strcmp(octets, firsts[i].octets) != 0) ||
 		    str_find_str(r.last.why, str_of(firsts[i].why)) ==
-		        (*firsts[i].why ? r.last.why.len : SIZE_MAX))
+			(*firsts[i].why ? r.last.why.len : SIZE_MAX))
 			fail_msg("row %zu: %d \"" STR_FMT "\" \"%s\" \"" STR_FMT "\"", i,
 			    r.last.verdict, STR_ARG(r.last.mech), octets, STR_ARG(r.last.why));
 		assert_int_equal(chan_sync_send(r.fd, IPC_LOGIN_DROP, r.id, STR_NULL, -1), 0);
@@ -182,9 +188,12 @@ scram_facts(void *arg, struct str name, struct sasl_account *ret)
 static bool
 scram(struct relay *r, const char *mechs, const char *mech, bool tls, char *password)
 {
-	const struct sasl_conf conf = { .service = "smtp", .host = "smart.example",
-		.lookup = scram_facts, .arg = password,
-		.binding = { .exporter = tls ? STR("0123456789abcdef0123456789abcdef") : STR_NULL } };
+	const struct sasl_conf conf = { .service = "smtp",
+		.host = "smart.example",
+		.lookup = scram_facts,
+		.arg = password,
+		.binding = {
+		    .exporter = tls ? STR("0123456789abcdef0123456789abcdef") : STR_NULL } };
 	struct sasl *s = sasl_new(sasl_mech_find(str_of(mech)), &conf);
 	enum sasl_status status = SASL_CHALLENGE;
 	begin(r, "smart.example", mechs, tls, false);
@@ -212,7 +221,8 @@ test_scram(void **state)
 	open_relay(&k, &r);
 	assert_int_equal(sasl_library_open(NULL, false, &err), 0);
 	assert_true(scram(&r, "PLAIN SCRAM-SHA-1 SCRAM-SHA-256", "SCRAM-SHA-256", false, right));
-	assert_true(scram(&r, "PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", "SCRAM-SHA-256-PLUS", true, right));
+	assert_true(scram(&r, "PLAIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS", "SCRAM-SHA-256-PLUS", true,
+	    right));
 	assert_false(scram(&r, "SCRAM-SHA-256", "SCRAM-SHA-256", false, wrong));
 
 	/* A server that does not know the password cannot say yes. */

@@ -551,10 +551,14 @@ what_dies_comes_back(void **state)
 		int store_peers, front_peers, tallies; /* afterwards; of front.2 */
 	} rows[] = {
 		{ "store", 0, SIGKILL, FRONTS + READERS + RELAYS, READERS + 3 + RELAYS, FRONTS },
-		{ "front", 0, SIGKILL, FRONTS + READERS + RELAYS + 1, READERS + 3 + RELAYS, FRONTS + 1 },
-		{ "reader", 1, SIGKILL, FRONTS + READERS + RELAYS + 2, READERS + 4 + RELAYS, FRONTS + 1 },
-		{ "auth", 0, SIGKILL, FRONTS + READERS + RELAYS + 2, READERS + 5 + RELAYS, FRONTS + 1 },
-		{ "front", 1, SIGUSR1, FRONTS + READERS + RELAYS + 3, READERS + 5 + RELAYS, FRONTS + 2 },
+		{ "front", 0, SIGKILL, FRONTS + READERS + RELAYS + 1, READERS + 3 + RELAYS,
+		    FRONTS + 1 },
+		{ "reader", 1, SIGKILL, FRONTS + READERS + RELAYS + 2, READERS + 4 + RELAYS,
+		    FRONTS + 1 },
+		{ "auth", 0, SIGKILL, FRONTS + READERS + RELAYS + 2, READERS + 5 + RELAYS,
+		    FRONTS + 1 },
+		{ "front", 1, SIGUSR1, FRONTS + READERS + RELAYS + 3, READERS + 5 + RELAYS,
+		    FRONTS + 2 },
 	};
 	uint16_t port[1] = { free_port() };
 	pid_t pid = serve(port, 1, false);

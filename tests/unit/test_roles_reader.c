@@ -12,8 +12,8 @@ test_trace(void **state)
 	assert_int_equal(deliver(t.front, 2001, STR(LETTER), to, 1), ACCEPT_OK);
 	id_format(letter, 2001);
 	id_format(session, 42);
-	snprintf(row, sizeof(row), "%s|%s|1700000000123|letter|Q1234|carol@elsewhere.example|", letter,
-	    session);
+	snprintf(row, sizeof(row), "%s|%s|1700000000123|letter|Q1234|carol@elsewhere.example|",
+	    letter, session);
 	const char *const ids[] = { "Q1234", letter, session, "alice@example.com",
 		"Carol@elsewhere.example" };
 	for (size_t i = 0; i < ARRAY_LEN(ids); i++) {

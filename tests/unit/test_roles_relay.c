@@ -25,30 +25,44 @@ struct row {
 	} want[4];
 	enum job_trouble trouble;
 	bool dead;
-	const char *heard; /* must stand in what the server read */
+	const char *heard;  /* must stand in what the server read */
 	const char *letter; /* or NULL: the usual one */
 };
 
-#define SENT { JOB_SENT, 250, "2.0.0" }
+#define SENT                                                                                       \
+	{                                                                                          \
+		JOB_SENT, 250, "2.0.0"                                                             \
+	}
 
 static const struct row rows[] = {
-	{ "plain", PLAIN "C MAIL FROM:<alice@example.com>\nS 250 ok\nC RCPT TO:<bob@example.net>\n"
-			 "S 250 ok\nC DATA\nS 354 go\nD\nS 250 taken\n",
+	{ "plain",
+	    PLAIN "C MAIL FROM:<alice@example.com>\nS 250 ok\nC RCPT TO:<bob@example.net>\n"
+		  "S 250 ok\nC DATA\nS 354 go\nD\nS 250 taken\n",
 	    { .rcpts = { "bob@example.net" } }, { SENT }, .heard = "\r\n..dot\r\n.\r\n" },
 	{ "pipelined", FULL "C MAIL\nC RCPT\nC DATA\nS 250 ok\\n250 ok\\n354 go\nD\nS 250 taken\n",
-	    { .rcpts = { "bob@example.net" }, .notify = "FAILURE", .envid = "a+2Bb", .ret = "HDRS" },
-	    { { JOB_RELAYED, 250, "2.0.0" } }, .heard = " RET=HDRS ENVID=a+2Bb\r\nRCPT TO:<bob@example.net> "
-						       "NOTIFY=FAILURE\r\n" },
-	{ "null sender", PLAIN "C MAIL FROM:<>\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 2.6.0 taken\n",
+	    { .rcpts = { "bob@example.net" },
+		.notify = "FAILURE",
+		.envid = "a+2Bb",
+		.ret = "HDRS" },
+	    { { JOB_RELAYED, 250, "2.0.0" } },
+	    .heard = " RET=HDRS ENVID=a+2Bb\r\nRCPT TO:<bob@example.net> "
+		     "NOTIFY=FAILURE\r\n" },
+	{ "null sender",
+	    PLAIN
+	    "C MAIL FROM:<>\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 2.6.0 taken\n",
 	    { .from = "", .rcpts = { "bob@example.net" } }, { { JOB_SENT, 250, "2.6.0" } } },
-	{ "apart", FULL "C MAIL\nC RCPT\nC RCPT\nC RCPT\nC DATA\nS 250 ok\\n450 4.2.1 later\\n250 ok\\n550 5.1.1 nobody\\n354 go\nD\n"
-			"S 250 taken\n",
+	{ "apart",
+	    FULL "C MAIL\nC RCPT\nC RCPT\nC RCPT\nC DATA\nS 250 ok\\n450 4.2.1 later\\n250 "
+		 "ok\\n550 5.1.1 nobody\\n354 go\nD\n"
+		 "S 250 taken\n",
 	    { .rcpts = { "a@example.net", "b@example.net", "c@example.net" } },
-	    { { JOB_LATER, 450, "4.2.1" }, { JOB_RELAYED, 250, "2.0.0" }, { JOB_REFUSED, 550, "5.1.1" } },
+	    { { JOB_LATER, 450, "4.2.1" }, { JOB_RELAYED, 250, "2.0.0" },
+		{ JOB_REFUSED, 550, "5.1.1" } },
 	    .trouble = JOB_TROUBLE_RCPT },
 	{ "sender refused", PLAIN "C MAIL\nS 553 5.1.8 no\n", { .rcpts = { "b@example.net" } },
 	    { { JOB_REFUSED, 553, "5.1.8" } }, .trouble = JOB_TROUBLE_SENDER },
-	{ "letter refused for now", PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 451 busy\n",
+	{ "letter refused for now",
+	    PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 451 busy\n",
 	    { .rcpts = { "b@example.net" } }, { { JOB_LATER, 451, "4.0.0" } },
 	    .trouble = JOB_TROUBLE_LETTER },
 	{ "greeting later", "S 421 busy\nX\n", { .rcpts = { "b@example.net" } },
@@ -59,16 +73,20 @@ static const struct row rows[] = {
 	    .trouble = JOB_TROUBLE_CLOSED, .dead = true },
 	{ "closed at once", "X\n", { .rcpts = { "b@example.net" } }, { { JOB_LATER, 0, "4.4.2" } },
 	    .trouble = JOB_TROUBLE_CLOSED, .dead = true },
-	{ "closed after RCPT", PLAIN "C MAIL\nS 250 ok\nC RCPT\nX\n", { .rcpts = { "b@example.net" } },
-	    { { JOB_LATER, 0, "4.4.2" } }, .trouble = JOB_TROUBLE_CLOSED, .dead = true },
-	{ "lost behind the dot", PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nX\n",
+	{ "closed after RCPT", PLAIN "C MAIL\nS 250 ok\nC RCPT\nX\n",
+	    { .rcpts = { "b@example.net" } }, { { JOB_LATER, 0, "4.4.2" } },
+	    .trouble = JOB_TROUBLE_CLOSED, .dead = true },
+	{ "lost behind the dot",
+	    PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nX\n",
 	    { .rcpts = { "b@example.net" } }, { { JOB_DOUBT, 0, "4.4.2" } },
 	    .trouble = JOB_TROUBLE_CLOSED },
 	{ "421 at RCPT", PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 421 4.3.2 going down\nX\n",
 	    { .rcpts = { "b@example.net" } }, { { JOB_LATER, 421, "4.3.2" } },
 	    .trouble = JOB_TROUBLE_RCPT },
-	{ "HELO", "S 220 hi\nC EHLO\nS 502 what\nC HELO\nS 250 mx\nC MAIL FROM:<alice@example.com>\nS 250 ok\n"
-		  "C RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 taken\n",
+	{ "HELO",
+	    "S 220 hi\nC EHLO\nS 502 what\nC HELO\nS 250 mx\nC MAIL FROM:<alice@example.com>\nS "
+	    "250 ok\n"
+	    "C RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 taken\n",
 	    { .rcpts = { "b@example.net" } }, { SENT } },
 	{ "too large", HELLO "S 250-mx\\n250 SIZE 10\n", { .rcpts = { "b@example.net" } },
 	    { { JOB_REFUSED, 0, "5.3.4" } }, .trouble = JOB_TROUBLE_LETTER },
@@ -76,28 +94,42 @@ static const struct row rows[] = {
 	    { { JOB_REFUSED, 0, "5.6.7" } }, .trouble = JOB_TROUBLE_LETTER },
 	{ "needs TLS", FULL "", { .rcpts = { "b@example.net" }, .flags = ONWARD_REQUIRETLS },
 	    { { JOB_LATER, 0, "4.7.4" } }, .trouble = JOB_TROUBLE_TLS, .dead = true },
-	{ "VERP", FULL "C MAIL FROM:<list+a=example.net@example.com>\nC RCPT\nC DATA\nS 250 ok\\n250 ok\\n354 go\nD\nS 250 taken\n"
-		       "C MAIL FROM:<list+b=example.net@example.com>\nC RCPT\nC DATA\nS 250 ok\\n250 ok\\n354 go\nD\nS 250 taken\n",
-	    { .from = "list@example.com", .rcpts = { "a@example.net", "b@example.net" }, .flags = ONWARD_VERP },
+	{ "VERP",
+	    FULL "C MAIL FROM:<list+a=example.net@example.com>\nC RCPT\nC DATA\nS 250 ok\\n250 "
+		 "ok\\n354 go\nD\nS 250 taken\n"
+		 "C MAIL FROM:<list+b=example.net@example.com>\nC RCPT\nC DATA\nS 250 ok\\n250 "
+		 "ok\\n354 go\nD\nS 250 taken\n",
+	    { .from = "list@example.com",
+		.rcpts = { "a@example.net", "b@example.net" },
+		.flags = ONWARD_VERP },
 	    { { JOB_RELAYED, 250, "2.0.0" }, { JOB_RELAYED, 250, "2.0.0" } } },
-	{ "BDAT", HELLO "S 250-mx\\n250-PIPELINING\\n250 CHUNKING\nC MAIL\nC RCPT\nS 250 ok\\n250 ok\nC BDAT 33 LAST\nB 33\nS 250 taken\n",
+	{ "BDAT",
+	    HELLO "S 250-mx\\n250-PIPELINING\\n250 CHUNKING\nC MAIL\nC RCPT\nS 250 ok\\n250 ok\nC "
+		  "BDAT 33 LAST\nB 33\nS 250 taken\n",
 	    { .rcpts = { "b@example.net" } }, { SENT }, .heard = "LAST\r\nSubject" },
-	{ "no 8BITMIME", PLAIN "C MAIL FROM:<alice@example.com>\r\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\n"
-			 "S 250 taken\n",
+	{ "no 8BITMIME",
+	    PLAIN
+	    "C MAIL FROM:<alice@example.com>\r\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\n"
+	    "S 250 taken\n",
 	    { .rcpts = { "b@example.net" }, .flags = ONWARD_8BIT }, { SENT },
 	    .heard = "Content-Transfer-Encoding: quoted-printable\r\n\r\nf=C3=BCr\r\n",
 	    .letter = "A: b\r\n\r\nf\xc3\xbcr\r\n" },
-	{ "8BITMIME", FULL "C MAIL FROM:<alice@example.com> SIZE=14 BODY=8BITMIME\r\nC RCPT\nC DATA\nS 250 ok\\n250 ok\\n354 go\nD\n"
-		      "S 250 taken\n",
+	{ "8BITMIME",
+	    FULL "C MAIL FROM:<alice@example.com> SIZE=14 BODY=8BITMIME\r\nC RCPT\nC DATA\nS 250 "
+		 "ok\\n250 ok\\n354 go\nD\n"
+		 "S 250 taken\n",
 	    { .rcpts = { "b@example.net" } }, { { JOB_RELAYED, 250, "2.0.0" } },
 	    .heard = "\r\n\r\nf\xc3\xbcr\r\n", .letter = "A: b\r\n\r\nf\xc3\xbcr\r\n" },
 	{ "8-bit header", PLAIN, { .rcpts = { "b@example.net" } }, { { JOB_REFUSED, 0, "5.6.3" } },
 	    .trouble = JOB_TROUBLE_LETTER, .letter = "A: \xc3\xbc\r\n\r\nx\r\n" },
-	{ "bare line ends", PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 taken\n",
+	{ "bare line ends",
+	    PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nS 250 taken\n",
 	    { .rcpts = { "b@example.net" } }, { SENT },
 	    .heard = "A: b\r\n\r\na\r\n..\r\nb\r\n..\r\nc\r\n.\r\n",
 	    .letter = "A: b\r\n\r\na\n.\r\nb\r.\rc\n" },
-	{ "endless", "S 220-a\n" "P 900\nS 220-b\nP 900\nS 220-c\nP 900\nS 220-d\nP 900\n",
+	{ "endless",
+	    "S 220-a\n"
+	    "P 900\nS 220-b\nP 900\nS 220-c\nP 900\nS 220-d\nP 900\n",
 	    { .rcpts = { "b@example.net" } }, { { JOB_LATER, 0, "4.4.2" } },
 	    .trouble = JOB_TROUBLE_CLOSED, .dead = true },
 };
@@ -245,7 +277,8 @@ test_store_lost(void **state)
 	struct puppet p;
 	struct relay_job job = { .rcpts = { "b@example.net" } };
 	char target[64];
-	begin(&r, &p, PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nP 1200\nS 250 taken\n",
+	begin(&r, &p,
+	    PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\nP 1200\nS 250 taken\n",
 	    target);
 	job.target = target;
 	relay_kit_job(&r, 77, &job);
@@ -296,8 +329,7 @@ test_cancel(void **state)
 	relay_kit_job(&r, 6, &job); /* waits behind it */
 	usleep(200000);
 	for (uint64_t lease = 6; lease >= 5; lease--)
-		assert_int_equal(
-		    chan_sync_send(r.store, IPC_JOB_CANCEL, lease, STR_NULL, -1), 0);
+		assert_int_equal(chan_sync_send(r.store, IPC_JOB_CANCEL, lease, STR_NULL, -1), 0);
 	expect_fate(&r, 6, JOB_NOT_TRIED);
 	expect_fate(&r, 5, JOB_NOT_TRIED);
 	relay_kit_stop(&r);
@@ -325,8 +357,9 @@ answer_mx(struct relay_kit *r, const struct ipc_frame *f)
 		for (unsigned i = 0; i < mx_hosts[m.n].n; i++) {
 			unsigned h = mx_hosts[m.n].host[i];
 			unsigned char v6[16] = { [15] = 1 };
-			unsigned char v4[16] = { [10] = 0xff, [11] = 0xff, [12] = 127,
-				[15] = (unsigned char)h };
+			unsigned char v4[16] = {
+				[10] = 0xff, [11] = 0xff, [12] = 127, [15] = (unsigned char)h
+			};
 			buf_put(&addrs, h ? v4 : v6, 16);
 		}
 		struct msg_mx_host host = { .preference = (uint16_t)mx_hosts[m.n].preference,
@@ -349,7 +382,7 @@ mx_start(struct relay_kit *r, uint16_t port)
 {
 	char set[32];
 	const char *const with_port[] = { "hostname=mail.test", "dns=127.0.0.1", set,
-		"relay.reply_seconds=2", "relay.connect_seconds=2", NULL };
+		"relay.tls=may", "relay.reply_seconds=2", "relay.connect_seconds=2", NULL };
 	snprintf(set, sizeof(set), "relay.port=%u", port);
 	relay_kit_start(r, with_port);
 	r->dns = kit_peer(&r->k, ROLE_DNS, 0);

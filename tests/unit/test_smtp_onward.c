@@ -53,7 +53,7 @@ static const struct row rows[] = {
 	    "hi\r\n--\n", .set = all_on },
 	{ "PRDR: one of them fails", HI P_MAIL ANN FULL RCPT "DATA\r\nhi\r\n.\r\nNOOP\r\n",
 	    ALL "250 |250 |250 |250 |354 |353 |250 2.1.5 <ann@|452 4.2.2 <full@|250 2.1.5 <b@|250 "
-	        "2.0.0 ok queued "
+		"2.0.0 ok queued "
 		"as QID1, not for all|250 2.0.0",
 	    "hi\r\n--\n", .set = all_on },
 	{ "PRDR: a single recipient has a single reply", HI P_MAIL ANN "DATA\r\nhi\r\n.\r\n",

@@ -104,8 +104,9 @@ queue_is_read(struct store *s, const char *script, const char *dir)
 	struct store_dom d = store_dom_queue(0);
 	struct store_snap *sn;
 	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
-	assert_int_equal(
-	    store_queue_scan(sn, 0, 0, 0, expect_entry, &(struct expected){ s, &want }), 0);
+	assert_int_equal(store_queue_scan(sn, 0, 0, 0, expect_entry,
+			     &(struct expected){ s, &want }),
+	    0);
 	store_snap_close(sn);
 	run_reader(script, dir, "queue", &got);
 	assert_true(want.len > 100000);
@@ -126,8 +127,8 @@ fill_queue(struct store *s)
 	struct store_dom d = store_dom_queue(0);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_int_equal(kit_queue(s, rows[i]), 0);
-	assert_int_equal(
-	    kit_queue_merge(s, (struct kit_queued){ .id = 510, .parts = 7, .n = 300 }), 0);
+	assert_int_equal(kit_queue_merge(s, (struct kit_queued){ .id = 510, .parts = 7, .n = 300 }),
+	    0);
 	struct store_batch *b = store_batch_new(s, &d);
 	store_queue_state(b, 500, 0, STR("state"));
 	store_queue_del(b, 500, 1);
@@ -515,10 +516,16 @@ records_cut_short(void **state)
 	assert_true(t.kind == STORE_NOTE_LETTER && t.letter == 5 && t.time_ms == 7 &&
 		    str_eq(t.rcpts, STR("r")) && t.peer.len == 0 && str_eq(t.history, STR("h")));
 
+	buf_done(&b);
+}
+
+static void
+batches_cut_short(void **state)
+{
 	struct store_dom d = store_dom_mailbox(0x0102, 0x0304);
+	struct buf b = BUF_INIT(4096);
 	struct batch_record r;
 	struct batch_op op;
-	buf_reset(&b);
 	size_t at = batch_record_begin(&b, &d, 99);
 	batch_record_put(&b, STR("k"), STR("value"));
 	batch_record_del(&b, STR("gone"));
@@ -656,8 +663,12 @@ queue_records(void **state)
 	struct store_dom q = store_dom_queue(0), other = store_dom_account(1);
 	char key[QUEUED_KEY_MAX];
 	struct buf b = BUF_INIT(4096), pieces = BUF_INIT(100);
-	struct store_queued got, e = { .ref = { 1ull << 32 | 64, 0, 30, 9 }, .trace_len = 10,
-		.header_len = 5, .insert_blank = true, .size = 32, .value = STR("value") };
+	struct store_queued got, e = { .ref = { 1ull << 32 | 64, 0, 30, 9 },
+		.trace_len = 10,
+		.header_len = 5,
+		.insert_blank = true,
+		.size = 32,
+		.value = STR("value") };
 	struct store_place place = { 1ull << 32 | 128, 200 }, at;
 	uint64_t letter = 0;
 	uint32_t part = 0;
@@ -673,7 +684,8 @@ queue_records(void **state)
 
 	queued_put(&b, &e, &place);
 	assert_int_equal(b.len, 1 + 28 + 12 + 4 + 4 + 1 + 8 + 2 + 4 + 4 + 5);
-	assert_true(queued_get(buf_str(&b), &got, &at) && at.trace == place.trace && at.keep == 200);
+	assert_true(queued_get(buf_str(&b), &got, &at) && at.trace == place.trace &&
+		    at.keep == 200);
 	assert_true(got.ref.lsn == e.ref.lsn && got.size == 32 && got.insert_blank &&
 		    got.header_len == 5 && str_eq(got.value, e.value));
 	for (size_t n = 0; n < b.len; n++)
@@ -718,6 +730,7 @@ main(void)
 		cmocka_unit_test(queue_records),
 		cmocka_unit_test(frames),
 		cmocka_unit_test(records_cut_short),
+		cmocka_unit_test(batches_cut_short),
 		cmocka_unit_test(letter_records),
 		cmocka_unit_test(head_records),
 		cmocka_unit_test(joined_checksums),

@@ -331,7 +331,8 @@ queue_is(int k)
 	store_snap_close(sn);
 	must(x.n == t.queue.n);
 	store_stats(t.side[k].s, &st);
-	must(st.queue_entries == x.n && st.queue_letters == x.letters && st.queue_bytes == x.octets);
+	must(st.queue_entries == x.n && st.queue_letters == x.letters &&
+	     st.queue_bytes == x.octets);
 }
 
 static bool

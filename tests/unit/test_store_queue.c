@@ -86,8 +86,8 @@ states_and_scans(void **state)
 	struct store *s = kit_store(state);
 	assert_string_equal(scan(s, 0, 0, 0), "");
 	for (uint64_t id = 1; id <= 3; id++)
-		assert_int_equal(
-		    kit_queue(s, (struct kit_queued){ .id = id, .parts = 3, .n = 50 }), 0);
+		assert_int_equal(kit_queue(s, (struct kit_queued){ .id = id, .parts = 3, .n = 50 }),
+		    0);
 	assert_string_equal(scan(s, 0, 0, 0), "1.0 1.1 1.2 2.0 2.1 2.2 3.0 3.1 3.2 ");
 	assert_string_equal(scan(s, 1, 2, 3), "1.2 2.0 2.1 ");
 	assert_int_equal(set_state(s, 2, 1, "x"), 0);
@@ -161,7 +161,9 @@ bad_entries(void **state)
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct store_res res = { .rc = 1 };
-		struct store_letter l = { .letter = 1 + i, .time_ms = KIT_TIME, .entry = rows[i].e,
+		struct store_letter l = { .letter = 1 + i,
+			.time_ms = KIT_TIME,
+			.entry = rows[i].e,
 			.n_entry = rows[i].n };
 		store_accept(s, store_body_new(s, l.letter), &l, kit_take, &res);
 		store_wait(s);
@@ -206,7 +208,9 @@ notes(void **state)
 {
 	struct store *s = kit_store(state);
 	struct store_dom q = store_dom_queue(0), a = store_dom_account(1);
-	struct store_note n = { .kind = STORE_NOTE_ATTEMPT, .letter = 1, .octets = STR("c: EHLO\n") };
+	struct store_note n = {
+		.kind = STORE_NOTE_ATTEMPT, .letter = 1, .octets = STR("c: EHLO\n")
+	};
 	assert_int_equal(kit_queue(s, (struct kit_queued){ .id = 1, .parts = 1, .n = 5 }), 0);
 	struct store_batch *b = store_batch_new(s, &q);
 	store_queue_del(b, 1, 0);

@@ -75,7 +75,9 @@ static void
 delivered_before_the_end(void **state)
 {
 	struct kit_lab *lab = *state;
-	struct kit_queued k = { .id = 2, .parts = 900, .first = 1, .count = 500, .n = 300, .spill = true };
+	struct kit_queued k = {
+		.id = 2, .parts = 900, .first = 1, .count = 500, .n = 300, .spill = true
+	};
 	store_pin(lab->s);
 	assert_int_equal(kit_queue_merge(lab->s, k), 0);
 	static struct cuts c;
@@ -262,8 +264,9 @@ compaction_beside_deliveries(void **state)
 	struct emb *e = lab->s->impl;
 	uint64_t left = 0;
 	for (uint64_t id = 1; id <= 1200; id++) {
-		assert_int_equal(
-		    kit_queue(lab->s, (struct kit_queued){ .id = id, .parts = 2, .n = 3000 }), 0);
+		assert_int_equal(kit_queue(lab->s,
+				     (struct kit_queued){ .id = id, .parts = 2, .n = 3000 }),
+		    0);
 		struct store_batch *b = store_batch_new(lab->s, &q);
 		if (id % 7)
 			store_queue_del(b, id, 0);
@@ -312,10 +315,12 @@ fsck_tells(void **state)
 	struct kit_lab *lab = *state;
 	char key[QUEUED_KEY_MAX];
 	struct buf value = BUF_INIT(4096);
-	struct store_queued q = { .ref = { .lsn = lsn_of(1, 640), .len = 7 }, .size = 7,
-		.value = STR("v") };
+	struct store_queued q = {
+		.ref = { .lsn = lsn_of(1, 640), .len = 7 }, .size = 7, .value = STR("v")
+	};
 	struct store_place place = { 0, 48 };
-	assert_int_equal(kit_queue(lab->s, (struct kit_queued){ .id = 1, .parts = 2, .n = 900 }), 0);
+	assert_int_equal(kit_queue(lab->s, (struct kit_queued){ .id = 1, .parts = 2, .n = 900 }),
+	    0);
 	queued_put(&value, &q, &place);
 	assert_int_equal(put_raw(lab->s, queued_key(key, 9, 3), buf_str(&value)), 0);
 	lab->s = store_close(lab->s);
@@ -334,7 +339,8 @@ fsck_tells(void **state)
 	lab->s = store_close(lab->s);
 	clean(lab->dir, 1, "queue: a record of kind t does not decode");
 	lab->s = kit_open(lab->dir);
-	assert_int_equal(kit_queue_there(lab->s, (struct kit_queued){ .id = 1, .parts = 2, .n = 900 }),
+	assert_int_equal(kit_queue_there(lab->s,
+			     (struct kit_queued){ .id = 1, .parts = 2, .n = 900 }),
 	    UINT32_MAX);
 	buf_done(&value);
 }
@@ -363,13 +369,18 @@ notes_are_found(void **state)
 	struct kit_queued k = { .id = 1, .parts = 1, .n = 5, .first = 3, .count = 1 };
 	assert_int_equal(kit_queue(lab->s, k), 0);
 	struct store_batch *b = store_batch_new(lab->s, &q);
-	store_note(b, &(struct store_note){ .kind = STORE_NOTE_ATTEMPT, .letter = 1, .qid = STR("Q1"),
-			  .rcpts = STR("e@f\n"), .peer = STR("192.0.2.9"), .octets = STR("talk") });
+	store_note(b, &(struct store_note){ .kind = STORE_NOTE_ATTEMPT,
+			  .letter = 1,
+			  .qid = STR("Q1"),
+			  .rcpts = STR("e@f\n"),
+			  .peer = STR("192.0.2.9"),
+			  .octets = STR("talk") });
 	store_queue_del(b, 1, 0);
 	assert_int_equal(kit_commit(lab->s, b).rc, 0);
 	/* Refused, so nothing happened. */
 	b = store_batch_new(lab->s, &q);
-	store_note(b, &(struct store_note){ .kind = STORE_NOTE_QUEUE, .letter = 1, .octets = STR("no") });
+	store_note(b,
+	    &(struct store_note){ .kind = STORE_NOTE_QUEUE, .letter = 1, .octets = STR("no") });
 	store_queue_del(b, 1, 0);
 	assert_int_equal(kit_commit(lab->s, b).rc, -EAGAIN);
 	assert_int_equal(trace_find(lab->dir, STR("0000000000001"), take_history, &h), 0);
@@ -387,13 +398,13 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(once_or_never, set_up_people, kit_tear_down),
-		cmocka_unit_test_setup_teardown(
-		    delivered_before_the_end, set_up_people, kit_tear_down),
+		cmocka_unit_test_setup_teardown(delivered_before_the_end, set_up_people,
+		    kit_tear_down),
 		cmocka_unit_test_setup_teardown(cut_behind_done, set_up_people, kit_tear_down),
-		cmocka_unit_test_setup_teardown(
-		    compaction_moves_entries, set_up_people, kit_tear_down),
-		cmocka_unit_test_setup_teardown(
-		    compaction_beside_deliveries, set_up_people, kit_tear_down),
+		cmocka_unit_test_setup_teardown(compaction_moves_entries, set_up_people,
+		    kit_tear_down),
+		cmocka_unit_test_setup_teardown(compaction_beside_deliveries, set_up_people,
+		    kit_tear_down),
 		cmocka_unit_test_setup_teardown(fsck_tells, set_up_people, kit_tear_down),
 		cmocka_unit_test_setup_teardown(notes_are_found, set_up_people, kit_tear_down),
 	};

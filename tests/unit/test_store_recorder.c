@@ -179,8 +179,9 @@ all_is_found(const struct lab *l)
 	    4);
 	assert_int_equal(found(l, (struct trace_query){ .since_ms = KIT_TIME + 1990 }, 0), 10);
 	assert_int_equal(found(l, (struct trace_query){ .until_ms = KIT_TIME + 10 }, 0), 10);
-	assert_int_equal(
-	    found(l, (struct trace_query){ .peer = STR("192.0.2.7"), .to = STR("x@y") }, 0), 0);
+	assert_int_equal(found(l,
+			     (struct trace_query){ .peer = STR("192.0.2.7"), .to = STR("x@y") }, 0),
+	    0);
 }
 
 static void
@@ -419,8 +420,8 @@ notes_are_found(void **state)
 		while (trace_search_step(t, on_found, &s) == 1)
 			;
 		trace_search_free(t);
-		assert_int_equal(s.kinds, 1u << STORE_NOTE_LETTER | 1u << STORE_NOTE_MAILBOX |
-		                              1u << STORE_NOTE_ATTEMPT);
+		assert_int_equal(s.kinds,
+		    1u << STORE_NOTE_LETTER | 1u << STORE_NOTE_MAILBOX | 1u << STORE_NOTE_ATTEMPT);
 		assert_int_equal(found(l, KEY("198.51.100.1"), 0), 1);
 		assert_int_equal(found(l, KEY("elsewhere@example.com"), 0), 1);
 	}

@@ -304,7 +304,9 @@ the_fourth_format(void **state)
 {
 	const char *dir = *state;
 	char *list = unpack(dir, 4);
-	struct kit_queued k = { .id = 9000000ull << 40, .parts = 3, .n = 900, .first = 2, .count = 1 };
+	struct kit_queued k = {
+		.id = 9000000ull << 40, .parts = 3, .n = 900, .first = 2, .count = 1
+	};
 	struct buf err = BUF_INIT(1000);
 	struct fsck_report report;
 	if (!list)

@@ -239,8 +239,10 @@ serve(struct auth *au, const struct msg_setup *setup, struct buf *err)
 	snprintf(dir, sizeof(dir), "%s/auth", au->conf->data_dir);
 	struct sandbox box = {
 		.role = "auth",
-		/* NO_NET: Cyrus SASL asks for the full name of this host before it knows that it needs none. */
-		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD | SANDBOX_NO_NET,
+		/* NO_NET: Cyrus SASL asks for the full name of this host before it knows that
+		 * it needs none. */
+		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD |
+		        SANDBOX_NO_NET,
 		.dir = dir,
 		.chroot_empty = true,
 		.uid = setup->uid,

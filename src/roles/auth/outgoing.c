@@ -79,9 +79,7 @@ outgoing_secret(struct auth *au, struct str name, int fd)
 	check(buf_reserve(b, SECRET_FILE_MAX));
 	int rc = file_read_fd(fd, SECRET_FILE_MAX, b);
 	struct str line = str_first(buf_str(b), str_find_any(buf_str(b), "\r\n"));
-	const char *why = rc < 0          ? strerror(-rc)
-	                  : line.len == 0 ? "its first line is empty"
-	                                  : NULL;
+	const char *why = rc < 0 ? strerror(-rc) : line.len == 0 ? "its first line is empty" : NULL;
 	buf_trunc(b, line.len);
 	if (!why && (o->coming.used < SECRETS_MAX || map_get(&o->coming, name))) {
 		b = map_put(&o->coming, name, b);
@@ -132,8 +130,8 @@ outgoing_choose(const struct conf_route *r, const struct msg_login_start *m, str
 	for (const char *p = r->mechs; *p; p++)
 		buf_putc(&wanted, *p == ' ' ? ',' : *p);
 	if (offered.len) /* to an empty list the choice would take what is wanted for offered */
-		found = sasl_client_choose(buf_str(&offered), buf_cstr(&wanted), m->tls, true, false,
-		    false, why);
+		found = sasl_client_choose(buf_str(&offered), buf_cstr(&wanted), m->tls, true,
+		    false, false, why);
 	if (!found && clear) {
 		buf_reset(why);
 		buf_putf(why,
@@ -244,7 +242,8 @@ submit(struct login *l, bool begin, struct str challenge)
 	if (pool_submit(l->auth->pool, &l->job, false))
 		return;
 	l->busy = false;
-	refuse(l->relay, l->id, str_of(l->route), STR("too many logins at once; it is tried again"));
+	refuse(l->relay, l->id, str_of(l->route),
+	    STR("too many logins at once; it is tried again"));
 	login_free(l);
 }
 
@@ -265,7 +264,8 @@ client_make(struct auth *au, const struct conf_route *r, const struct msg_login_
 	struct buf *secret = map_get(&outgoing_of(au)->now, str_of(r->secret_file));
 	bool plus = str_find_str(m->mechs, STR("-PLUS")) < m->mechs.len;
 	if (!secret) {
-		buf_putf(why, "secret_file of the route (%.120s) could not be read; the log says why",
+		buf_putf(why,
+		    "secret_file of the route (%.120s) could not be read; the log says why",
 		    r->secret_file);
 		return NULL;
 	}
@@ -305,7 +305,11 @@ on_start(struct relay_chan *rc, const struct ipc_frame *m)
 	buf_done(&why);
 	struct login *l = xalloc(sizeof(*l));
 	*l = (struct login){ .job = { .work = work, .done = worked },
-		.auth = au, .relay = rc, .id = m->id, .mech = mech, .sasl = sasl };
+		.auth = au,
+		.relay = rc,
+		.id = m->id,
+		.mech = mech,
+		.sasl = sasl };
 	check(str_copy(l->route, sizeof(l->route), in.route));
 	map_put(&rc->logins, id_key(&l->id), l);
 	au->n_outgoing++;

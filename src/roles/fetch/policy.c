@@ -253,7 +253,12 @@ join(struct policies *ps, struct relay_peer *from, uint64_t id, const struct msg
 		say(from, id, 1, STR(""), "");
 		return;
 	}
-	if (ps->n_waiters >= WAITERS_MAX || (!(p && p->busy) && ps->n_busy >= BUSY_MAX)) {
+	bool full = ps->n_waiters >= WAITERS_MAX || (!(p && p->busy) && ps->n_busy >= BUSY_MAX);
+	if (full && p && p->text) {
+		say_policy(p, from, id); /* what we have is still good */
+		return;
+	}
+	if (full) {
 		say(from, id, 2, STR(""),
 		    "sts-policy-fetch-error: too many policies are fetched now");
 		return;

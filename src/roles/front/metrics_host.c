@@ -230,7 +230,8 @@ static int64_t
 metrics_deadline(const struct conn *c)
 {
 	const struct conf_listener *l = &c->settings->conf->listeners[c->listener];
-	int64_t ms = c->metrics->asked ? ANSWER_MS : (int64_t)MIN(l->limit_idle_seconds, 86400u) * 1000;
+	int64_t ms =
+	    c->metrics->asked ? ANSWER_MS : (int64_t)MIN(l->limit_idle_seconds, 86400u) * 1000;
 	return c->metrics->since + ms;
 }
 

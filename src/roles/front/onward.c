@@ -71,6 +71,14 @@ can_be_reached(const struct conf *conf, const struct addr *a, char domain[HOST_M
 	return v == HOST_OK;
 }
 
+/* user%elsewhere, elsewhere!user, "user@elsewhere": the host that we stand in for trusts us, and
+ * might send it on (RFC 5321 F.2). */
+static bool
+is_routed_by_sender(struct str local)
+{
+	return str_find_any(local, "%!@") < local.len;
+}
+
 enum smtp_situation
 onward_allows(struct conn *c, const struct addr *to)
 {
@@ -80,7 +88,8 @@ onward_allows(struct conn *c, const struct addr *to)
 		return SMTP_RCPT_RELAY;
 	if (submit_may_relay(c))
 		return SMTP_NONE;
-	if (host_ascii(to->domain, domain) && onward_backs_up(conf, str_of(domain)))
+	if (host_ascii(to->domain, domain) && onward_backs_up(conf, str_of(domain)) &&
+	    !is_routed_by_sender(to->local))
 		return SMTP_NONE;
 	return SMTP_RCPT_RELAY;
 }
@@ -159,7 +168,7 @@ static struct str
 verp(const struct smtp_txn *t, const struct addr *to, char dst[VERP_MAX])
 {
 	const struct addr *from = &t->from;
-	if (!t->verp || from->null || from->quoted || to->quoted)
+	if (!t->verp || from->null || from->quoted || to->quoted || to->literal)
 		return STR_NULL;
 	int n = snprintf(dst, VERP_MAX, STR_FMT "%c" STR_FMT "%c" STR_FMT "@" STR_FMT,
 	    STR_ARG(from->local), t->verp_marks[0], STR_ARG(to->local), t->verp_marks[1],

@@ -3,8 +3,8 @@
  *
  * Provider: a client that has logged in says ATRN. A relay is asked for one end of a socket pair;
  * behind our 250 the octets of the connection (TLS stays) go to that end and back, and the relay
- * speaks as SMTP client over it. Customer: a relay has turned a connection that it made and hands in
- * one end of a pair; it is served as any SMTP client's, for the domains that were asked for.
+ * speaks as SMTP client over it. Customer: a relay has turned a connection that it made and hands
+ * in one end of a pair; it is served as any SMTP client's, for the domains that were asked for.
  */
 #include "roles/front/smtp_priv.h"
 
@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WAIT_MS 60000              /* a relay's answer */
-#define AHEAD_MAX (256u << 10)     /* octets that wait on one side */
+#define WAIT_MS 60000          /* a relay's answer */
+#define AHEAD_MAX (256u << 10) /* octets that wait on one side */
 
 /* A turn of ours: it is asked for, or under way. */
 struct turn {
@@ -95,7 +95,8 @@ turn_ask(struct conn *c, struct smtp_answer *a)
 	const struct conf *conf = c->settings->conf;
 	struct str user = str_of(c->smtp->session.user), list = c->smtp->session.arg;
 	struct chan *relay = a_relay(f);
-	struct buf domains = BUF_INIT(TURN_DOMAINS_MAX * 300), body = BUF_INIT(TURN_DOMAINS_MAX * 300);
+	struct buf domains = BUF_INIT(TURN_DOMAINS_MAX * 300),
+		   body = BUF_INIT(TURN_DOMAINS_MAX * 300);
 	char who[512];
 	if (c->turn)
 		return false;
@@ -105,7 +106,10 @@ turn_ask(struct conn *c, struct smtp_answer *a)
 		struct turn *t = xalloc(sizeof(*t));
 		snprintf(who, sizeof(who), "%.400s %s", c->smtp->session.user, c->ip);
 		*t = (struct turn){ .id = front_next_id(f), .conn = c, .asked_at = f->clock.now };
-		struct msg_turn m = { .n = n, .domains = buf_str(&domains), .who = str_of(who) };
+		struct msg_turn m = { .n = n,
+			.domains = buf_str(&domains),
+			.who = str_of(who),
+			.tls = c->tls != NULL };
 		msg_turn_put(&body, &m);
 		c->turn = t;
 		map_put(&f->turns, key_of(&t->id), c);
@@ -115,7 +119,8 @@ turn_ask(struct conn *c, struct smtp_answer *a)
 	buf_done(&domains);
 	buf_done(&body);
 	if (a->situation != SMTP_NONE)
-		letter_note(c, "ATRN: %s", n ? "no relay is there" : "no domain that this account may fetch");
+		letter_note(c, "ATRN: %s",
+		    n ? "no relay is there" : "no domain that this account may fetch");
 	return a->situation != SMTP_NONE;
 }
 
@@ -253,7 +258,8 @@ key_of_address(const struct sys_addr *a)
 	struct sockaddr_in in = { .sin_family = AF_INET };
 	memcpy(&in6.sin6_addr, a->ip, 16);
 	memcpy(&in.sin_addr, a->ip + 12, 4);
-	return tally_key_of(a->is_v4 ? (const struct sockaddr *)&in : (const struct sockaddr *)&in6);
+	return tally_key_of(a->is_v4 ? (const struct sockaddr *)&in
+				     : (const struct sockaddr *)&in6);
 }
 
 static bool
@@ -267,8 +273,11 @@ guest_comes(struct front *f, const struct ipc_frame *m)
 		return false;
 	if (!is_smtp_listener(f, g.listener) || f->draining)
 		return true; /* a reload came between */
-	struct guest guest = { .listener = g.listener, .refuse = SMTP_NONE, .turned = true,
-		.domains = g.domains, .tls = g.tls };
+	struct guest guest = { .listener = g.listener,
+		.refuse = SMTP_NONE,
+		.turned = true,
+		.domains = g.domains,
+		.tls = g.tls };
 	memcpy(guest.ip, ip, sizeof(guest.ip));
 	guest.from.ss_family = AF_UNSPEC;
 	guest.key = key_of_address(&from);

@@ -373,9 +373,8 @@ child_init(struct parent *p, struct child *c, const struct kind *k, unsigned ind
 void
 children_init(struct parent *p)
 {
-	p->children =
-	    xalloc((ARRAY_LEN(kinds) + p->n_readers + p->n_fronts + p->n_relays) *
-		   sizeof(*p->children));
+	p->children = xalloc((ARRAY_LEN(kinds) + p->n_readers + p->n_fronts + p->n_relays) *
+			     sizeof(*p->children));
 	for (size_t r = 0; r < ARRAY_LEN(kinds); r++) {
 		enum ipc_role role = kinds[r].role;
 		unsigned n = role == ROLE_FRONT    ? p->n_fronts

@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Only what the configuration names; a relay that asks for another has not got it from there, or from
- * the one before. */
+/* Only what the configuration names; a relay that asks for another has not got it from there, or
+ * from the one before. */
 static bool
 is_route(const struct conf *c, struct str path)
 {

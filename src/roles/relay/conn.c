@@ -111,7 +111,8 @@ relay_conn_again(struct conn *c, bool same_host)
 	relay_race_begin(c);
 }
 
-/* What was said last counts, but a host that may take it later weighs more than one that refuses. */
+/* What was said last counts, but a host that may take it later weighs more than one that refuses.
+ */
 static void
 remember(struct conn *c, enum job_fate f, enum job_trouble t, unsigned code, const char *status,
     struct str text)
@@ -330,7 +331,8 @@ relay_conn_adopt(struct dest *d, struct job *j, int fd)
 	take(c, j);
 	const char *why;
 	(void)relay_conn_may(c, &why);
-	snprintf(c->where, sizeof(c->where), "%s, who turned the connection", relay_conn_host(c)->name);
+	snprintf(c->where, sizeof(c->where), "%s, who turned the connection",
+	    relay_conn_host(c)->name);
 	relay_job_stage(j, JOB_TALKING, c->where);
 	int e = stream_open(&c->stream, c->relay->role.loop, fd, on_stream, c);
 	if (e < 0) {
@@ -368,10 +370,14 @@ relay_conn_suits(const struct conn *c, const struct job *j)
 {
 	enum plan_tls need;
 	const char *why;
-	if (c->dead || !c->client)
+	if (c->dead || !c->client || c->outdated)
 		return false;
-	if (!plan_for_letter(relay_conn_host(c), j->entry.flags & ONWARD_REQUIRETLS,
-		j->entry.flags & ONWARD_TLS_OPTIONAL, &need, &why))
+	/* The way may have changed since it was opened: what was found last holds. */
+	const struct plan_host *h = relay_conn_host(c);
+	if (c->plan != c->dest->plan)
+		h = plan_host_of(c->dest->plan, str_of(h->name));
+	if (!h || !plan_for_letter(h, j->entry.flags & ONWARD_REQUIRETLS,
+		      j->entry.flags & ONWARD_TLS_OPTIONAL, &need, &why))
 		return false;
 	return need == c->need || (need == PLAN_MAY && c->need != PLAN_CLEAR) ||
 	       (need == PLAN_ANY && c->need >= PLAN_ANY);
@@ -392,8 +398,9 @@ relay_conn_rest(struct conn *c)
 		turn_rested(c);
 		return;
 	}
-	if (c->letters >= most || now - c->opened_ms >= (int64_t)conf->relay_session_seconds * 1000 ||
-	    c->relay->draining || c->dest->n_conns > room) {
+	if (c->letters >= most ||
+	    now - c->opened_ms >= (int64_t)conf->relay_session_seconds * 1000 ||
+	    c->relay->draining || c->outdated || c->dest->n_conns > room) {
 		drive_quit(c);
 		return;
 	}

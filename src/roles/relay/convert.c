@@ -91,14 +91,17 @@ make(struct conn *c, unsigned need)
 	if (need & NEED_WRAP)
 		wrap(buf_str(&s->raw), &s->whole);
 	if (need & (NEED_EIGHT | NEED_LINES))
-		v = downgrade_letter(buf_str(&s->raw), need & NEED_EIGHT, need & NEED_LINES, &s->whole);
+		v = downgrade_letter(buf_str(&s->raw), need & NEED_EIGHT, need & NEED_LINES,
+		    &s->whole);
 	if (v == DOWNGRADE_OK && !s->whole.failed) {
 		s->converted = true;
 		s->need = need;
 		relay_job_notef(j, "converted for this server: %s%s%s",
 		    need & NEED_EIGHT ? "no 8-bit octets" : "",
 		    (need & NEED_EIGHT) && (need & ~NEED_EIGHT) ? ", " : "",
-		    need & NEED_LINES ? "lines encoded" : need & NEED_WRAP ? "lines wrapped" : "");
+		    need & NEED_LINES  ? "lines encoded"
+		    : need & NEED_WRAP ? "lines wrapped"
+				       : "");
 		buf_done(&s->raw);
 		return true;
 	}
@@ -109,7 +112,8 @@ make(struct conn *c, unsigned need)
 		s->converted = false;
 		return true;
 	}
-	snprintf(why, sizeof(why), "the server does not offer 8BITMIME, and the letter cannot be converted: %s",
+	snprintf(why, sizeof(why),
+	    "the server does not offer 8BITMIME, and the letter cannot be converted: %s",
 	    downgrade_text[v]);
 	return refuse(c, "5.6.3", why);
 }
@@ -130,13 +134,15 @@ convert_letter(struct conn *c)
 		return CONVERT_DONE;
 	}
 	if (need & NEED_REFUSE) {
-		refuse(c, "5.6.0", "the letter has lines of more than 998 octets, which are not sent on "
-				   "(relay.long_lines)");
+		refuse(c, "5.6.0",
+		    "the letter has lines of more than 998 octets, which are not sent on "
+		    "(relay.long_lines)");
 		return CONVERT_FAILED;
 	}
 	if (j->msg.size > WHOLE_MAX) {
-		refuse(c, "5.6.3", "the server does not take the letter as it is, and it is too large to "
-				   "be converted");
+		refuse(c, "5.6.3",
+		    "the server does not take the letter as it is, and it is too large to "
+		    "be converted");
 		return CONVERT_FAILED;
 	}
 	s->converted = false;

@@ -14,8 +14,10 @@ static void
 find_route(struct dest *d)
 {
 	const struct conf *c = d->relay->conf;
-	d->route = NULL;
-	/* A route with a host of its own is found by that: its domains share connections. */
+	d->route = d->match.len ? conf_route_find(c, d->match) : NULL;
+	if (d->match.len)
+		return;
+	/* The configuration has changed since store chose the target: the host tells the route. */
 	for (size_t i = 0; i < c->n_routes && !d->route; i++)
 		if (d->target.kind != TARGET_MX && strcmp(c->routes[i].via, d->key) == 0)
 			d->route = &c->routes[i];
@@ -23,13 +25,25 @@ find_route(struct dest *d)
 		d->route = conf_route_for(c, d->target.host);
 }
 
-struct dest *
-dest_find(struct relay *r, struct str target, uint64_t turn)
+struct str
+dest_match(const struct relay *r, struct str domain, struct str target)
 {
-	struct buf key = BUF_INIT(TARGET_MAX + 64);
+	const struct conf_route *route = conf_route_for(r->conf, domain);
+	if (!route)
+		return STR_NULL;
+	bool mx = strcmp(route->via, "mx") == 0 && str_starts(target, STR("mx:"));
+	return mx || str_eq(str_of(route->via), target) ? str_of(route->match) : STR_NULL;
+}
+
+struct dest *
+dest_find(struct relay *r, struct str target, struct str match, uint64_t turn)
+{
+	struct buf key = BUF_INIT(TARGET_MAX + 1024);
 	buf_puts(&key, target);
 	if (turn)
 		buf_putf(&key, "\n%llu", (unsigned long long)turn);
+	else if (match.len)
+		buf_putf(&key, "\n" STR_FMT, STR_ARG(match));
 	check(!key.failed);
 	struct dest *d = map_get(&r->dest_map, buf_str(&key));
 	if (!d) {
@@ -40,6 +54,7 @@ dest_find(struct relay *r, struct str target, uint64_t turn)
 			.sts_text = BUF_INIT(STS_POLICY_MAX),
 			.window = 1 };
 		check(target_parse(str_n(d->key, target.len), &d->target));
+		d->match = turn ? STR_NULL : str_skip(str_of(d->key), target.len + 1);
 		list_init(&d->waiting);
 		list_init(&d->conns);
 		loop_defer_init(&d->serve, on_serve, d);
@@ -148,10 +163,33 @@ most_conns(const struct dest *d)
 	return n;
 }
 
+/* Letters with REQUIRETLS that a turned connection without TLS does not get. */
+static void
+keep_back(struct dest *d)
+{
+	list_each(n, &d->waiting)
+	{
+		struct job *j = list_entry(n, struct job, node);
+		enum plan_tls need;
+		const char *why;
+		if (j->fetch || !d->plan || d->plan->n == 0 ||
+		    plan_for_letter(&d->plan->hosts[0], j->entry.flags & ONWARD_REQUIRETLS,
+			j->entry.flags & ONWARD_TLS_OPTIONAL, &need, &why))
+			continue;
+		why = "the letter needs TLS (REQUIRETLS), and whoever fetches it has none";
+		dest_remove(j);
+		relay_job_notef(j, "%s", why);
+		relay_job_fate_rest(j, JOB_LATER, 0, "4.7.5", str_of(why));
+		j->trouble = JOB_TROUBLE_TLS;
+		relay_job_done(j);
+	}
+}
+
 /* A turned connection is the only way, and when it is gone there is none. */
 static void
 serve_turn(struct dest *d)
 {
+	keep_back(d);
 	int fd = d->turn && !list_empty(&d->waiting) ? turn_take_fd(d->turn) : -1;
 	list_each(n, &d->waiting)
 	{
@@ -184,7 +222,8 @@ dest_serve(struct dest *d)
 	if (d->look == LOOK_ASKED)
 		return;
 	if (d->look == LOOK_NONE || now >= d->look_until) {
-		list_each(n, &d->waiting) relay_job_stage(list_entry(n, struct job, node), JOB_LOOKING, "");
+		list_each(n, &d->waiting)
+		    relay_job_stage(list_entry(n, struct job, node), JOB_LOOKING, "");
 		look_begin(d);
 		return; /* look_done() stirs */
 	}
@@ -251,6 +290,16 @@ dests_reconf(struct relay *r)
 		find_route(d);
 		if (d->look == LOOK_DONE)
 			d->look_until = 0;
+		if (d->target.kind == TARGET_TURN)
+			continue;
+		/* They were made by the rules of before. */
+		list_each(k, &d->conns)
+		{
+			struct conn *c = list_entry(k, struct conn, node);
+			c->outdated = true;
+			if (c->state == CONN_IDLE)
+				relay_conn_close(c);
+		}
 	}
 }
 

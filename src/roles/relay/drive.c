@@ -81,8 +81,8 @@ static const struct trouble_row {
 	[SMTP_TROUBLE_ENDLESS] = { JOB_TROUBLE_CLOSED, "4.5.0", "4.5.0" },
 };
 
-/* The session ended in a trouble that is no verdict on the letter. Of the greeting and EHLO a refusal
- * for good counts when every host refuses (RFC 7504); all other troubles pass. */
+/* The session ended in a trouble that is no verdict on the letter. Of the greeting and EHLO a
+ * refusal for good counts when every host refuses (RFC 7504); all other troubles pass. */
 static void
 session_failed(struct conn *c)
 {
@@ -141,7 +141,8 @@ letter_over(struct conn *c)
 		j->stale = true;
 		relay_job_notef(j, "the server has closed the connection meanwhile; once more");
 		relay_conn_again(c, true);
-	} else if (relay_job_is_open(j) && (over || t == SMTP_TROUBLE_LACKS || t == SMTP_TROUBLE_ADDRESS)) {
+	} else if (relay_job_is_open(j) &&
+		   (over || t == SMTP_TROUBLE_LACKS || t == SMTP_TROUBLE_ADDRESS)) {
 		if (t == SMTP_TROUBLE_LACKS || t == SMTP_TROUBLE_ADDRESS) {
 			relay_job_notef(j, "%s", smtp_client_why(c->client));
 			relay_job_fate_rest(j, JOB_REFUSED, 0, "5.6.0",
@@ -209,7 +210,8 @@ spool_failed(struct conn *c)
 {
 	struct job *j = c->job;
 	relay_job_notef(j, "the letter cannot be read from the store now");
-	relay_job_fate_rest(j, JOB_LATER, 0, "4.3.0", STR("the letter cannot be read from the store now"));
+	relay_job_fate_rest(j, JOB_LATER, 0, "4.3.0",
+	    STR("the letter cannot be read from the store now"));
 	relay_conn_end_job(c);
 	relay_conn_close(c); /* in the middle of a letter there is no other way out */
 }
@@ -231,8 +233,8 @@ may_end(struct conn *c)
 	return false;
 }
 
-/* False: it has to wait (or the connection is gone). The end mark goes in a send of its own when there
- * is much in front of it: so that it never lies in a buffer of ours for long. */
+/* False: it has to wait (or the connection is gone). The end mark goes in a send of its own when
+ * there is much in front of it: so that it never lies in a buffer of ours for long. */
 static bool
 give_octets(struct conn *c, bool begin)
 {
@@ -281,8 +283,8 @@ void
 drive(struct conn *c)
 {
 	struct smtp_client_event ev;
-	while (!c->dead && c->open && c->client && c->order != DRIVE_NONE && !relay_login_waits(c) &&
-	       (c->state == CONN_TALKS || c->state == CONN_QUITS)) {
+	while (!c->dead && c->open && c->client && c->order != DRIVE_NONE &&
+	       !relay_login_waits(c) && (c->state == CONN_TALKS || c->state == CONN_QUITS)) {
 		enum smtp_client_todo todo = smtp_client_next(c->client, &ev);
 		switch (todo) {
 		case SMTP_CLIENT_SEND:
@@ -338,7 +340,7 @@ drive_begin(struct conn *c)
 	struct smtp_client_conf conf = {
 		.name = str_of(c->relay->host),
 		.lmtp = d->target.kind == TARGET_LMTP,
-		.secured = d->target.kind == TARGET_TURN,
+		.secured = d->target.kind == TARGET_TURN && c->need != PLAN_CLEAR,
 		.tls = c->need == PLAN_CLEAR || c->clear ? SMTP_TLS_NEVER
 		       : must                            ? SMTP_TLS_MUST
 		                                         : SMTP_TLS_MAY,

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One recipient at a time, each with a reverse-path of its own, unless the server does it (XVERP). */
+/* One recipient at a time, each with a reverse-path of its own, unless the server does it (XVERP).
+ */
 static bool
 one_by_one(const struct conn *c)
 {
@@ -32,9 +33,8 @@ add_rcpt(struct job *j, size_t i)
 {
 	const struct queue_rcpt *r = &j->rcpt[i];
 	j->index[j->n_rcpts] = i;
-	j->rcpts[j->n_rcpts++] = (struct smtp_client_rcpt){ .addr = r->addr,
-		.notify = r->notify,
-		.orcpt = r->orcpt };
+	j->rcpts[j->n_rcpts++] =
+	    (struct smtp_client_rcpt){ .addr = r->addr, .notify = r->notify, .orcpt = r->orcpt };
 }
 
 static void
@@ -194,7 +194,8 @@ envelope_fate(struct conn *c, size_t i, const struct answer *a)
 		break;
 	case SMTP_FATE_UNKNOWN:
 		relay_job_fate(j, j->index[i], JOB_DOUBT, 0, "4.4.2",
-		    STR("the connection was lost behind the letter: it may have arrived (RFC 1047)"));
+		    STR("the connection was lost behind the letter: it may have arrived (RFC "
+			"1047)"));
 		j->trouble = JOB_TROUBLE_CLOSED;
 		break;
 	case SMTP_FATE_OPEN:

@@ -1,8 +1,8 @@
 /*
- * Mail that is fetched with ATRN (RFC 2645), as customer: for each route with fetch_by_atrn, now and then
- * or when the command line says so. A job of our own makes the connection: the race of addresses, TLS
- * and the login are those of any job. Behind the 250 the other side is a client: a front gets one end of a
- * socket pair and serves it, and octets go to and fro here.
+ * Mail that is fetched with ATRN (RFC 2645), as customer: for each route with fetch_by_atrn, now
+ * and then or when the command line says so. A job of our own makes the connection: the race of
+ * addresses, TLS and the login are those of any job. Behind the 250 the other side is a client: a
+ * front gets one end of a socket pair and serves it, and octets go to and fro here.
  *
  * Only the first relay fetches.
  */
@@ -23,17 +23,17 @@
 #define COMMAND_MAX 512u       /* octets of a line: RFC 5321 4.5.3.1.4 */
 
 struct fetching {
-	struct list node;      /* relay->fetches */
+	struct list node; /* relay->fetches */
 	struct relay *relay;
-	char *match;           /* the route's */
-	int64_t due;           /* 0: only when told */
-	bool gone;             /* the route is not there any more */
-	struct job *job;       /* under way, or NULL */
-	struct desk_ask *ask;  /* who waits for it, or NULL */
-	struct conn *conn;     /* once it is turned */
+	char *match;          /* the route's */
+	int64_t due;          /* 0: only when told */
+	bool gone;            /* the route is not there any more */
+	struct job *job;      /* under way, or NULL */
+	struct desk_ask *ask; /* who waits for it, or NULL */
+	struct conn *conn;    /* once it is turned */
 	struct stream pair;
-	bool pair_over;        /* front has said all */
-	const char *outcome;   /* what became of it, in words; NULL: a failure */
+	bool pair_over;      /* front has said all */
+	const char *outcome; /* what became of it, in words; NULL: a failure */
 };
 
 /* --- the end of one --- */
@@ -229,7 +229,8 @@ fetch_order(struct conn *c)
 	while (list.len) {
 		size_t len = str_find_any(list, ", \t");
 		if (len > 0)
-			buf_putf(&line, "%s" STR_FMT, n++ ? "," : "", STR_ARG(str_first(list, len)));
+			buf_putf(&line, "%s" STR_FMT, n++ ? "," : "",
+			    STR_ARG(str_first(list, len)));
 		list = str_skip(list, len + 1);
 	}
 	if (line.failed) { /* more than a line holds: all that is ours there (RFC 2645 5.2.1) */
@@ -287,7 +288,7 @@ begin(struct fetching *f)
 	buf_putz(&j->octets, route->via);
 	j->msg.target = buf_str(&j->octets);
 	j->msg.window = 1;
-	dest_add(dest_find(r, j->msg.target, 0), j);
+	dest_add(dest_find(r, j->msg.target, str_of(f->match), 0), j);
 	return true;
 }
 
@@ -388,11 +389,13 @@ op_fetch(void *arg, struct desk_ask *a, const struct msg_ask *m)
 	if (m->n == 0 && !list_empty(&r->fetches) && r->fetches.next == r->fetches.prev)
 		f = list_entry(r->fetches.next, struct fetching, node);
 	if (!f && m->n == 0)
-		desk_done(a, CTL_INVALID, "%s", list_empty(&r->fetches)
-		    ? "no route has fetch_by_atrn; set it in the configuration"
-		    : "several routes have fetch_by_atrn; name one");
+		desk_done(a, CTL_INVALID, "%s",
+		    list_empty(&r->fetches)
+			? "no route has fetch_by_atrn; set it in the configuration"
+			: "several routes have fetch_by_atrn; name one");
 	else if (!f)
-		desk_done(a, CTL_NOT_FOUND, "no route " STR_FMT " has fetch_by_atrn", STR_ARG(m->arg[0]));
+		desk_done(a, CTL_NOT_FOUND, "no route " STR_FMT " has fetch_by_atrn",
+		    STR_ARG(m->arg[0]));
 	else if (f->job)
 		desk_done(a, CTL_REFUSED, "%s: mail is being fetched there now", f->match);
 	else

@@ -50,7 +50,8 @@ take_rcpts(struct job *j)
 		if (!queue_rcpt_get(&w, &j->rcpt[i]) || (has && !queue_told_get(&told, &t)))
 			return false;
 		j->addrs[i] = j->rcpt[i].addr;
-		j->fates[i] = (struct fate){ .fate = JOB_NOT_TRIED, .wanted = t.state == RCPT_WAITS };
+		j->fates[i] =
+		    (struct fate){ .fate = JOB_NOT_TRIED, .wanted = t.state == RCPT_WAITS };
 		j->fates[i].settled = !j->fates[i].wanted;
 	}
 	return true;
@@ -94,7 +95,9 @@ relay_job_take(struct relay *r, const struct ipc_frame *m)
 		relay_job_done(j);
 		return true;
 	}
-	dest_add(dest_find(r, j->msg.target, j->msg.turn), j);
+	dest_add(dest_find(r, j->msg.target, dest_match(r, j->entry.domain, j->msg.target),
+		     j->msg.turn),
+	    j);
 	return true;
 }
 
@@ -110,7 +113,8 @@ relay_job_stage(struct job *j, enum job_stage s, const char *where)
 	struct msg_stage m = { .stage = (uint8_t)s, .where = str_of(where) };
 	struct buf b = BUF_INIT(1024);
 	int64_t now = sys_mono_ms();
-	/* Too late: store may have given it to another. Nothing that is said now makes it ours again. */
+	/* Too late: store may have given it to another. Nothing that is said now makes it ours
+	 * again. */
 	if (j->fetch || !j->relay->store || now - j->vouched_ms >= JOB_LEASE_MS - JOB_QUIET_MS)
 		return;
 	msg_stage_put(&b, &m);
@@ -153,10 +157,10 @@ relay_jobs_beat(struct relay *r)
 		struct job *j = all[i];
 		if (j->state == JOB_IS_DONE || now - j->vouched_ms < BEAT_MS)
 			continue;
-		enum job_stage s = j->ending                          ? JOB_ENDING
-		                   : j->conn && j->conn->open           ? JOB_TALKING
-		                   : j->conn                            ? JOB_CONNECTING
-		                                                        : JOB_LOOKING;
+		enum job_stage s = j->ending                  ? JOB_ENDING
+		                   : j->conn && j->conn->open ? JOB_TALKING
+		                   : j->conn                  ? JOB_CONNECTING
+		                                              : JOB_LOOKING;
 		relay_job_stage(j, s, j->conn ? j->conn->where : "");
 	}
 	free(all);

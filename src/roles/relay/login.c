@@ -73,7 +73,9 @@ relay_login_begin(struct conn *c, const struct smtp_client_event *ev)
 		.host = str_of(relay_conn_host(c)->name),
 		.mechs = str_of(smtp_client_caps(c->client)->mechs),
 		.tls = t != NULL,
-		.verified = t && tls_peer_trust(t, &detail) == TLS_TRUST_OK,
+		/* A good certificate for a name that forged DNS has told proves nothing. */
+		.verified =
+		    t && relay_conn_host(c)->vouched && tls_peer_trust(t, &detail) == TLS_TRUST_OK,
 		.exporter = binding(f.exporter, f.exporter_len),
 		.endpoint = binding(f.endpoint, f.endpoint_len),
 		.unique = binding(f.unique, f.unique_len) };
@@ -103,7 +105,7 @@ no_way(struct conn *c, struct str why)
 	if (begun)
 		smtp_client_auth_cancel(c->client, why);
 	else
-		smtp_client_auth_none(c->client);
+		smtp_client_auth_none_why(c->client, why);
 }
 
 bool

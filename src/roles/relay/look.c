@@ -77,6 +77,8 @@ ask_sts(struct dest *d)
 	struct buf b = BUF_INIT(1024);
 	ask_begin(d);
 	d->sts_asked = true;
+	if (!r->fetch)
+		return; /* it comes in a moment: look_fetch_here() */
 	msg_sts_ask_put(&b, &m);
 	chan_send(r->fetch, IPC_STS_ASK, d->look_id, buf_str(&b), -1);
 	buf_done(&b);
@@ -88,7 +90,8 @@ look_begin(struct dest *d)
 	struct relay *r = d->relay;
 	struct msg_mx_ask m = { .mx = d->target.kind == TARGET_MX,
 		.tlsa = strcmp(tls_of(d), "auto") == 0,
-		.port = d->target.kind == TARGET_MX ? (uint16_t)r->conf->relay_port : d->target.port,
+		.port =
+		    d->target.kind == TARGET_MX ? (uint16_t)r->conf->relay_port : d->target.port,
 		.name = d->target.host };
 	d->sts_asked = d->has_sts = false;
 	d->sts_why[0] = '\0';
@@ -119,7 +122,7 @@ look_mx(struct relay *r, const struct ipc_frame *m)
 	buf_puts(&d->mx_octets, m->body);
 	if (d->mx_octets.failed || !msg_mx_get(buf_str(&d->mx_octets), &d->mx))
 		return false;
-	if (needs_sts(d) && r->fetch)
+	if (needs_sts(d) && (r->fetch || r->conf->dns[0]))
 		ask_sts(d);
 	else
 		look_done(d);
@@ -159,13 +162,18 @@ look_dns_here(struct relay *r)
 	}
 }
 
+/* A policy that was fetched before is still good (RFC 8461 5.1), and nobody else knows it: without
+ * fetch nothing is sent. It is asked again when it is back, and tick() gives up in the end. */
 void
-look_fetch_gone(struct relay *r)
+look_fetch_here(struct relay *r)
 {
 	list_each(n, &r->dests)
 	{
 		struct dest *d = list_entry(n, struct dest, node);
-		if (d->look == LOOK_ASKED && d->sts_asked)
-			look_done(d); /* a policy that cannot be had now is none (RFC 8461 5.1) */
+		int64_t until = d->look_until;
+		if (d->look != LOOK_ASKED || !d->sts_asked)
+			continue;
+		ask_sts(d);
+		d->look_until = until;
 	}
 }

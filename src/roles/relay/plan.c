@@ -47,8 +47,8 @@ static void PRINTF(2, 3) note(struct maker *m, const char *fmt, ...)
 
 /* --- there is no way --- */
 
-static void PRINTF(5, 6)
-    no_way(struct plan *p, bool for_ever, enum job_trouble t, const char *status, const char *fmt, ...)
+static void PRINTF(5, 6) no_way(struct plan *p, bool for_ever, enum job_trouble t,
+    const char *status, const char *fmt, ...)
 {
 	va_list ap;
 	p->ok = false;
@@ -69,7 +69,8 @@ static const struct {
 	[MX_NO_HOST] = { true, "5.4.4", "no mail server of the domain has an address" },
 	[MX_LATER] = { false, "4.4.3", "the domain's mail servers cannot be looked up now" },
 	[MX_FORGED] = { false, "4.4.3", "DNSSEC says that the answer is not true" },
-	[MX_OFF] = { false, "4.4.3", "no look-ups are made here: the key dns is empty, or dns is away" },
+	[MX_OFF] = { false, "4.4.3",
+	    "no look-ups are made here: the key dns is empty, or dns is away" },
 };
 
 static void
@@ -94,10 +95,21 @@ our_name(const struct plan_self *s, struct str name)
 	return false;
 }
 
+/* What is always this machine: 0.0.0.0/8 and ::, and where a name leads to it, 127.0.0.0/8 and ::1.
+ * A route may well name another server there. */
 static bool
-our_place(const struct plan_self *s, const unsigned char a[16], uint16_t port)
+is_here(const unsigned char a[16], bool by_name)
 {
-	bool addr = false, at = false;
+	static const unsigned char zero[15];
+	if (is_v4(a))
+		return a[12] == 0 || (by_name && a[12] == 127);
+	return memcmp(a, zero, 15) == 0 && (a[15] == 0 || (by_name && a[15] == 1));
+}
+
+static bool
+our_place(const struct plan_self *s, const unsigned char a[16], uint16_t port, bool by_name)
+{
+	bool addr = is_here(a, by_name), at = false;
 	for (size_t i = 0; i < s->n_addrs && !addr; i++)
 		addr = memcmp(s->addrs[i], a, 16) == 0;
 	for (size_t i = 0; i < s->n_ports && !at; i++)
@@ -112,7 +124,8 @@ find_self(struct maker *m, unsigned preference, struct str name, struct str addr
 	const struct plan_self *s = m->conf->self;
 	bool us = m->t->kind == TARGET_MX && our_name(s, name);
 	for (size_t at = 0; !us && at + 16 <= addrs.len; at += 16)
-		us = our_place(s, (const unsigned char *)addrs.p + at, m->p->port);
+		us = our_place(s, (const unsigned char *)addrs.p + at, m->p->port,
+		    m->t->kind == TARGET_MX && !m->t->literal);
 	if (!us || (m->self && m->self <= preference + 1))
 		return;
 	m->self = preference + 1;
@@ -162,7 +175,9 @@ take_tlsa(struct plan *p, struct plan_host *h, const struct msg_mx_host *from)
 static bool
 dane(struct maker *m, struct plan_host *h, const struct msg_mx_host *from, bool *ret_skip)
 {
-	bool chain = (m->t->kind != TARGET_MX || m->mx->secure) && from->secure;
+	/* Without secure addresses, a look-up that failed may be one that somebody has stopped. */
+	bool chain = (m->t->kind != TARGET_MX || m->mx->secure) &&
+	             (from->secure || from->tlsa == TLSA_FAILED || from->tlsa_base.len > 0);
 	*ret_skip = false;
 	if (!chain || from->tlsa == TLSA_NONE)
 		return false;
@@ -221,7 +236,9 @@ decide_tls(struct maker *m, struct plan_host *h, const struct msg_mx_host *from)
 			h->tls = by_name[i].tls;
 			return true;
 		}
-	if (!dane(m, h, from, &skip) && sts)
+	bool by_dane = dane(m, h, from, &skip);
+	/* Records of no use name no certificate: a policy that is enforced still does. */
+	if (sts && (!by_dane || (h->tls == PLAN_ANY && m->sts->mode == STS_ENFORCE)))
 		by_sts(m, h, &skip);
 	return !skip;
 }
@@ -250,7 +267,8 @@ take_host(struct maker *m, const struct msg_mx_host *from)
 	}
 	take_addrs(m, h, from->addrs);
 	if (h->n_addrs == 0)
-		note(m, "%s: no address%s", h->name, m->conf->ipv6 ? "" : " but IPv6, which is off");
+		note(m, "%s: no address%s", h->name,
+		    m->conf->ipv6 ? "" : " but IPv6, which is off");
 	if (h->n_addrs > 0 && decide_tls(m, h, from))
 		p->n++;
 	else
@@ -275,7 +293,8 @@ order(struct plan *p, uint64_t lot)
 		p->hosts[k] = t;
 	}
 	for (size_t i = 1; i < p->n; i++)
-		for (size_t k = i; k > 0 && p->hosts[k].preference < p->hosts[k - 1].preference; k--) {
+		for (size_t k = i; k > 0 && p->hosts[k].preference < p->hosts[k - 1].preference;
+		     k--) {
 			struct plan_host t = p->hosts[k];
 			p->hosts[k] = p->hosts[k - 1];
 			p->hosts[k - 1] = t;
@@ -300,7 +319,8 @@ take_hosts(struct maker *m)
 		return;
 	if (m->self)
 		no_way(p, true, JOB_TROUBLE_NAME, "5.4.6",
-		    "mail for " STR_FMT " loops: its best mail server %s is this server, which does "
+		    "mail for " STR_FMT
+		    " loops: its best mail server %s is this server, which does "
 		    "not have the domain",
 		    STR_ARG(m->t->host), m->self_name);
 	else if (m->sts && m->sts->mode == STS_ENFORCE)
@@ -308,8 +328,9 @@ take_hosts(struct maker *m)
 		    "the MTA-STS policy of " STR_FMT " allows none of its mail servers",
 		    STR_ARG(m->t->host));
 	else
-		no_way(p, false, JOB_TROUBLE_NAME, "4.4.4", "no mail server of " STR_FMT
-		    " can be used: " STR_FMT, STR_ARG(m->t->host), STR_ARG(buf_str(&m->notes)));
+		no_way(p, false, JOB_TROUBLE_NAME, "4.4.4",
+		    "no mail server of " STR_FMT " can be used: " STR_FMT, STR_ARG(m->t->host),
+		    STR_ARG(buf_str(&m->notes)));
 }
 
 /* --- hosts that need no look-up --- */
@@ -386,18 +407,27 @@ plan_ref(struct plan *p)
 }
 
 struct plan *
-plan_turn(const char *who)
+plan_turn(const char *who, bool tls)
 {
 	struct plan *p = xalloc(sizeof(*p));
 	p->refs = 1;
 	p->ok = true;
 	p->hosts = xalloc(sizeof(*p->hosts));
 	p->n = 1;
-	p->hosts[0].tls = PLAN_VERIFY;
+	p->hosts[0].tls = tls ? PLAN_VERIFY : PLAN_CLEAR;
 	p->hosts[0].vouched = true;
 	(void)str_copy(p->hosts[0].name, sizeof(p->hosts[0].name),
 	    str_first(str_of(who), sizeof(p->hosts[0].name) - 1));
 	return p;
+}
+
+const struct plan_host *
+plan_host_of(const struct plan *p, struct str name)
+{
+	for (size_t i = 0; p && i < p->n; i++)
+		if (str_ieq(str_of(p->hosts[i].name), name))
+			return &p->hosts[i];
+	return NULL;
 }
 
 struct plan *
@@ -427,8 +457,9 @@ plan_for_letter(const struct plan_host *h, bool requiretls, bool optional, enum 
 		if (h->tls == PLAN_CLEAR)
 			*ret_why = "the letter needs TLS (REQUIRETLS), and the route says never";
 		else if (!h->vouched)
-			*ret_why = "the letter needs TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS "
-				   "vouches for the name of the mail server";
+			*ret_why =
+			    "the letter needs TLS (REQUIRETLS), and neither DNSSEC nor MTA-STS "
+			    "vouches for the name of the mail server";
 		return **ret_why == '\0';
 	}
 	/* RFC 8689 3: what the sender wishes weighs more than what the recipient's domain asks. */

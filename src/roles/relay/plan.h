@@ -99,8 +99,11 @@ struct plan_conf {
 /* mx: with verdict MX_OFF and no hosts for a target that needs no look-up. sts: NULL: none. */
 struct plan *plan_new(const struct plan_conf *conf, const struct target *t, const struct msg_mx *mx,
     const struct sts_policy *sts);
-/* Of a connection that is there (RFC 2645): whoever turned it has logged in, and TLS is the front's. */
-struct plan *plan_turn(const char *who);
+/* Of a connection that is there (RFC 2645): whoever turned it has logged in, and TLS is the front's. tls:
+ * there is some; without, letters with REQUIRETLS do not go over it. */
+struct plan *plan_turn(const char *who, bool tls);
+/* The host of that name, or NULL. p may be NULL. */
+const struct plan_host *plan_host_of(const struct plan *p, struct str name);
 struct plan *plan_ref(struct plan *p);
 struct plan *plan_unref(struct plan *p); /* returns NULL */
 

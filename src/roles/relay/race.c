@@ -43,7 +43,8 @@ void
 relay_race_lost(struct conn *c)
 {
 	char why[512];
-	snprintf(why, sizeof(why), "no connection to %s: no address of it answers", relay_conn_host(c)->name);
+	snprintf(why, sizeof(why), "no connection to %s: no address of it answers",
+	    relay_conn_host(c)->name);
 	relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.4.1", str_of(why));
 }
 
@@ -75,8 +76,8 @@ static bool
 source_next(struct conn *c, bool v4, struct sys_addr *ret)
 {
 	const struct dest *d = c->dest;
-	const char *list = d->route && d->route->source[0] ? d->route->source
-							   : c->relay->conf->relay_source;
+	const char *list =
+	    d->route && d->route->source[0] ? d->route->source : c->relay->conf->relay_source;
 	struct sys_addr all[64];
 	size_t n = 0;
 	for (struct str rest = str_of(list); rest.len && n < ARRAY_LEN(all);) {
@@ -224,4 +225,3 @@ relay_race_begin(struct conn *c)
 	}
 	relay_race_next(c);
 }
-

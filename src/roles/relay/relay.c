@@ -36,6 +36,7 @@ struct row {
 };
 
 static const struct row from_store[] = {
+	{ IPC_SPOOL, spool_early },
 	{ IPC_JOB, relay_job_take },
 	{ IPC_JOB_CANCEL, relay_job_cancel },
 	{ IPC_JOB_TAKEN, relay_job_taken },
@@ -111,7 +112,6 @@ fetch_close(struct relay *r, const char *why)
 	if (why)
 		LOG(LOG_WARN, 0, "fetch-away", LOGZ("why", why));
 	r->fetch = chan_free(r->fetch);
-	look_fetch_gone(r);
 }
 
 static void
@@ -218,8 +218,8 @@ self_addresses(struct plan_self *s)
 	for (const struct ifaddrs *i = all; i && s->n_addrs < SELF_MAX; i = i->ifa_next) {
 		struct sys_addr a;
 		socklen_t len = i->ifa_addr && i->ifa_addr->sa_family == AF_INET6
-				    ? sizeof(struct sockaddr_in6)
-				    : sizeof(struct sockaddr_in);
+		                    ? sizeof(struct sockaddr_in6)
+		                    : sizeof(struct sockaddr_in);
 		if (i->ifa_addr && sys_addr_of(i->ifa_addr, len, &a))
 			memcpy(s->addrs[s->n_addrs++], a.ip, 16);
 	}
@@ -280,6 +280,8 @@ on_peer(void *arg, struct ipc_frame *m)
 	} else if (who.role == ROLE_FETCH) {
 		fetch_close(r, NULL);
 		r->fetch = chan_new(l, role_take_fd(m), &fetch_handler, r);
+		if (r->fetch)
+			look_fetch_here(r);
 	} else if (who.role == ROLE_AUTH) {
 		auth_close(r, NULL);
 		r->auth = chan_new(l, role_take_fd(m), &auth_handler, r);
@@ -392,6 +394,7 @@ live(struct relay *r)
 	turns_drop(r);
 	dests_drop(r);
 	relay_jobs_drop(r);
+	buf_done(&r->early);
 	dests_drop(r);
 	desk_flush(r->desk);
 	desk_free(r->desk);

@@ -161,6 +161,8 @@ void spool_end(struct job *j);
 /* The letter's octets from off on: at least one octet is there, or asked for (false; the job's conn is
  * driven again when they come), or cannot be had (spool.failed). */
 bool spool_at(struct job *j, uint64_t off, struct str *ret);
+/* IPC_SPOOL from store: all octets of a short letter, in front of its job and under its lease. */
+bool spool_early(struct relay *r, const struct ipc_frame *m);
 void spool_tick(struct relay *r);
 
 /* --- dest.c --- */
@@ -170,6 +172,7 @@ struct dest {
 	struct relay *relay;
 	char *key;
 	struct target target;   /* views of key */
+	struct str match;       /* the same: of its route, or empty */
 	const struct conf_route *route; /* of the configuration now, or NULL */
 	struct list waiting;
 	size_t n_waiting;
@@ -190,7 +193,11 @@ struct dest {
 	int64_t idle_since;
 	struct loop_defer serve;
 };
-struct dest *dest_find(struct relay *r, struct str target, uint64_t turn);
+/* match: of the route that leads there, or empty. Letters of two routes share no connection: they may
+ * differ in TLS and login. */
+struct dest *dest_find(struct relay *r, struct str target, struct str match, uint64_t turn);
+/* That of a letter's domain, if it leads to the target. */
+struct str dest_match(const struct relay *r, struct str domain, struct str target);
 void dest_add(struct dest *d, struct job *j);
 void dest_serve(struct dest *d);   /* now */
 void dest_stir(struct dest *d);    /* at the end of this turn */
@@ -204,11 +211,14 @@ void look_begin(struct dest *d);
 bool look_mx(struct relay *r, const struct ipc_frame *m);
 bool look_sts(struct relay *r, const struct ipc_frame *m);
 void look_dns_here(struct relay *r);
-void look_fetch_gone(struct relay *r);      /* it will not answer */
+void look_fetch_here(struct relay *r);
 void look_done(struct dest *d);
 
 /* --- conn.c --- */
-enum conn_state { CONN_RACES, CONN_SHAKES, CONN_TALKS, CONN_IDLE, CONN_QUITS, CONN_TURNED /* fetch_mail.c */ };
+enum conn_state {
+	CONN_RACES, CONN_SHAKES, CONN_TALKS, CONN_IDLE, CONN_QUITS,
+	CONN_TURNED, /* fetch_mail.c */
+};
 struct racer {
 	struct conn *conn;
 	struct loop_io *io;     /* NULL: this place is free */
@@ -246,6 +256,7 @@ struct conn {
 	struct smtp_client_envelope envelope;
 	enum drive_order { DRIVE_NONE, DRIVE_HELLO, DRIVE_LETTER, DRIVE_TURN, DRIVE_QUIT } order;
 	bool clear;             /* TLS failed: this time without it */
+	bool outdated;          /* of the configuration before: no further letter */
 	bool waits;             /* for a reply; the timer runs */
 	uint64_t given;         /* octets of the letter that the session has */
 	struct loop_timer *timer;
@@ -371,6 +382,8 @@ struct relay {
 	struct map looks;       /* id -> struct dest */
 	struct map logins;      /* id -> struct conn */
 	struct map unix_asks;   /* id -> struct conn */
+	struct buf early;       /* octets of the job that follows (spool_early) */
+	uint64_t early_lease;
 	uint64_t next_id;
 	size_t n_conns, n_open;
 	uint64_t n_sent, n_conns_all;

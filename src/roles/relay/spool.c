@@ -77,8 +77,26 @@ spool_begin(struct job *j)
 	j->spool.have = BUF_INIT(SPOOL_CHUNK);
 	j->spool.raw = BUF_INIT((size_t)WHOLE_MAX + 1);
 	j->spool.whole = BUF_INIT(4 * (size_t)WHOLE_MAX);
-	if (j->msg.size > 0)
+	struct relay *r = j->relay;
+	if (r->early_lease == j->lease && r->early.len > 0 && r->early.len == j->msg.size) {
+		j->spool.have = r->early;
+		r->early = BUF_INIT(SPOOL_CHUNK);
+	} else if (j->msg.size > 0) {
 		ask(j, 0);
+	}
+	r->early_lease = 0;
+}
+
+bool
+spool_early(struct relay *r, const struct ipc_frame *m)
+{
+	if (m->body.len < 2 || m->body.p[0] != STATUS_OK)
+		return false;
+	buf_done(&r->early);
+	r->early = BUF_INIT(SPOOL_CHUNK);
+	r->early_lease = m->id;
+	buf_puts(&r->early, str_skip(m->body, 1));
+	return true;
 }
 
 void

@@ -1,7 +1,8 @@
 /*
- * Turned connections (RFC 2645), as provider: a client of a front has said ATRN. Store is asked whether
- * mail waits for its domains; when there is some, the front gets one end of a socket pair and we speak
- * as client over the other, with the jobs that store gives for this turn and no others.
+ * Turned connections (RFC 2645), as provider: a client of a front has said ATRN. Store is asked
+ * whether mail waits for its domains; when there is some, the front gets one end of a socket pair
+ * and we speak as client over the other, with the jobs that store gives for this turn and no
+ * others.
  */
 #include "roles/relay/relay_priv.h"
 
@@ -18,15 +19,16 @@
 #define NEXT_JOB_MS 10000  /* from one letter to the next */
 
 struct turn {
-	struct list node;    /* relay->turns */
+	struct list node; /* relay->turns */
 	struct relay *relay;
 	uint64_t id;
 	unsigned front;
-	uint64_t front_id;   /* of its question; 0: it was answered */
-	struct dest *dest;   /* while jobs may come */
-	int fd;              /* our end, until the first job; or -1 */
+	uint64_t front_id;    /* of its question; 0: it was answered */
+	struct dest *dest;    /* while jobs may come */
+	int fd;               /* our end, until the first job; or -1 */
 	uint32_t count, done; /* letters that will come; that came to an end */
 	int64_t since;
+	bool tls; /* the connection is secured */
 	char who[513];
 };
 
@@ -49,7 +51,8 @@ tell_front(struct turn *t, enum turn_verdict v, int fd)
 	struct buf b = BUF_INIT(8);
 	msg_u8_put(&b, (uint8_t)v);
 	if (front && t->front_id)
-		chan_send(front, v == TURN_YES ? IPC_TURN : IPC_TURN_NO, t->front_id, buf_str(&b), fd);
+		chan_send(front, v == TURN_YES ? IPC_TURN : IPC_TURN_NO, t->front_id, buf_str(&b),
+		    fd);
 	t->front_id = 0;
 	buf_done(&b);
 }
@@ -87,6 +90,7 @@ asked(struct relay *r, unsigned front, const struct ipc_frame *m)
 		.id = ++r->next_id,
 		.front = front,
 		.front_id = m->id,
+		.tls = ask.tls,
 		.fd = -1,
 		.since = loop_now(r->role.loop) };
 	(void)str_copy(t->who, sizeof(t->who), ask.who);
@@ -116,17 +120,18 @@ turn_counted(struct relay *r, const struct ipc_frame *m)
 		return true;
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
-		LOG(LOG_WARN, 0, "turn-failed", LOGZ("who", t->who), LOGZ("error", strerror(errno)));
+		LOG(LOG_WARN, 0, "turn-failed", LOGZ("who", t->who),
+		    LOGZ("error", strerror(errno)));
 		end(t);
 		return true;
 	}
 	t->count = n;
 	t->fd = pair[0];
 	t->since = loop_now(r->role.loop);
-	t->dest = dest_find(r, STR("turn:"), t->id);
+	t->dest = dest_find(r, STR("turn:"), STR_NULL, t->id);
 	t->dest->turn = t;
 	if (!t->dest->plan)
-		t->dest->plan = plan_turn(t->who);
+		t->dest->plan = plan_turn(t->who, t->tls);
 	tell_front(t, TURN_YES, pair[1]);
 	close(pair[1]);
 	LOG(LOG_INFO, 0, "turned", LOGZ("who", t->who), LOGN("letters", n));

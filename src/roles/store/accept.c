@@ -21,12 +21,13 @@
 struct accept {
 	struct store_role *role;
 	uint64_t id;
-	uint64_t fronts;           /* bit n: front n waits for the answer */
-	uint64_t memory;           /* octets that the engine holds for it */
-	uint64_t size;             /* octets of the letter put together */
-	struct parcels parcels;    /* what of it is for elsewhere */
-	bool merge;                /* ... is among its views */
-	bool looking;              /* not with the engine: somebody asked what became of it */
+	uint64_t fronts;        /* bit n: front n waits for the answer */
+	uint64_t memory;        /* octets that the engine holds for it */
+	uint64_t size;          /* octets of the letter put together */
+	struct parcels parcels; /* what of it is for elsewhere */
+	struct buf octets;      /* the letter put together, when it is short and goes elsewhere */
+	bool merge;             /* ... is among its views */
+	bool looking;           /* not with the engine: somebody asked what became of it */
 	enum accept_status absent; /* looking: what to say when it is not there */
 };
 _Static_assert(FRONT_MAX <= 64, "a bit per front");
@@ -73,6 +74,7 @@ accept_end(struct accept *a, enum accept_status status)
 	r->n_accepts--;
 	r->body_memory -= a->memory;
 	parcels_done(&a->parcels);
+	buf_done(&a->octets);
 	for (size_t i = 0; i < FRONT_MAX; i++)
 		if (a->fronts & (uint64_t)1 << i)
 			answer(&r->front[i], a->id, status);
@@ -92,6 +94,7 @@ on_accepted(void *arg, const struct store_res *res)
 	}
 	if (res->rc == 0) {
 		a->role->n_letters++;
+		queue_letter_keep(a->role->queue, a->id, &a->octets, a->parcels.n);
 		queue_accepted(a->role->queue, a->id, &a->parcels, a->size);
 		if (a->merge)
 			queue_merged(a->role->queue, a->id);
@@ -166,6 +169,7 @@ writer_accepts_done(struct store_role *r)
 	void *v;
 	while (map_next(&r->accepts, &pos, &key, &v)) {
 		parcels_done(&((struct accept *)v)->parcels);
+		buf_done(&((struct accept *)v)->octets);
 		free(v);
 	}
 	map_done(&r->accepts);
@@ -249,6 +253,24 @@ letter_of(uint64_t id, const struct msg_accept *m)
 	};
 }
 
+/* As a reader would put it together (store_queue_read). */
+static void
+put_octets(struct buf *b, const struct store_body *body, const struct msg_accept *m, uint64_t size)
+{
+	struct str text = store_body_octets(body);
+	if (text.len == 0 || size > QUEUE_LETTER_MAX || m->header_len > text.len)
+		return;
+	*b = BUF_INIT(QUEUE_LETTER_MAX);
+	buf_reserve(b, size);
+	buf_puts(b, m->trace);
+	buf_puts(b, str_first(text, m->header_len));
+	if (m->insert_blank)
+		buf_putz(b, "\r\n");
+	buf_puts(b, str_skip(text, m->header_len));
+	if (b->failed)
+		buf_done(b);
+}
+
 /* Takes over what the parcels hold. */
 static void
 commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct msg_accept *m,
@@ -267,8 +289,10 @@ commit(struct front_peer *f, uint64_t id, struct store_body *body, const struct 
 	l.onward = buf_str(&lines);
 	uint64_t size = store_body_size(body) + m->trace.len + (m->insert_blank ? 2 : 0);
 	a->size = size;
+	if (a->parcels.n)
+		put_octets(&a->octets, body, m, size);
 	a->memory = store_body_memory(body) + m->trace.len + m->history.len + m->outline.len +
-	            2 * a->parcels.octets.len;
+	            2 * a->parcels.octets.len + a->octets.len;
 	for (size_t i = 0; i < n; i++) {
 		a->memory += rcpt[i].prefix.len + 2 * rcpt[i].rcpt.len;
 		writer_usage_add(f->role, rcpt[i].account, size + rcpt[i].prefix.len);

@@ -17,6 +17,7 @@
 #define STEPS_A_TURN 2000
 #define WAKE_MOST_MS 3600000
 #define CALM_MOST_MS 5000
+#define UNWRITTEN_MS 1000
 
 /* --- entries as they are stored --- */
 
@@ -212,7 +213,7 @@ turn(void *arg)
 	q->turning = true;
 	if (!q->loaded) {
 		queue_load(q);
-	} else if (sys_mono_ms() >= q->calm_ms) {
+	} else if (sys_mono_ms() >= q->calm_ms && q->n_unwritten == 0) {
 		int i = 0;
 		do
 			more = step(q, now);
@@ -228,6 +229,8 @@ turn(void *arg)
 	int64_t in = more || wake <= now ? 0 : (int64_t)MIN(wake - now, (uint64_t)WAKE_MOST_MS);
 	if (sys_mono_ms() < q->calm_ms)
 		in = MAX(in, q->calm_ms - sys_mono_ms());
+	if (q->n_unwritten)
+		in = MAX(in, UNWRITTEN_MS);
 	loop_timer_set(q->timer, in, 0);
 }
 
@@ -262,12 +265,15 @@ writer_queue_begin(struct store_role *r)
 {
 	struct queue *q = xalloc(sizeof(*q));
 	struct sched_rules rules = rules_of(r->conf);
-	*q = (struct queue){
-		.role = r, .last_lease = random_u64() << 32, .begun_ms = (uint64_t)sys_wall_ms()
-	};
+	*q = (struct queue){ .role = r,
+		.last_lease = random_u64() << 32,
+		.begun_ms = (uint64_t)sys_wall_ms(),
+		/* Behind every letter there ever was: the clock may have been set back. */
+		.id_ms = (r->state.last_letter >> 22) + 1 };
 	r->queue = q;
 	q->sched = sched_new(&rules, random_u64());
 	list_init(&q->lease_list);
+	list_init(&q->letter_list);
 	list_init(&q->stuck);
 	list_init(&q->ops);
 	list_init(&q->turns);
@@ -307,6 +313,7 @@ writer_queue_tick(struct store_role *r)
 {
 	struct queue *q = r->queue;
 	queue_relays_tick(q);
+	queue_letters_tick(q);
 	queue_endings_retry(q);
 	tell_state(q);
 	queue_pump(q);
@@ -348,6 +355,7 @@ writer_queue_done(struct store_role *r)
 	queue_turn_over(q, NULL);
 	queue_jobs_done(q);
 	queue_endings_done(q);
+	queue_letters_done(q);
 	while (map_next(&q->fresh, &pos, &key, &v))
 		free(v);
 	map_done(&q->fresh);

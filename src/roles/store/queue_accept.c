@@ -6,8 +6,9 @@
 
 #include <stdlib.h>
 
-#define LIST_OCTETS (96u << 10) /* of recipients of one entry; its value must fit STORE_ENTRY_MAX  \
-	                         */
+#define LIST_OCTETS                                                                                \
+	(96u << 10) /* of recipients of one entry; its value must fit STORE_ENTRY_MAX              \
+	             */
 #define PARCELS_MAX (16u << 20)
 #define FRESH_MAX (64u << 20)
 
@@ -112,21 +113,35 @@ wants_success(const struct msg_accept *m, struct str notify)
 	return notify_wanted(notify, NOTIFY_DELIVERED, &l);
 }
 
+/* Another one; what has grown to an entry is put. */
+static bool
+put_another(struct parcels *p, const struct msg_accept *m, uint32_t flag, struct buf *list,
+    uint32_t *n, const struct queue_rcpt *r)
+{
+	queue_rcpt_put(list, r);
+	if (++*n < ENTRY_RCPTS_MAX && list->len < LIST_OCTETS)
+		return true;
+	bool ok = put_told(p, m, flag, list, *n);
+	buf_reset(list);
+	*n = 0;
+	return ok;
+}
+
 /* Who sent nothing but asks for success has none of it: most letters end here. */
 static bool
 put_delivered(struct parcels *p, const struct msg_accept *m)
 {
-	struct buf list = BUF_INIT(LIST_OCTETS);
+	struct buf list = BUF_INIT(2 * LIST_OCTETS);
 	struct wire w = wire_of(m->rcpts);
 	struct msg_rcpt r;
 	uint32_t n = 0;
-	for (uint32_t i = 0; i < m->n_rcpt && n < ENTRY_RCPTS_MAX && msg_rcpt_get(&w, &r); i++) {
-		if (r.notify.len == 0 || !wants_success(m, r.notify))
-			continue;
-		queue_rcpt_put(&list, &(struct queue_rcpt){ r.rcpt, r.notify, r.orcpt, STR_NULL });
-		n++;
+	bool ok = true;
+	for (uint32_t i = 0; i < m->n_rcpt && ok && msg_rcpt_get(&w, &r); i++) {
+		const struct queue_rcpt told = { r.rcpt, r.notify, r.orcpt, STR_NULL };
+		if (r.notify.len > 0 && wants_success(m, r.notify))
+			ok = put_another(p, m, ENTRY_DELIVERED, &list, &n, &told);
 	}
-	bool ok = put_told(p, m, ENTRY_DELIVERED, &list, n);
+	ok = ok && put_told(p, m, ENTRY_DELIVERED, &list, n);
 	buf_done(&list);
 	return ok;
 }
@@ -134,16 +149,16 @@ put_delivered(struct parcels *p, const struct msg_accept *m)
 static bool
 put_expanded(struct parcels *p, const struct msg_accept *m)
 {
-	struct buf list = BUF_INIT(LIST_OCTETS);
+	struct buf list = BUF_INIT(2 * LIST_OCTETS);
 	struct wire w = wire_of(m->expanded);
 	uint32_t n = 0;
-	while (w.left > 0 && n < ENTRY_RCPTS_MAX) {
+	bool ok = true;
+	while (w.left > 0 && !w.bad && ok) {
 		struct str address = get_str(&w, 1024), orcpt = get_str(&w, 1024);
-		queue_rcpt_put(&list,
-		    &(struct queue_rcpt){ address, STR("SUCCESS"), orcpt, STR_NULL });
-		n++;
+		const struct queue_rcpt told = { address, STR("SUCCESS"), orcpt, STR_NULL };
+		ok = put_another(p, m, ENTRY_EXPANDED, &list, &n, &told);
 	}
-	bool ok = put_told(p, m, ENTRY_EXPANDED, &list, n);
+	ok = ok && put_told(p, m, ENTRY_EXPANDED, &list, n);
 	buf_done(&list);
 	return ok;
 }

@@ -62,11 +62,30 @@ ending_begin(struct queue *q, const struct sched_entry *e, struct held *held)
 	return x;
 }
 
+static void
+set_unwritten(struct ending *x, bool unwritten)
+{
+	if (unwritten && !x->unwritten)
+		x->queue->n_unwritten++;
+	else if (!unwritten && x->unwritten)
+		x->queue->n_unwritten--;
+	x->unwritten = unwritten;
+}
+
+/* What was found out on the way is found out again. */
+void
+ending_wait(struct ending *x)
+{
+	rows_get(x);
+	list_add_tail(&x->queue->stuck, &x->node);
+}
+
 /* Nothing comes of it. */
 void
 ending_drop(struct ending *x)
 {
 	list_del(&x->node);
+	set_unwritten(x, false);
 	if (x->row)
 		x->queue->n_ending--;
 	if (x->op)
@@ -320,6 +339,7 @@ ended(struct ending *x, int rc)
 	struct queue *q = x->queue;
 	char id[14];
 	id_format(id, x->letter);
+	set_unwritten(x, rc == -ENOSPC || rc == -EDQUOT);
 	if (rc == -EAGAIN) { /* it is not there any more */
 		LOG(LOG_WARN, 0, "queue-entry-gone", LOGZ("letter", id), LOGN("part", x->part));
 		x->del = true;

@@ -117,21 +117,19 @@ queue_here_begin(struct ending *x, bool known)
 		.peer = x->entry.peer,
 		.session = x->entry.session,
 		.facts.flags = x->entry.flags & ~(uint32_t)(ONWARD_BY_RETURN | ONWARD_BY_TRACE) };
-	if (known) {
-		delivered(x);
-		return;
-	}
 	way_begin(&way);
 	way.from = x->entry.from;
 	find_places(x, &way);
-	if (!way_end(&way, x->state.report, &m)) {
+	if (known) {
+		delivered(x);
+	} else if (!way_end(&way, x->state.report, &m)) {
 		ending_submit(x); /* nobody is there */
 	} else {
 		int rc = hand_in(x, &way);
 		if (rc < 0) {
 			LOG(LOG_ERROR, 0, "queue-unreadable", LOGZ("error", strerror(-rc)),
 			    LOGZ("then", "tried again every second"));
-			list_add_tail(&x->queue->stuck, &x->node);
+			ending_wait(x);
 		}
 	}
 	way_done(&way);

@@ -201,9 +201,12 @@ queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_p
 	uint32_t window = sched_window_of(q->sched, e);
 	struct relay_peer *p = to ? to : relay_for(q, e, &window);
 	struct queue_entry v;
+	struct queue_state s;
 	struct held *h = NULL;
 	int rc = p ? queue_held_get(q, e->letter, e->part, &h) : -EAGAIN;
-	if (rc == 0 && !queue_entry_get(h->value, &v))
+	/* Whoever has it already is known from its state only. */
+	if (rc == 0 && (!queue_entry_get(h->value, &v) ||
+			   (h->state.p && (!queue_state_get(h->state, &s) || s.n != v.n_rcpts))))
 		rc = -EBADMSG;
 	if (rc < 0) {
 		free(h);
@@ -217,10 +220,12 @@ queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_p
 	lease_bind(l, p);
 	put_job(&b, q, e, l, window, v.qid);
 	bool given = !b.failed;
-	if (given)
+	if (given) {
+		queue_letter_send(q, p, l);
 		queue_relay_send(p, IPC_JOB, l->id, buf_str(&b));
-	else
+	} else {
 		not_put(q, l);
+	}
 	buf_done(&b);
 	return given;
 }

@@ -138,6 +138,8 @@ queue_learn(struct queue *q, uint64_t letter, uint32_t part, uint64_t size, stru
 	uint32_t most;
 	struct str target = queue_target_of(q, v.domain, &kind, &most);
 	struct sched_entry *e = sched_add(q->sched, &f, v.domain, target, kind, most, now);
+	if (s.report)
+		q->id_ms = MAX(q->id_ms, (s.report >> 22) + 1);
 	if (e && s.report)
 		resume(q, e, size, value, state);
 	return e;

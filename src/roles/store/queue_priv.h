@@ -3,6 +3,7 @@
  *
  *   queue.c         life: the clock; what sched says next
  *   queue_load.c    entries that are there: read at the start; where their mail goes
+ *   queue_letter.c  octets of letters that came just now
  *   queue_accept.c  recipients elsewhere of a letter that comes become entries
  *   queue_jobs.c    relays: jobs and leases
  *   queue_result.c  what they say of them
@@ -69,12 +70,16 @@ struct queue {
 	uint64_t last_lease;
 	struct map fresh;   /* letter, part -> struct held, of entries not yet given to anybody */
 	uint64_t fresh_octets;
+	struct map letters; /* letter -> struct short_letter (queue_letter.c) */
+	struct list letter_list;
+	uint64_t letters_octets;
 	struct store_snap *snap; /* of this turn, or NULL */
 	struct loop_defer turn;
 	struct loop_timer *timer;
 	struct queue_batch *batch; /* ends that are committed at the end of this turn, or NULL */
 	struct list stuck;  /* ends that the disk had no room for */
 	size_t n_ending;    /* under way */
+	size_t n_unwritten; /* of those: the disk had no room; nothing new is begun meanwhile */
 	struct list ops;    /* of the command line */
 	uint64_t last_op;
 	struct list turns;
@@ -117,7 +122,7 @@ bool queue_is_here(struct queue *q, struct str domain); /* one of ours */
 
 /* queue_load.c */
 void queue_load(struct queue *q); /* the next slice */
-/* A sched_target_fn: the target of a domain, by its route or its MX records. */
+/* For sched_retarget(): the target of a domain, by its route or its MX records. */
 struct str queue_target_of(void *arg, struct str domain, enum sched_kind *ret_kind,
     uint32_t *ret_most);
 
@@ -133,6 +138,14 @@ void parcels_done(struct parcels *p);
 /* The letter is durable. */
 void queue_accepted(struct queue *q, uint64_t letter, const struct parcels *p, uint64_t size);
 void queue_merged(struct queue *q, uint64_t letter); /* entries of a mail merge */
+
+/* queue_letter.c */
+#define QUEUE_LETTER_MAX (32u << 10)
+/* Takes the octets of a letter over that is durable and has so many entries. */
+void queue_letter_keep(struct queue *q, uint64_t letter, struct buf *octets, size_t entries);
+void queue_letter_send(struct queue *q, struct relay_peer *p, const struct lease *l);
+void queue_letters_tick(struct queue *q);
+void queue_letters_done(struct queue *q);
 
 /* queue_result.c */
 bool queue_result(struct relay_peer *p, const struct ipc_frame *frame); /* false: a breach */
@@ -178,12 +191,14 @@ struct ending {
 	uint8_t note_kind;
 	uint8_t phase;
 	bool del;
+	bool unwritten;           /* counted in queue->n_unwritten */
 	uint64_t op;              /* of the command line, that waits for it, or 0 */
 };
 /* Takes held over. NULL: what is stored cannot be read, and said so in the log. */
 struct ending *ending_begin(struct queue *q, const struct sched_entry *e, struct held *held);
 void ending_drop(struct ending *x);
 void ending_alone(struct ending *x); /* in a batch of its own */
+void ending_wait(struct ending *x);  /* its report cannot be brought now: again in a second */
 /* Commits it; when that is durable the entry goes back to its place or is gone. */
 void ending_submit(struct ending *x);
 void ending_fail_waiting(struct ending *x, enum notify_event event, const char *status,

@@ -196,11 +196,13 @@ write_report(struct ending *x, struct plan *p)
 void
 report_begin(struct ending *x)
 {
+	struct directory d;
 	int known = store_accepted(x->queue->role->store, x->state.report);
 	writer_check(known);
 	x->phase = PHASE_REPORT;
-	if (known < 0) {
-		list_add_tail(&x->queue->stuck, &x->node);
+	/* Without the directory nobody would be found, which is no reason to give up. */
+	if (known < 0 || !queue_directory(x->queue, &d)) {
+		ending_wait(x);
 		return;
 	}
 	if (!ending_has_events(x)) { /* it is no report, but the letter itself, for mailboxes here

@@ -131,7 +131,7 @@ handed_in(void *arg, const struct store_res *res)
 		id_format(id, h->id);
 		LOG(LOG_ERROR, 0, "own-letter-not-stored", LOGZ("letter", id),
 		    LOGZ("error", strerror(-res->rc)), LOGZ("then", "tried again every second"));
-		list_add_tail(&q->stuck, &x->node);
+		ending_wait(x);
 	}
 	parcels_done(&h->parcels);
 	free(h);

@@ -164,7 +164,8 @@ static bool
 idle(void *arg)
 {
 	const struct reader *r = arg;
-	return desk_open(r->desk) == 0 && !reader_fronts_connected(r) && !reader_relays_connected(r);
+	return desk_open(r->desk) == 0 && !reader_fronts_connected(r) &&
+	       !reader_relays_connected(r);
 }
 
 /* Who still waits is told. */

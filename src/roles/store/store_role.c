@@ -248,12 +248,17 @@ init(struct store_role *r)
 	loop_defer_init(&r->go, on_go, r);
 }
 
-static bool
-open_recorder(struct store_role *r, struct buf *err)
+/* Mail goes on without it. */
+static void
+open_recorder(struct store_role *r)
 {
 	const struct recorder_options o = { RECORDER_FILE_BYTES, r->conf->trace_size,
 		trace_keep_ms(r->conf) };
-	return recorder_open(&r->recorder, r->store, &o, err) == 0;
+	struct buf why = BUF_INIT(4096);
+	if (recorder_open(&r->recorder, r->store, &o, &why) < 0)
+		LOG(LOG_ERROR, 0, "trace-not-recorded", LOGF("why", buf_str(&why)),
+		    LOGZ("then", "histories stay in the log only; tried again at the next start"));
+	buf_done(&why);
 }
 
 /* Opened inside the sandbox, so that everything in the directory is ours from the first file on. */
@@ -270,8 +275,8 @@ open_store(struct store_role *r, struct buf *err)
 	snprintf(uri, sizeof(uri), "emb:%s", r->dir);
 	if (store_open(&r->store, uri, &o, err) < 0)
 		return false;
-	if (o.followed && !open_recorder(r, err))
-		return false;
+	if (o.followed)
+		open_recorder(r);
 	r->watch = loop_io_new(r->loop, store_fd(r->store), on_store, r);
 	if (!r->watch) {
 		buf_putf(err, "the store cannot be watched: %s", strerror(errno));

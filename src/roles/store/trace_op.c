@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LETTERS_MAX 1000u       /* of one answer, unless less are asked for */
-#define RECORDS_MAX 10000u      /* of one letter */
+#define LETTERS_MAX 1000u  /* of one answer, unless less are asked for */
+#define RECORDS_MAX 10000u /* of one letter */
 #define RECORDS_OCTETS (32u << 20)
 #define FIELD_MAX (1u << 20)    /* of a row, see ipc/msg.h */
 #define SHORT_RCPTS 4096u       /* octets of them that a short row has */
@@ -29,7 +29,7 @@ struct kept {
 
 struct hit {
 	uint64_t letter;
-	bool known;      /* kept is its first record */
+	bool known; /* kept is its first record */
 	struct kept kept;
 };
 
@@ -45,8 +45,8 @@ struct tracing {
 	bool more;                   /* there are more than the limit */
 	struct kept *kept;           /* of the letter at hand */
 	size_t n_kept, cap_kept;
-	struct buf octets;           /* of all that is kept */
-	size_t base;                 /* so many are of the hits */
+	struct buf octets; /* of all that is kept */
+	size_t base;       /* so many are of the hits */
 	struct job *job;
 	size_t shown;
 };
@@ -71,7 +71,9 @@ put_row(struct job *j, uint64_t id, const struct trace_payload *t, uint64_t lsn,
 		str_of(letter),
 		str_of(session),
 		text_u64(time, t->time_ms),
-		str_of(!whole ? "brief" : t->kind < STORE_NOTE_KINDS ? kind_name[t->kind] : "letter"),
+		str_of(!whole                       ? "brief"
+		       : t->kind < STORE_NOTE_KINDS ? kind_name[t->kind]
+						    : "letter"),
 		t->qid,
 		t->from,
 		str_first(t->rcpts, whole ? FIELD_MAX : SHORT_RCPTS),
@@ -206,7 +208,8 @@ is_repeat(const struct tracing *t, size_t i)
 	const struct kept *a = &t->kept[i];
 	for (size_t k = i; k-- > 0 && t->kept[k].time_ms == a->time_ms;) {
 		const struct kept *b = &t->kept[k];
-		if (a->len == b->len && memcmp(t->octets.p + a->off, t->octets.p + b->off, a->len) == 0)
+		if (a->len == b->len &&
+		    memcmp(t->octets.p + a->off, t->octets.p + b->off, a->len) == 0)
 			return true;
 	}
 	return false;
@@ -263,8 +266,7 @@ number_of(const struct job *j, struct str name, uint64_t otherwise)
 static bool
 names_known(const struct job *j)
 {
-	static const char names[] =
-	    " key from to peer message-id since until whole limit follow ";
+	static const char names[] = " key from to peer message-id since until whole limit follow ";
 	for (size_t i = 0; i < j->n_args; i++) {
 		struct str rest = str_of(j->arg[i]), key = str_cut(&rest, '=');
 		char padded[16];
@@ -294,8 +296,7 @@ begin(struct job *j)
 	t->part = t->follow == UINT64_MAX ? FIND : FOLLOW;
 	bool asks = trace_query_key(&t->q).len || t->q.since_ms || t->q.until_ms;
 	if (!names_known(j) || t->limit == 0 || (t->part == FIND && !asks))
-		return reader_job_end(j, CTL_INVALID,
-		    "trace needs an id, an address, or a time");
+		return reader_job_end(j, CTL_INVALID, "trace needs an id, an address, or a time");
 	if (t->part == FOLLOW)
 		return JOB_MORE;
 	int rc = trace_search_new(&t->search, j->reader->dir, &t->q);
@@ -318,11 +319,13 @@ end(struct job *j)
 	struct tracing *t = j->tracing;
 	if (t->n_hits == 0)
 		return reader_job_end(j, CTL_NOT_FOUND, "there is no letter with %s%s",
-		    t->q.key.len ? "the id or address " : "that, or its history is not kept any more",
+		    t->q.key.len ? "the id or address "
+				 : "that, or its history is not kept any more",
 		    t->q.key.len ? j->arg[0] + strlen("key=") : "");
 	if (t->more)
 		return reader_job_end(j, CTL_OK,
-		    "only the newest %zu letters are shown; ask for less, such as --since", t->shown);
+		    "only the newest %zu letters are shown; ask for less, such as --since",
+		    t->shown);
 	return reader_job_end(j, CTL_OK, "%s", "");
 }
 
