@@ -148,8 +148,8 @@ void sched_retry(struct sched *s, struct sched_entry *e, uint64_t now);
 
 /* "example.net", "*.example.net" (what is below it), "@example.net" (and itself), "*" or "" (all). */
 bool sched_fits(struct str pattern, struct str domain);
-/* All that waits for such domains is due now and no back-off holds: how many. Held ones and those to
- * be released later are left alone. */
+/* All that waits for such domains is due now and no back-off holds: how many, with those that are
+ * being tried. Held ones and those to be released later are left alone. */
 uint32_t sched_flush(struct sched *s, struct str pattern, uint64_t now);
 uint32_t sched_waiting_for(struct sched *s, struct str domain); /* entries, whatever their state */
 

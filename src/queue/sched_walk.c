@@ -39,8 +39,10 @@ sched_flush(struct sched *s, struct str pattern, uint64_t now)
 	uint32_t n = 0, pos = 0;
 	struct sched_entry *e;
 	while (sched_each(s, &pos, &e)) {
-		if (e->later || !sched_fits(pattern, sched_domain_of(s, e)) ||
-		    (e->state != SCHED_WAITS && e->state != SCHED_READY))
+		if (e->later || !sched_fits(pattern, sched_domain_of(s, e)))
+			continue;
+		n += e->state == SCHED_ACTIVE || e->state == SCHED_BUSY;
+		if (e->state != SCHED_WAITS && e->state != SCHED_READY)
 			continue;
 		n++;
 		struct sched_dest *d = dest_at(s, e->dest);

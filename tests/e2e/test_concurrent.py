@@ -365,7 +365,10 @@ class Popper(Actor):
         assert len(p.uidl()[1]) == n
         chosen = {}
         for i in self.random.sample(range(1, n + 1), min(n, 2)) if self.random.random() < 0.5 else ():
-            chosen[i] = NAME.search(b'\n'.join(p.top(i, 0)[1])).group(0)
+            try:
+                chosen[i] = NAME.search(b'\n'.join(p.top(i, 0)[1])).group(0)
+            except poplib.error_proto as e:
+                assert b'not there any more' in e.args[0]  # somebody moved it since the login (decisions 49)
         with self.account.lock:
             self.account.doomed.update(chosen.values())
         for i in chosen:

@@ -400,7 +400,7 @@ def test_nobody_of_that_name(serve, tmp_path):
 
 @pytest.mark.parametrize('listen,what', [
     (tcp(25, 'lmtp'), 'RFC 2033 5'),
-    ('address = "unix:/x/y"; protocol = "smtp";', 'only lmtp is spoken'),
+    ('address = "unix:/x/y"; protocol = "smtp";', 'only lmtp and metrics are spoken'),
     ('address = "unix:/x/y"; protocol = "lmtp"; port = 24;', 'has no port'),
     ('address = "unix:"; protocol = "lmtp";', 'or unix:/PATH'),
     (at('/x', 'socket: { mode = "0888"; };'), 'rights in octal'),

@@ -762,7 +762,7 @@ auth_gets_the_keys(void **state)
 	wait_ready();
 	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
 		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n"
-		       "8  \n");
+		       "9 srs.key # Keys of the s\n10  \n");
 	put_file("alone.key");
 	int fd = open_door(ROLE_PARENT);
 	ask(fd, "tls.reload");
@@ -770,7 +770,8 @@ auth_gets_the_keys(void **state)
 	close(fd);
 	expect_secrets("0 default.crt <default.crt>\n1 default.key <default.key>\n"
 		       "0 a.crt <a.crt>\n1 a.key <a.key>\n0 alone.crt <alone.crt>\n"
-		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n8  \n");
+		       "1 alone.key <alone.key>\n0 b.crt <b.crt>\n1 b.key <b.key>\n"
+		       "9 srs.key # Keys of the s\n10  \n");
 	assert_int_equal(stop(), -EPIPE);
 	assert_int_equal(wait_end(pid), 0);
 }

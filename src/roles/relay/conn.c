@@ -3,6 +3,7 @@
 
 #include "sys/listen.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -268,6 +269,7 @@ on_timer(void *arg)
 		} else {
 			relay_job_notef(c->job, "no answer in %llu seconds",
 			    (unsigned long long)c->relay->conf->relay_connect_seconds);
+			c->race_error = ETIMEDOUT;
 			relay_race_end(c);
 			relay_race_lost(c);
 		}

@@ -35,6 +35,7 @@ relay_race_end(struct conn *c)
 static void
 racer_failed(struct conn *c, size_t addr, int e)
 {
+	c->race_error = e;
 	relay_conn_name(c, -1, relay_conn_host(c)->addrs[addr]);
 	relay_job_notef(c->job, "%s: %s", c->where, strerror(e));
 }
@@ -43,8 +44,8 @@ void
 relay_race_lost(struct conn *c)
 {
 	char why[512];
-	snprintf(why, sizeof(why), "no connection to %s: no address of it answers",
-	    relay_conn_host(c)->name);
+	snprintf(why, sizeof(why), "no connection to %s: %s", relay_conn_host(c)->name,
+	    c->race_error ? strerror(c->race_error) : "no address of it answers");
 	relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.4.1", str_of(why));
 }
 

@@ -247,6 +247,7 @@ struct conn {
 	/* the race */
 	struct racer race[RACE_MAX];
 	size_t next_addr, n_racing;
+	int race_error; /* errno of the last address that failed, or 0 */
 	uint64_t unix_ask;      /* parent was asked for a unix socket; or 0 */
 	size_t source;          /* which of our addresses is next */
 	/* the session */
