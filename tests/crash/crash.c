@@ -609,11 +609,20 @@ read_notes(const char *path, uint64_t answers_until, struct plan *plan, struct f
 	if (!in || fread(plan, sizeof(*plan), 1, in) != 1)
 		broken("%s: no notes", path);
 	facts_init(f, plan->n + 1);
+	struct real_note late = { 0 };
 	for (uint64_t at = sizeof(*plan); fread(&n, sizeof(n), 1, in) == 1; at += sizeof(n)) {
 		bool question = n.what == NOTE_ASKED || n.what == NOTE_DELETING ||
 		                n.what == NOTE_PUTTING || n.what == NOTE_STEP ||
-		                n.what == NOTE_POST_ASKED;
-		if (question || at + sizeof(n) <= answers_until)
+		                n.what == NOTE_POST_ASKED || n.what == NOTE_ENTRY_GOING ||
+		                n.what == NOTE_STATE_PUTTING;
+		bool in_time = at + sizeof(n) <= answers_until;
+		/* Operations on mailboxes are done one behind the other: only the last may be open.
+		 */
+		if (n.what == NOTE_POST_ASKED && late.what)
+			facts_note(f, late.what, late.a, late.b);
+		if (n.what == NOTE_POST_DONE)
+			late = in_time ? (struct real_note){ 0 } : n;
+		if (question || in_time)
 			facts_note(f, n.what, n.a, n.b);
 	}
 	fclose(in);
