@@ -683,7 +683,8 @@ def test_exit_status_without_a_server(tmp_path):
         assert client('run', '--to', mx.address, str(tmp_path / 'x.conv')).returncode == 16
     with Puppet(MAIL=None) as mx:
         p = subprocess.Popen([BINARY, 'send', '--from', 'a@b.example', '--to', 'a@b.example', '--tls=never', mx.address],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV)
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell's & ignores it
         while not any(line.startswith('MAIL') for line in mx.said()):
             time.sleep(0.02)
         p.send_signal(signal.SIGINT)
