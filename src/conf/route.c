@@ -101,7 +101,7 @@ const struct conf_key conf_route_keys[] = {
 	{ "source", CONF_TEXT, 0, R(source), .def = "", .good = conf_good_sources,
 	    .doc = "Addresses of this host that connections come from, in turn." },
 	{ "max_connections", CONF_NUMBER, 0, R(max_connections), 0, 1000, .def = "0",
-	    .doc = "Connections at the same time. 0: as queue.connections says." },
+	    .doc = "Connections at the same time. 0: as queue.window_most says." },
 	{ "max_letters", CONF_NUMBER, 0, R(max_letters), 0, 1000000, .def = "0",
 	    .doc = "Letters of one connection. 0: as relay.letters says." },
 	{ "atrn", CONF_TEXT, 0, R(atrn), .def = "", .good = good_accounts,

@@ -375,11 +375,14 @@ conf_good_senders(struct str v, const char **ret_want)
 bool
 conf_good_domains(struct str v, const char **ret_want)
 {
-	*ret_want = "domains parted by blanks or commas, such as example.net *.example.org";
+	*ret_want = "domains parted by blanks or commas, such as example.net *.example.org; never "
+		    "* or *.com, which would take everybody's mail for anybody";
 	while (v.len) {
 		size_t n = str_find_any(v, " ,\t");
 		struct str word = str_first(v, n);
-		if (n && !conf_good_domain(str_starts(word, STR("*.")) ? str_skip(word, 2) : word))
+		struct str name = str_starts(word, STR("*.")) ? str_skip(word, 2) : word;
+		bool wide = name.len < word.len && str_find(name, '.') == name.len;
+		if (n && (wide || str_find(name, '*') < name.len || !conf_good_domain(name)))
 			return false;
 		v = str_skip(v, n + 1);
 	}

@@ -157,42 +157,65 @@ verify_letter(const struct look *l)
 
 /* --- letters for elsewhere ------------------------------------------------------ */
 
+struct sought {
+	struct str addr;
+	size_t n; /* found */
+};
+
 static void
 any_row(void *arg, const struct msg_row *row)
 {
-	++*(size_t *)arg;
+	struct sought *s = arg;
+	s->n++;
+}
+
+/* A row of `trace`: did that letter leave, or was it to leave, for this address? Recipients
+ * elsewhere have no account and no mailbox. */
+static void
+onward_row(void *arg, const struct msg_row *row)
+{
+	enum { RCPTS = 6 };
+	struct sought *s = arg;
+	struct str rest = row->n > RCPTS ? row->field[RCPTS] : STR_NULL;
+	while (rest.p && rest.len) {
+		struct str line = str_cut(&rest, '\n');
+		if (str_starts(line, STR("0 0 ")) && str_ieq(str_skip(line, 4), s->addr)) {
+			s->n++;
+			return;
+		}
+	}
 }
 
 /* Rows of an answer about letters for the address of the step; -1: a failure that is reported. */
 static long
-letters_for(const struct look *l, const char *op)
+letters_for(const struct look *l, const char *op, void (*row)(void *arg, const struct msg_row *row))
 {
 	struct buf to = BUF_INIT(2048), why = BUF_INIT(8192);
-	size_t n = 0;
+	struct sought s = { .addr = l->s->addr };
 	buf_putf(&to, "to=" STR_FMT, STR_ARG(l->s->addr));
 	struct str args[] = { buf_str(&to) };
 	struct ask a = { .dir = l->v->dir,
 		.op = op,
 		.args = args,
 		.n_args = 1,
-		.row = any_row,
-		.arg = &n,
+		.row = row,
+		.arg = &s,
 		.timeout_ms = l->v->timeout_ms };
 	bool ok = ask_server(&a, &why);
 	if (!ok)
 		play_report_fail(l->r, PLAY_FAILED, l->s->text, "%s", buf_cstr(&why) ? why.p : "");
 	buf_done(&to);
 	buf_done(&why);
-	return ok ? (long)n : -1;
+	return ok ? (long)s.n : -1;
 }
 
 /* It waits, or it was here and is on its way or delivered already, which the traces tell. */
 static bool
 verify_queued(const struct look *l)
 {
-	long n = letters_for(l, "queue.list");
+	long n = letters_for(l, "queue.list", any_row);
 	if (n == 0)
-		n = letters_for(l, "trace");
+		n = letters_for(l, "trace", onward_row);
 	return n > 0 || (n == 0 && play_report_fail(l->r, PLAY_FAILED, l->s->text,
 				       "no letter for it is in the queue or in a trace"));
 }
@@ -238,7 +261,7 @@ verify_notqueued(const struct look *l)
 		else if (reply.p)
 			asked = false;
 	}
-	long n = letters_for(l, "queue.list");
+	long n = letters_for(l, "queue.list", any_row);
 	return n == 0 || (n > 0 && play_report_fail(l->r, PLAY_FAILED, l->s->text,
 				       "%ld such letters are in the queue", n));
 }
