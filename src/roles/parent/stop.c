@@ -6,9 +6,8 @@
 
 #define DRAIN_MS 30000 /* for open conversations */
 #define DRAIN_LAB_MS 2000
-#define DRAIN_EXTRA_MS                                                                             \
-	8000 /* beyond what the role was told: it may get no processor for seconds                 \
-	      */
+/* Beyond what the role was told: it may get no processor for seconds. */
+#define DRAIN_EXTRA_MS 8000
 #define MIDDLE_MS 5000
 #define STORE_MS 30000 /* a sync on a slow disk */
 
