@@ -144,7 +144,7 @@ def pytest(step, files, binary=None, env=None, limit=None):
     files = sorted(files, key=lambda f: (os.path.basename(f) not in LONG, f))
 
     def one(f):
-        if limit and time.monotonic() - BEGIN > limit:
+        if limit is not None and time.monotonic() - BEGIN > limit:
             left_out.append('%s %s' % (step, os.path.basename(f)))
             return 0, 0, 0, None
         return pytest_one(step, f, env)

@@ -144,7 +144,7 @@ static const struct {
 	{ "serve", "--config", "/nonexistent/x.conf", 2 },
 	{ "completion", "tcsh", NULL, 1 },
 	{ "status", "--dir", "/nonexistent/lab", 3 },
-	{ "trace", NULL, NULL, 1 },
+	{ "trace", "a", "b", 1 },
 	{ "user", "list", "--dir=/nonexistent/lab", 3 },
 };
 

@@ -726,7 +726,7 @@ test_type_table(void **state)
 		known += row != NULL;
 		assert_true(!row || row->body_max <= IPC_BODY_MAX);
 	}
-	assert_int_equal(known, 59);
+	assert_int_equal(known, 95);
 	assert_non_null(frame_type(IPC_ASK_FD));
 }
 
