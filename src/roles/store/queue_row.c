@@ -85,16 +85,16 @@ put_list(struct queue *q, const struct queue_item *it, struct str *row, char (*r
 	if (text->failed)
 		at[0] = at[1] = at[2] = 0;
 	const struct str fields[LIST_FIELDS] = { str_n(text->p, at[0]), it->v.qid,
-		str_of(queue_state_word(e)), num(room++, it->v.created_ms),
-		num(room++, e->state == SCHED_WAITS ? e->due_ms : 0), num(room++, it->s.last_ms),
-		num(room++, it->size), num(room++, e->attempts), STR_NULL, it->v.from, it->v.domain,
-		str_n(text->p + at[0], at[1] - at[0]),
+		str_of(queue_state_word(e)), num(room + 0, it->v.created_ms),
+		num(room + 1, e->state == SCHED_WAITS ? e->due_ms : 0),
+		num(room + 2, it->s.last_ms), num(room + 3, it->size), num(room + 4, e->attempts),
+		STR_NULL, it->v.from, it->v.domain, str_n(text->p + at[0], at[1] - at[0]),
 		str_of(e->trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[e->trouble] : ""),
-		it->s.mta, t.code ? num(room++, t.code) : STR(""), t.status, t.text,
+		it->s.mta, t.code ? num(room + 5, t.code) : STR(""), t.status, t.text,
 		str_n(text->p + at[1], at[2] - at[1]) };
 	memcpy(row, fields, sizeof(fields));
-	int n = snprintf(*room, TEXT_NUM, "%d", it->v.priority);
-	row[8] = str_n(*room, (size_t)n);
+	int n = snprintf(room[6], TEXT_NUM, "%d", it->v.priority);
+	row[8] = str_n(room[6], (size_t)n);
 }
 
 void
