@@ -18,8 +18,8 @@ base64_enc(struct buf *out, struct str in)
 	}
 }
 
-static int
-value_of(char c)
+int
+base64_value(char c)
 {
 	if (c >= 'A' && c <= 'Z')
 		return c - 'A';
@@ -36,7 +36,7 @@ dec_quad(struct buf *out, const char *q, int pad)
 {
 	uint32_t v = 0;
 	for (int k = 0; k < 4; k++) {
-		int d = k < 4 - pad ? value_of(q[k]) : 0;
+		int d = k < 4 - pad ? base64_value(q[k]) : 0;
 		if (d < 0)
 			return false;
 		v = v << 6 | (uint32_t)d;

@@ -20,7 +20,6 @@
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NODISCARD __attribute__((warn_unused_result))
 
 _Noreturn void check_failed(const char *expr, const char *file, int line);
 

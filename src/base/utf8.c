@@ -48,10 +48,14 @@ utf8_is_ascii(struct str s)
 static bool
 is_control(struct str seq)
 {
-	unsigned char c = (unsigned char)seq.p[0];
+	const unsigned char *c = (const unsigned char *)seq.p;
 	if (seq.len == 1)
-		return c < 0x20 || c == 0x7f;
-	return c == 0xc2 && (unsigned char)seq.p[1] < 0xa0; /* C1 */
+		return c[0] < 0x20 || c[0] == 0x7f;
+	if (seq.len == 3 &&
+	    c[0] == 0xe2) /* ends of lines, and what turns the direction of others */
+		return (c[1] == 0x80 && c[2] >= 0xa8 && c[2] <= 0xae) ||
+		       (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9);
+	return c[0] == 0xc2 && c[1] < 0xa0; /* C1 */
 }
 
 void

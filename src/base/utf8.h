@@ -8,6 +8,7 @@
 
 bool utf8_valid(struct str s);
 bool utf8_is_ascii(struct str s); /* no octet above 0x7f */
-/* Appends s for a terminal or a log line: control characters, DEL, C1 and octets that are
- * not UTF-8 come out as \xNN; backslash as \\. */
+/* Appends s for a terminal or a log line: control characters, DEL, C1, U+2028 to U+202E and U+2066
+ * to U+2069 (they would show what follows in another order) and octets that are not UTF-8 come out
+ * as \xNN; backslash as \\. */
 void utf8_escape(struct buf *out, struct str s);

@@ -6,18 +6,6 @@
 
 #include <stdint.h>
 
-static int
-value_of(unsigned char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static bool
 is_space(char c)
 {
@@ -104,7 +92,7 @@ b64_dec(struct str in, struct buf *out, struct buf *note, struct buf *err)
 
 	for (size_t i = 0; i < in.len; i++) {
 		char c = in.p[i];
-		int v = value_of((unsigned char)c);
+		int v = base64_value(c);
 		if (is_space(c))
 			continue;
 		if (c == '=' && s.n >= 2 && s.pads + s.n < 4) {

@@ -1,5 +1,7 @@
 #include "pop3/session_priv.h"
 
+#include "base/session.h"
+
 #include <stdlib.h>
 
 _Static_assert(sizeof(struct pop3_session) + sizeof(struct pop3_private) <= 1024 + 256,
@@ -182,24 +184,13 @@ pop3_session_secured(struct pop3_session *s, const struct pop3_clock *clock)
 	s->last_input = clock->now;
 }
 
-static int64_t
-behind(int64_t start, uint64_t seconds)
-{
-	uint64_t ms;
-	int64_t at;
-	if (seconds == UINT64_MAX || __builtin_mul_overflow(seconds, 1000u, &ms) ||
-	    __builtin_add_overflow(start, ms, &at))
-		return INT64_MAX;
-	return at;
-}
-
 int64_t
 pop3_session_deadline(const struct pop3_session *s)
 {
 	if (s->state == POP3_CLOSED || s->ask != POP3_ASK_NONE)
 		return INT64_MAX;
-	int64_t idle = behind(s->last_input, s->conf->idle_seconds);
-	int64_t whole = behind(s->opened, s->conf->conn_seconds);
+	int64_t idle = session_deadline(s->last_input, s->conf->idle_seconds);
+	int64_t whole = session_deadline(s->opened, s->conf->conn_seconds);
 	return MIN(idle, whole);
 }
 

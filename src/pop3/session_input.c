@@ -1,5 +1,7 @@
 #include "pop3/session_priv.h"
 
+#include "base/session.h"
+
 /* How many octets of s are plain text of a line. */
 static size_t
 plain_run(struct str s)
@@ -22,16 +24,6 @@ line_limit(const struct pop3_session *s, struct str head, struct str run)
 		memcpy(word + n, run.p, m);
 	bool auth = (s->flags & F_EXCHANGE) || str_ieq(str_n(word, n + m), STR("AUTH "));
 	return auth ? POP3_AUTH_RESPONSE_MAX : POP3_LINE_MAX;
-}
-
-static bool
-is_http(struct str line)
-{
-	struct str method = str_word(&line);
-	for (size_t i = 0; i < method.len; i++)
-		if (method.p[i] < 'A' || method.p[i] > 'Z')
-			return false;
-	return method.len && str_word(&line).len && str_starts(str_word(&line), STR("HTTP/"));
 }
 
 /* R-EOL: the first line decides; a bare LF is good only in an LF session. */
@@ -60,7 +52,7 @@ line_done(struct pop3_turn *t, struct str line, bool crlf)
 	bool end_ok = line_end_ok(s, crlf);
 	s->flags |= F_FIRST_LINE;
 	s->last_input = t->clock->now;
-	if (first && is_http(line)) {
+	if (first && session_is_http(line)) {
 		pop3_err(t, NULL, "this is a POP3 server");
 		pop3_close(t);
 	} else if (!end_ok || str_find(line, '\r') < line.len) {

@@ -102,6 +102,10 @@ escapes(void **state)
 		    "x"),
 		    "\\xc2\\x9bx" },
 		{ S("\xc2\xa0"), "\xc2\xa0" },
+		{ S("\xe2\x80\xae"
+		    "gpj.x"),
+		    "\\xe2\\x80\\xaegpj.x" },
+		{ S("\xe2\x81\xa6\xe2\x81\xaa"), "\\xe2\\x81\\xa6\xe2\x81\xaa" },
 		{ S("\xff\xc3"), "\\xff\\xc3" },
 		{ S("\xed\xa0\x80"), "\\xed\\xa0\\x80" },
 		{ S(""), "" },
