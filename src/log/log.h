@@ -45,6 +45,17 @@ void log_event(enum log_level level, uint64_t session, const char *event,
 #define LOGN(k, n) { k, str_of(log_num((char[24]){ 0 }, (long long)(n))) }
 const char *log_num(char buf[24], long long n);
 
+/* For what there is to say of each letter while a disk is full. The first line of an event is
+ * written, those behind it are counted, and log_often_tick(), to be called every second or so,
+ * says each minute how many they were (more=812 seconds=60), until one has passed without any. Of
+ * one thread, and few events, whose names are kept by reference. */
+#define LOG_OFTEN(level, session, event, ...) \
+	log_often(level, session, event,                                                        \
+	    (const struct log_field[]){ __VA_OPT__(__VA_ARGS__, ) { NULL, STR_NULL } })
+void log_often(enum log_level level, uint64_t session, const char *event,
+    const struct log_field *fields);
+void log_often_tick(int64_t now_ms); /* monotonic */
+
 /* A 64-bit id as 13 characters of lower-case base 32 (0-9 a-v), sortable as the number is.
  * Sessions and letters are named like this everywhere. */
 void id_format(char out[14], uint64_t id);

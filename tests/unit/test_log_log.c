@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "log/log.h"
+#include "sys/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -255,6 +256,48 @@ test_ids(void **state)
 		assert_false(id_parse(bad[i], &back));
 }
 
+/* The first line, and then how many more there were in a minute. */
+static void
+test_often(void **state)
+{
+	int64_t now = sys_mono_ms();
+	for (int i = 0; i < 1000; i++)
+		LOG_OFTEN(LOG_ERROR, 0, "full", LOGN("letter", i));
+	assert_string_equal(lines(), "error front.1 event=full letter=0\n");
+	LOG_OFTEN(LOG_WARN, 0, "other");
+	assert_string_equal(lines(), "warn front.1 event=other\n");
+	log_often_tick(now + 59000);
+	assert_string_equal(lines(), "");
+	log_often_tick(now + 70000);
+	assert_int_equal(strncmp(lines(), "error front.1 event=full more=999 seconds=", 42), 0);
+	assert_null(strstr(line, "other"));
+	LOG_OFTEN(LOG_ERROR, 0, "full");
+	LOG_OFTEN(LOG_WARN, 0, "other", LOGZ("it", "has been quiet"));
+	assert_string_equal(lines(), "warn front.1 event=other it=\"has been quiet\"\n");
+	log_often_tick(now + 130000);
+	assert_string_equal(lines(), "error front.1 event=full more=1 seconds=60\n");
+	log_often_tick(now + 190000);
+	assert_string_equal(lines(), "");
+	LOG_OFTEN(LOG_ERROR, 0, "full");
+	assert_string_equal(lines(), "error front.1 event=full\n");
+}
+
+/* With more events than it knows at a time none is lost. */
+static void
+test_often_crowded(void **state)
+{
+	char name[40][8];
+	log_often_tick(sys_mono_ms() + 1000000);
+	log_often_tick(sys_mono_ms() + 2000000);
+	for (int i = 0; i < 40; i++) {
+		snprintf(name[i], sizeof(name[i]), "e%d", i);
+		LOG_OFTEN(LOG_INFO, 0, name[i]);
+		assert_non_null(strstr(lines(), name[i]));
+	}
+	log_often_tick(sys_mono_ms() + 3000000);
+	assert_string_equal(lines(), "");
+}
+
 int
 main(void)
 {
@@ -267,6 +310,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_full_pipe_drops, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errno_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_to_a_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_often, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_often_crowded, setup, teardown),
 		cmocka_unit_test(test_ids),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
