@@ -43,6 +43,7 @@ build(struct wire w)
 	uint8_t flags = get_u8(&w);
 	struct report r = { .utf8 = flags & 1,
 		.full = flags & 2,
+		.copy = flags & 16,
 		.rcpt = q,
 		.n = flags >> 2 & 3,
 		.now = get_u32(&w),

@@ -446,8 +446,9 @@ bare_address(struct str s)
 static bool
 next_in_report(struct bounce *b, struct bounce_failure *ret)
 {
-	struct report_reader r = { b->rest };
+	struct report_reader r;
 	struct report_seen s;
+	report_read_begin(&r, b->rest);
 	bool good = report_read(&r, &s);
 	b->rest = r.rest;
 	if (!good)

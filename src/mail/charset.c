@@ -264,7 +264,6 @@ struct charset {
 	enum builtin as;
 	const uint16_t *table; /* or NULL */
 	iconv_t cd;            /* or none */
-	bool bad;
 	uint8_t held;
 	char hold[HOLD_MAX]; /* an incomplete character */
 };
@@ -294,13 +293,6 @@ charset_free(struct charset *c)
 		(void)iconv_close(c->cd);
 	free(c);
 	return NULL;
-}
-
-static void
-put_none(struct charset *c, struct buf *out)
-{
-	c->bad = true;
-	utf_put(out, UTF_NONE);
 }
 
 /* How many octets at the start of s are UTF-8. ret_next: what utf_next() says behind them. */
@@ -334,7 +326,7 @@ feed_utf8(struct charset *c, struct str in, struct buf *out)
 		in = str_skip(in, n);
 		if (in.len == 0 || next == 0)
 			break;
-		put_none(c, out);
+		utf_put(out, UTF_NONE);
 		in = str_skip(in, 1);
 	}
 	return in;
@@ -351,7 +343,7 @@ feed_table(struct charset *c, struct str in, struct buf *out)
 			unsigned o = (unsigned char)in.p[0];
 			uint32_t v = c->table ? c->table[o - 128] : o;
 			if (v == 0)
-				put_none(c, out);
+				utf_put(out, UTF_NONE);
 			else
 				utf_put(out, v);
 		}
@@ -375,7 +367,7 @@ feed_iconv(struct charset *c, struct str in, struct buf *out)
 		if (e && e != E2BIG && e != EILSEQ) /* EINVAL: the end of a character is missing */
 			break;
 		if (e == EILSEQ) {
-			put_none(c, out);
+			utf_put(out, UTF_NONE);
 			in = str_skip(in, 1);
 		}
 	}
@@ -397,7 +389,7 @@ feed_held(struct charset *c, struct str in, struct buf *out)
 		in = str_skip(in, 1);
 		struct str left = convert(c, str_n(c->hold, c->held), out);
 		if (left.len == HOLD_MAX) {
-			put_none(c, out);
+			utf_put(out, UTF_NONE);
 			left.len = 0;
 		}
 		memmove(c->hold, left.p, left.len);
@@ -421,7 +413,7 @@ charset_feed(struct charset *c, struct str in, struct buf *out)
 	if (out->failed)
 		return;
 	while (in.len > HOLD_MAX - 1) { /* nothing that anybody would write */
-		put_none(c, out);
+		utf_put(out, UTF_NONE);
 		in = str_skip(in, 1);
 	}
 	if (in.len) {
@@ -434,7 +426,7 @@ void
 charset_end(struct charset *c, struct buf *out)
 {
 	if (c->held)
-		put_none(c, out);
+		utf_put(out, UTF_NONE);
 	c->held = 0;
 	if (c->cd == none)
 		return;
@@ -445,12 +437,6 @@ charset_end(struct charset *c, struct buf *out)
 		out->len += 64 - left;
 	}
 	(void)iconv(c->cd, NULL, NULL, NULL, NULL);
-}
-
-bool
-charset_bad(const struct charset *c)
-{
-	return c->bad;
 }
 
 bool

@@ -33,7 +33,6 @@ struct charset *charset_free(struct charset *c); /* NULL is fine; returns NULL *
 /* Any split. Valid UTF-8 is appended; an incomplete character waits for the next call. */
 void charset_feed(struct charset *c, struct str in, struct buf *out);
 void charset_end(struct charset *c, struct buf *out); /* and it may be used again */
-bool charset_bad(const struct charset *c);           /* there was something that is no text */
 
 /* Whole texts. False: the charset is not known; out is as before. */
 bool charset_to_utf8(const struct charsets *cs, struct str name, struct str in, struct buf *out);
@@ -42,8 +41,6 @@ bool charset_to_utf8(const struct charsets *cs, struct str name, struct str in, 
  * without regard to case when their folded forms are the same octets; the order of the octets is
  * the order of SORT. What is no UTF-8 is dropped. */
 void charset_fold(struct str utf8, struct buf *out);
-/* NFC, for mailbox names. False: not UTF-8, or no memory. */
-bool charset_nfc(struct str utf8, struct buf *out);
 
 /* --- searching --- */
 

@@ -62,8 +62,9 @@ static const struct {
 	{ "zst", "application/zstd" },
 };
 
-struct str
-compose_type(struct str name)
+/* "image/png" of "a.png"; "application/octet-stream" when it is not known. */
+static struct str
+type_of(struct str name)
 {
 	size_t dot = str_rfind(name, '.');
 	struct str end = str_skip(name, dot + 1);
@@ -280,7 +281,7 @@ put_filename(struct buf *out, struct str name)
 static bool
 put_file(struct buf *out, const struct compose_file *f, struct buf *err)
 {
-	struct str type = f->type.len ? f->type : compose_type(f->name);
+	struct str type = f->type.len ? f->type : type_of(f->name);
 	/* RFC 2046 5.2.1: a letter in a letter is not encoded. */
 	bool letter = str_istarts(type, STR("message/"));
 	if (letter && !is_plain(f->octets)) {

@@ -45,7 +45,5 @@ struct compose {
 /* False with a sentence in err: a field that is none, a control character in a value. out: as large
  * as the letter; its ceiling is the caller's. */
 bool compose_letter(const struct compose *c, struct buf *out, struct buf *err);
-/* "image/png" of "a.png"; "application/octet-stream" when it is not known. */
-struct str compose_type(struct str name);
 /* One field, folded, encoded words where it has to be. */
 bool compose_field(struct buf *out, struct str name, struct str value, bool utf8);

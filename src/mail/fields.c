@@ -1,12 +1,16 @@
 #include "mail/fields.h"
 
+#include <string.h>
+
 enum { AT_START, IN_LINE, OVER };
 enum { NOTHING, NAME, GAP, FIELD, NO_FIELD }; /* what a line is so far */
 
 void
 fields_init(struct fields *f, const char *const *names)
 {
-	*f = (struct fields){ .names = names, .which = FIELDS_OTHER, .after = FIELDS_OTHER };
+	memset(f, 0, offsetof(struct fields, hold)); /* for each letter: hold is large */
+	f->names = names;
+	f->which = f->after = FIELDS_OTHER;
 }
 
 bool
@@ -92,6 +96,8 @@ may_be_one(const struct fields *f)
 	if (f->held == 1 && f->hold[0] == '\r')
 		return true;
 	for (int i = 0; f->names[i] && f->held < FIELDS_HOLD; i++) {
+		if ((f->names[i][0] ^ f->hold[0]) & ~0x20)
+			continue;
 		struct str n = str_of(f->names[i]);
 		if (whole ? str_ieq(n, name) : str_istarts(n, name))
 			return true;

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <unicase.h>
 #include <unictype.h>
-#include <uninorm.h>
 
 #define BLOCK 4096
 #define SHORT 256 /* octets of a text that is looked through at once */
@@ -118,24 +117,6 @@ void
 charset_fold(struct str utf8, struct buf *out)
 {
 	(void)fold(NULL, utf8, SIZE_MAX, out);
-}
-
-bool
-charset_nfc(struct str utf8, struct buf *out)
-{
-	size_t n = 0;
-	if (!utf8_valid(utf8))
-		return false;
-	if (utf_ascii(utf8) == utf8.len) {
-		buf_puts(out, utf8);
-		return true;
-	}
-	uint8_t *p = u8_normalize(UNINORM_NFC, (const uint8_t *)utf8.p, utf8.len, NULL, &n);
-	if (!p)
-		return false;
-	buf_put(out, p, n);
-	free(p);
-	return true;
 }
 
 /* --- searching --- */

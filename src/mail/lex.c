@@ -38,8 +38,8 @@ class_of(char c)
 	}
 }
 
-bool
-lex_is_atext(char c)
+static bool
+is_atext(char c)
 {
 	return class_of(c) & ATEXT;
 }
@@ -129,16 +129,17 @@ take(struct lex *x, unsigned class, struct buf *out)
 enum lex_next
 lex_atom(struct lex *x, struct buf *out)
 {
-	if (x->p == x->end || !lex_is_atext(*x->p))
+	if (x->p == x->end || !is_atext(*x->p))
 		return LEX_BAD;
 	take(x, ATEXT, out);
 	return lex_skip(x);
 }
 
-enum lex_next
-lex_dot_atom(struct lex *x, struct buf *out)
+/* Blanks may stand around the dots. */
+static enum lex_next
+dot_atom(struct lex *x, struct buf *out)
 {
-	if (x->p == x->end || !lex_is_atext(*x->p))
+	if (x->p == x->end || !is_atext(*x->p))
 		return LEX_BAD;
 	for (;;) {
 		take(x, ATEXT, out);
@@ -192,14 +193,14 @@ lex_phrase(struct lex *x, struct buf *out)
 			next = lex_quoted(x, out);
 		} else {
 			const char *from = x->p;
-			while (x->p < x->end && (lex_is_atext(*x->p) || *x->p == '.'))
+			while (x->p < x->end && (is_atext(*x->p) || *x->p == '.'))
 				x->p++;
 			buf_put(out, from, (size_t)(x->p - from));
 			next = lex_skip(x);
 		}
 		if (next != LEX_MORE)
 			return next;
-		if (!lex_is_atext(*x->p) && *x->p != '"' && *x->p != '.')
+		if (!is_atext(*x->p) && *x->p != '"' && *x->p != '.')
 			return LEX_MORE;
 		buf_putc(out, ' ');
 	}
@@ -229,5 +230,5 @@ lex_domain(struct lex *x, struct buf *out)
 	x->p++;
 	if (lex_skip(x) != LEX_MORE)
 		return LEX_BAD;
-	return *x->p == '[' ? domain_literal(x, out) : lex_dot_atom(x, out);
+	return *x->p == '[' ? domain_literal(x, out) : dot_atom(x, out);
 }

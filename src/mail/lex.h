@@ -30,10 +30,8 @@ lex_at(const struct lex *x, char c)
 	return x->p < x->end && *x->p == c;
 }
 
-bool lex_is_atext(char c);
 enum lex_next lex_skip(struct lex *x); /* comments and blanks */
 enum lex_next lex_atom(struct lex *x, struct buf *out);
-enum lex_next lex_dot_atom(struct lex *x, struct buf *out); /* blanks around the dots */
 enum lex_next lex_token(struct lex *x, struct buf *out);    /* of MIME; may be empty */
 enum lex_next lex_quoted(struct lex *x, struct buf *out);   /* at a '"' */
 enum lex_next lex_phrase(struct lex *x, struct buf *out);   /* words with one blank between */

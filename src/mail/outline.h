@@ -25,7 +25,6 @@
 #define OUTLINE_MEMORY (256u << 10)       /* what a builder may use */
 #define OUTLINE_WIDE_MEMORY (8u << 20)
 #define OUTLINE_WIDE_FIELD (2u << 20)     /* octets of a field */
-#define OUTLINE_PREVIEW_MAX 200           /* characters, RFC 8970 3.2 */
 #define OUTLINE_REFS_MAX 64               /* message ids: the first, and the last of the others */
 
 /* The items of an ENVELOPE in their order. */

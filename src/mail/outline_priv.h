@@ -77,6 +77,3 @@ struct outline_facts {
 void outline_write(struct buf *out, const struct outline_facts *f);
 /* The ten items without parentheses. */
 void outline_items_write(struct buf *out, const struct str *item);
-
-/* Numbers of 7 bits per octet, the lowest first. */
-void outline_put_num(struct buf *b, uint64_t v);

@@ -6,8 +6,9 @@
 
 #define CHARSET_MAX 41 /* more than any name that is known */
 
-void
-outline_put_num(struct buf *b, uint64_t v)
+/* Numbers of 7 bits per octet, the lowest first. */
+static void
+put_num(struct buf *b, uint64_t v)
 {
 	char octets[10];
 	size_t n = 0;
@@ -20,7 +21,7 @@ outline_put_num(struct buf *b, uint64_t v)
 static void
 put_octets(struct buf *b, struct str s)
 {
-	outline_put_num(b, s.len);
+	put_num(b, s.len);
 	buf_puts(b, s);
 }
 
@@ -44,8 +45,8 @@ text_at(const struct text *t)
 static void
 cut(struct text *t, size_t from)
 {
-	outline_put_num(&t->cuts, from - t->cut_end);
-	outline_put_num(&t->cuts, text_at(t) - from);
+	put_num(&t->cuts, from - t->cut_end);
+	put_num(&t->cuts, text_at(t) - from);
 	t->cut_end = text_at(t);
 	t->n_cuts++;
 }
@@ -160,11 +161,11 @@ put_part(struct buf *out, const struct outline_node *n, uint64_t trace, uint64_t
 	bool has_charset = charset.len > 0;
 	uint64_t off = n->header_off + (n->parent ? trace : 0);
 	put_u8(out, (uint8_t)(n->kind | n->encoding << 2 | has_charset << 5));
-	outline_put_num(out, n->children);
-	outline_put_num(out, off - *header);
-	outline_put_num(out, n->body_off + trace - off);
-	outline_put_num(out, n->end - n->body_off);
-	outline_put_num(out, n->lines);
+	put_num(out, n->children);
+	put_num(out, off - *header);
+	put_num(out, n->body_off + trace - off);
+	put_num(out, n->end - n->body_off);
+	put_num(out, n->lines);
 	if (has_charset)
 		put_octets(out, charset);
 	*header = off;
@@ -208,7 +209,7 @@ put_items(struct buf *out, const struct str *item)
 	for (unsigned i = 0; i < OUTLINE_ITEMS; i++) {
 		bool sender = i == OUTLINE_SENDER || i == OUTLINE_REPLY_TO;
 		struct str s = item[i];
-		outline_put_num(out, s.p ? s.len + 1 : !sender);
+		put_num(out, s.p ? s.len + 1 : !sender);
 		buf_puts(out, s);
 	}
 }
@@ -236,7 +237,7 @@ put_body_text(struct buf *out, const struct outline_node *root)
 	put_body(&t, root);
 	buf_putc(&body, ')');
 	put_octets(out, buf_str(&body));
-	outline_put_num(out, t.n_cuts);
+	put_num(out, t.n_cuts);
 	put_octets(out, buf_str(&t.cuts));
 	out->failed |= body.failed || t.cuts.failed;
 	buf_done(&body);
@@ -249,7 +250,7 @@ outline_write(struct buf *out, const struct outline_facts *f)
 	uint64_t header = 0;
 	(void)buf_reserve(out, MIN((size_t)1024, out->max - out->len));
 	put_u8(out, OUTLINE_VERSION);
-	outline_put_num(out, f->size);
+	put_num(out, f->size);
 	put_u64(out, f->thread);
 	put_u64(out, f->msgid);
 	put_u8(out, f->has_sent);
@@ -259,14 +260,14 @@ outline_write(struct buf *out, const struct outline_facts *f)
 	}
 	put_items(out, f->root->item);
 	if (is_default(f->root))
-		outline_put_num(out, 0);
+		put_num(out, 0);
 	else
 		put_body_text(out, f->root);
-	outline_put_num(out, f->n_refs);
+	put_num(out, f->n_refs);
 	for (uint32_t i = 0; i < f->n_refs; i++)
 		put_u64(out, f->refs[i]);
 	put_octets(out, f->preview);
-	outline_put_num(out, f->n_parts);
+	put_num(out, f->n_parts);
 	for (const struct outline_node *n = f->root; n; n = node_after(n))
 		put_part(out, n, f->trace, &header);
 }

@@ -135,6 +135,20 @@ from_clause(struct fold *f, const struct received *r)
 	comment(f, "", r->tls);
 }
 
+/* Folded where one class ends. */
+static void
+solicits(struct fold *f, struct str classes)
+{
+	const char *begin = "(SOLICIT=";
+	for (; classes.len; begin = "") {
+		struct str one = str_cut(&classes, ',');
+		buf_putz(&f->word, begin);
+		put_comment(&f->word, one);
+		buf_putc(&f->word, classes.len ? ',' : ')');
+		fold_word(f, false);
+	}
+}
+
 void
 received_put(struct buf *b, const struct received *r)
 {
@@ -143,6 +157,7 @@ received_put(struct buf *b, const struct received *r)
 	from_clause(&f, r);
 	clause(&f, "by ", r->by.len ? r->by : STR("localhost"), true);
 	clause(&f, "with ", r->with, false);
+	solicits(&f, r->solicits);
 	clause(&f, "id ", r->id, false);
 	comment(&f, "session ", r->session);
 	if (r->rcpt.len) {

@@ -19,6 +19,7 @@ struct received {
 	struct str with;       /* SMTP, ESMTP, UTF8SMTP, ... RFC 5321 4.4, RFC 3848, RFC 6531 4.3 */
 	struct str id;         /* queue id */
 	struct str session;    /* session id: goes into the comment */
+	struct str solicits;   /* classes that the sender named (RFC 3865 2.6), parted by commas, or empty */
 	struct str rcpt;       /* for clause; empty: none (more than one recipient) */
 	struct str tls;        /* "TLS1.3 ..." for the comment, or empty */
 	int64_t sec;           /* when, and the zone to write it in */

@@ -15,8 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define REPORT_MAX (1u << 20)  /* octets of a report; what is enclosed is cut to its header above it. Only
-                                * what is said of hundreds of recipients may be more */
+/* Octets of a report; what is enclosed is cut to its header above it. Only what is said of hundreds
+ * of recipients may be more. */
+#define REPORT_MAX (1u << 20)
 
 enum report_action {
 	REPORT_FAILED, REPORT_DELAYED, REPORT_DELIVERED, REPORT_RELAYED, REPORT_EXPANDED, REPORT_ACTIONS
@@ -43,9 +44,10 @@ struct report {
 	int zone;              /* minutes east of UTC */
 	const struct report_rcpt *rcpt;
 	size_t n;
-	bool utf8;             /* the letter was SMTPUTF8: the global forms may be used */
-	bool full;             /* RET=FULL: the letter whole */
-	struct str letter;     /* what is enclosed: header, or all when `full`; may be empty */
+	bool utf8;         /* the letter was SMTPUTF8: the global forms may be used */
+	bool full;         /* RET=FULL: the letter whole */
+	bool copy;         /* for the postmaster, of a failure: the letter is from <> */
+	struct str letter; /* what is enclosed: header, or all when `full`; may be empty */
 };
 /* False: out has failed. */
 bool report_put(struct buf *out, const struct report *r);

@@ -23,6 +23,8 @@ count_of(const struct report *r, enum report_action action)
 const char *
 report_subject(const struct report *r)
 {
+	if (r->copy)
+		return "Nobody could be told";
 	if (count_of(r, REPORT_FAILED) > 0)
 		return "Not delivered";
 	if (count_of(r, REPORT_DELAYED) > 0)
@@ -87,7 +89,13 @@ put_whole(struct buf *out, const struct report *r)
 	unsigned failed = count_of(r, REPORT_FAILED), delayed = count_of(r, REPORT_DELAYED);
 	put_words(out, 0, "This is the mail server " STR_FMT ".", STR_ARG(str_first(r->host, 255)));
 	buf_putz(out, "\r\n");
-	if (failed > 0)
+	if (r->copy)
+		put_words(out, 0,
+		    "A letter from <> (a report, or from a program that wants no answer) could not "
+		    "be delivered to the recipient%s named below. It will not be tried again, and "
+		    "there is no sender to be told; so you are.",
+		    failed > 1 ? "s" : "");
+	else if (failed > 0)
 		put_words(out, 0,
 		    "Your letter could not be delivered to the recipient%s named below. It "
 		    "will not be tried again: see what is said about each address, and send the "
@@ -179,6 +187,7 @@ put_said(struct buf *out, const struct report_rcpt *q, const char *what)
 static const struct {
 	const char *status; /* "x" fits any class; a shorter one fits what begins so */
 	const char *advice;
+	bool ours; /* only where no other server said so */
 } advices[] = {
 	{ "5.1.1",
 	    "There is no such mailbox. Check how the address is written, and ask the recipient "
@@ -220,6 +229,7 @@ static const struct {
 	{ "x.7.",
 	    "The server of the recipient refuses the letter by its rules: read its words above, "
 	    "and ask its administrator if they do not help." },
+	{ "5.", "The words above say why; the administrator of this server knows more.", true },
 	{ "5.",
 	    "The words above say why; the administrator of the recipient's server knows more." },
 };
@@ -236,10 +246,10 @@ fits(const char *row, struct str status)
 }
 
 static void
-put_advice(struct buf *out, struct str status)
+put_advice(struct buf *out, const struct report_rcpt *q)
 {
 	for (size_t i = 0; i < ARRAY_LEN(advices); i++)
-		if (fits(advices[i].status, status)) {
+		if (fits(advices[i].status, q->status) && !(advices[i].ours && q->code > 0)) {
 			put_words(out, 4, "%s", advices[i].advice);
 			return;
 		}
@@ -263,7 +273,8 @@ put_failed(struct buf *out, const struct report *r, const struct report_rcpt *q)
 	put_said(out, q, tried ? "Given up." : "Not delivered.");
 	if (tried)
 		put_time_tried(out, r);
-	put_advice(out, q->status);
+	if (!r->copy) /* which is for a sender */
+		put_advice(out, q);
 }
 
 static void
@@ -276,6 +287,15 @@ put_delayed(struct buf *out, const struct report *r, const struct report_rcpt *q
 		put_words(out, 4, "It will be tried until " STR_FMT ".", STR_ARG(buf_str(&b)));
 	}
 	buf_done(&b);
+}
+
+static void
+put_relayed(struct buf *out, const struct report_rcpt *q)
+{
+	put_words(out, 4,
+	    "Passed on to %s" STR_FMT ", which has taken the letter. You hear nothing more from "
+	    "here.",
+	    q->mta.len ? "the server " : "another server", STR_ARG(str_first(q->mta, 255)));
 }
 
 static void
@@ -295,10 +315,7 @@ put_rcpt(struct buf *out, const struct report *r, const struct report_rcpt *q)
 		put_words(out, 4, "Delivered into the mailbox.");
 		return;
 	case REPORT_RELAYED:
-		put_words(out, 4,
-		    "Passed on to the server " STR_FMT ", which sends no such reports. "
-		    "It has taken the letter; you hear nothing more unless it fails there.",
-		    STR_ARG(str_first(q->mta, 255)));
+		put_relayed(out, q);
 		return;
 	case REPORT_EXPANDED:
 		put_words(out, 4, "Delivered to a list, which passes it on to its members.");

@@ -1,6 +1,7 @@
 #include "mail/when.h"
 
 #include "base/check.h"
+#include "base/date.h"
 #include "base/num.h"
 
 #define DAY 86400
@@ -223,4 +224,60 @@ when_from_line(struct str s, int64_t *ret)
 		if (date_at(word + i, n - i, ret))
 			return true;
 	return false;
+}
+
+/* --- RFC 3339 --- */
+
+/* n digits and what must follow them ('\0': nothing). */
+static bool
+take_digits(struct str *s, size_t n, char behind, int *ret)
+{
+	if (s->len < n + (behind != '\0') || !number(str_first(*s, n), n, n, 9999, ret))
+		return false;
+	if (behind && s->p[n] != behind && !(behind == 'T' && s->p[n] == 't'))
+		return false;
+	*s = str_skip(*s, n + (behind != '\0'));
+	return true;
+}
+
+/* "Z" or "+01:30": minutes east of UTC. */
+static bool
+take_zone(struct str s, int *ret)
+{
+	int hour, min;
+	*ret = 0;
+	if (str_ieq(s, STR("Z")))
+		return true;
+	if (s.len != 6 || (s.p[0] != '+' && s.p[0] != '-'))
+		return false;
+	bool west = s.p[0] == '-';
+	s = str_skip(s, 1);
+	if (!take_digits(&s, 2, ':', &hour) || !take_digits(&s, 2, '\0', &min) || hour > 23 ||
+	    min > 59)
+		return false;
+	*ret = (hour * 60 + min) * (west ? -1 : 1);
+	return true;
+}
+
+bool
+when_rfc3339(struct str s, int64_t *ret)
+{
+	struct date d;
+	int zone;
+	if (!take_digits(&s, 4, '-', &d.year) || !take_digits(&s, 2, '-', &d.mon) ||
+	    !take_digits(&s, 2, 'T', &d.day) || !take_digits(&s, 2, ':', &d.hour) ||
+	    !take_digits(&s, 2, ':', &d.min) || !take_digits(&s, 2, '\0', &d.sec))
+		return false;
+	if (s.len > 1 && s.p[0] == '.')
+		for (s = str_skip(s, 1); s.len && s.p[0] >= '0' && s.p[0] <= '9';)
+			s = str_skip(s, 1);
+	if (!take_zone(s, &zone) || d.mon < 1 || d.mon > 12 || d.year < 1970)
+		return false;
+	int64_t at = unix_time(d.year, d.mon, d.day, d.hour * 3600 + d.min * 60 + d.sec, 0);
+	struct date same = date_of(at, 0); /* 31 April and 25 o'clock come out otherwise */
+	if (same.mon != d.mon || same.day != d.day || same.hour != d.hour || same.min != d.min ||
+	    same.sec != d.sec)
+		return false;
+	*ret = at - (int64_t)zone * 60;
+	return true;
 }

@@ -1,4 +1,4 @@
-/* when: dates as they stand in letters and in mbox files, read leniently. */
+/* when: dates as they stand in letters and in mbox files, read leniently; those of RFC 3339, strictly. */
 #pragma once
 
 #include "base/str.h"
@@ -17,3 +17,5 @@ bool when_header_day(struct str s, int64_t *ret, int64_t *ret_day);
  * False: there is no date in it.
  */
 bool when_from_line(struct str s, int64_t *ret);
+/* A date-time of RFC 3339 5.6, from 1970 on: "2026-11-22T07:30:00Z", "...T08:30:00.5+01:00". */
+bool when_rfc3339(struct str s, int64_t *ret);

@@ -141,41 +141,6 @@ words_decode(const struct charsets *cs, struct str value, struct buf *out)
 	buf_done(&d.octets);
 }
 
-/* --- file names --- */
-
-static void
-percent_decode(struct str s, struct buf *out)
-{
-	uint64_t v;
-	for (size_t i = 0; i < s.len; i++) {
-		struct str hex = str_first(str_skip(s, i + 1), 2);
-		if (s.p[i] == '%' && hex.len == 2 && num_hex(hex, &v)) {
-			buf_putc(out, (char)v);
-			i += 2;
-		} else {
-			buf_putc(out, s.p[i]);
-		}
-	}
-}
-
-void
-words_param(const struct charsets *cs, struct str name, struct str value, struct buf *out)
-{
-	struct buf octets = BUF_INIT(value.len);
-	struct str rest = value;
-	struct str charset = str_cut(&rest, '\'');
-	if (rest.p)
-		(void)str_cut(&rest, '\'');
-	if (!str_ends(name, STR("*")) || !rest.p) {
-		words_decode(cs, value, out);
-		return;
-	}
-	percent_decode(rest, &octets); /* RFC 2231 4 */
-	if (!charset_to_utf8(cs, charset, buf_str(&octets), out))
-		buf_puts(out, rest);
-	buf_done(&octets);
-}
-
 /* --- base subject: RFC 5256 2.1 --- */
 
 /* Step 1: runs of white space are one blank. */

@@ -16,6 +16,3 @@ void words_decode(const struct charsets *cs, struct str value, struct buf *out);
 /* The base subject of a decoded subject (RFC 5256 2.1). ret_reply: it was a reply or a forward
  * (step 2.2 of THREAD); may be NULL. */
 void words_base_subject(struct str subject, struct buf *out, bool *ret_reply);
-
-/* A value of RFC 2231 ("utf-8'en'a%20b"), or of RFC 2047 as some write it: for file names. */
-void words_param(const struct charsets *cs, struct str name, struct str value, struct buf *out);

@@ -299,6 +299,13 @@ says_it_in_one_line(void **state)
 		    "452 4.3.1 temporary, server side (AsyncOS resource conservation: memory or "
 		    "queue "
 		    "over its watermark). Sender should retry." },
+		/* Anybody says so. */
+		{ "452 4.2.2 mailbox full",
+		    "452 4.2.2 temporary, server side (The mailbox is full). Sender should "
+		    "retry." },
+		{ "554 5.2.2 mailbox full;STOREDRV.Deliver.Exception:QuotaExceededException",
+		    "554 5.2.2 permanent, server side (Exchange: the recipient's mailbox is full). "
+		    "To act: recipient." },
 		{ "250 2.1.5 Ok", "250 2.1.5 good (The recipient is accepted)." },
 		{ "a1 NO [OVERQUOTA] full", "NO [OVERQUOTA] permanent, server side (Over quota: "
 					    "nothing more can be stored). "

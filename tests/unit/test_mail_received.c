@@ -60,6 +60,18 @@ static const struct {
 	    "Received: from [192.0.2.1] ([192.0.2.1]) (TLS1.3 TLS_AES_256_GCM_SHA384)\r\n"
 	    "\tby a with ESMTPS id 1;\r\n"
 	    "\tSat, 28 Apr 2012 01:29:54 +0200\r\n" },
+	/* RFC 3865 2.6 */
+	{ { .peer_ip = S("192.0.2.1"),
+	      .by = S("a"),
+	      .with = S("ESMTP"),
+	      .solicits = S("net.example:ADV,org.example:ADV:ADLT,com.example:a-class-of-)them"),
+	      .id = S("1"),
+	      .sec = 1335569394,
+	      .zone = 120 },
+	    "Received: from [192.0.2.1] ([192.0.2.1])\r\n"
+	    "\tby a with ESMTP (SOLICIT=net.example:ADV, org.example:ADV:ADLT,\r\n"
+	    "\tcom.example:a-class-of-\\)them) id 1;\r\n"
+	    "\tSat, 28 Apr 2012 01:29:54 +0200\r\n" },
 	/* nobody can add a line, a field, a clause or leave a comment */
 	{ { .helo = S("a\r\nX: y (;)\"\\\x80\0"),
 	      .peer_name = S("a) by evil (\\\r\n"),

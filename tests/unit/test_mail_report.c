@@ -56,6 +56,7 @@ make(const struct report *r, struct buf *b)
 static void
 has(const char *text, const char *what)
 {
+	check(text); /* or gcc, with sanitizers, warns of what is printed */
 	if (!strstr(text, what))
 		fail_msg("no \"%s\" in:\n%s", what, text);
 }
@@ -63,6 +64,7 @@ has(const char *text, const char *what)
 static void
 lacks(const char *text, const char *what)
 {
+	check(text);
 	if (strstr(text, what))
 		fail_msg("\"%s\" in:\n%s", what, text);
 }
@@ -175,6 +177,10 @@ static const struct {
 	    "        554 no\r\n",
 	    "Status: 5.0.0\r\nRemote-MTA: dns; mx1.example.net\r\nDiagnostic-Code: smtp; "
 	    "554 no\r\n" },
+	{ REPORT_FAILED, "5.0.0", "mx1.example.net", 0, "Fritz has moved", "Not delivered: Lunch",
+	    "        Fritz has moved\r\n    The words above say why; the administrator of this "
+	    "server knows more.\r\n",
+	    "Diagnostic-Code: x-pennypost; Fritz has moved\r\n" },
 	{ REPORT_DELIVERED, "2.1.5", "", 0, "", "Delivered: Lunch", "Delivered into the mailbox.",
 	    "Action: delivered\r\nStatus: 2.1.5\r\n" },
 	{ REPORT_RELAYED, "", "mx1.example.net", 250, "2.0.0 ok", "Passed on: Lunch",
@@ -206,6 +212,24 @@ test_actions(void **state)
 			    (q.action == REPORT_DELAYED));
 		buf_done(&b);
 	}
+}
+
+/* The postmaster has not sent it. */
+static void
+test_copy(void **state)
+{
+	struct report r = sample(&failed, 1);
+	struct buf b;
+	r.copy = true;
+	r.letter = STR("From: Mail Delivery <postmaster@example.com>\r\n"
+		       "Subject: Not delivered: Lunch\r\n\r\n");
+	const char *text = make(&r, &b);
+	has(text, "\r\nSubject: Nobody could be told: Not delivered: Lunch\r\n");
+	has(text, "A letter from <> (a report,");
+	has(text, "550 5.1.1 No such user");
+	lacks(text, "our letter");
+	lacks(text, "Check how the address is written");
+	buf_done(&b);
 }
 
 /* What is written comes back from the reader. */
@@ -407,6 +431,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_failure),
 		cmocka_unit_test(test_actions),
+		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_enclosed),

@@ -105,28 +105,6 @@ test_long_subjects(void **state)
 	}
 }
 
-static void
-test_params(void **state)
-{
-	static const struct {
-		const char *name, *value, *out;
-	} t[] = {
-		{ "filename", "a b", "a b" },
-		{ "filename", "=?utf-8?q?=C3=B6?=", "\xc3\xb6" },
-		{ "filename*", "utf-8'en'%c3%b6%20x", "\xc3\xb6 x" },
-		{ "filename*", "iso-8859-1''%f6", "\xc3\xb6" },
-		{ "filename*", "''plain", "plain" },
-		{ "filename*", "x-nothing''%f6", "%f6" },
-		{ "filename*", "none", "none" },
-	};
-	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
-		struct buf out = BUF_INIT(256);
-		words_param(NULL, str_of(t[i].name), str_of(t[i].value), &out);
-		assert_string_equal(buf_cstr(&out), t[i].out);
-		buf_done(&out);
-	}
-}
-
 int
 main(void)
 {
@@ -134,7 +112,6 @@ main(void)
 		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_subjects),
 		cmocka_unit_test(test_long_subjects),
-		cmocka_unit_test(test_params),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
