@@ -1,10 +1,11 @@
-/* The certificates of a server, by name. */
+/* Certificates whose keys are elsewhere, by name. */
 #include "base/check.h"
 #include "base/map.h"
 #include "tls/tls_priv.h"
 
 #include <openssl/err.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { CERT_EC, CERT_RSA, CERT_KINDS }; /* in the order of preference */
 
@@ -12,6 +13,7 @@ struct cert {
 	X509 *x;
 	STACK_OF(X509) * chain; /* without x */
 	EVP_PKEY *key;          /* of our provider */
+	unsigned char key_name[TLS_KEY_NAME];
 };
 
 /* What is used for one name: at most one of each kind. */
@@ -140,7 +142,7 @@ cert_new(STACK_OF(X509) * chain, struct buf *err)
 		cert->key = tls_provider_key(cert->x);
 		if (!cert->key)
 			buf_putf(err, "the certificate's key cannot be used: %s", tls_reason());
-		ok = cert->key && try_cert(cert, err);
+		ok = cert->key && tls_public_name(pub, cert->key_name) && try_cert(cert, err);
 	}
 	if (ok)
 		return cert;
@@ -188,6 +190,23 @@ find(const struct tls_certs *c, const char *name)
 	lower[dot] = '*';
 	set = map_get(&c->names, str_n(lower + dot, all.len - dot + 1));
 	return set ? set : &c->first;
+}
+
+bool
+tls_certs_know(const struct tls_certs *c, const char *name)
+{
+	return find(c, name) != &c->first;
+}
+
+bool
+tls_certs_is_for(const struct tls_certs *c, const char *name, const unsigned char key[TLS_KEY_NAME])
+{
+	const struct cert_set *set = find(c, name);
+	bool is = false;
+
+	for (int i = 0; i < CERT_KINDS && set != &c->first; i++)
+		is |= set->of[i] && memcmp(set->of[i]->key_name, key, TLS_KEY_NAME) == 0;
+	return is;
 }
 
 bool

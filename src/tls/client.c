@@ -156,6 +156,19 @@ note_wanted(SSL *ssl, X509 **x, EVP_PKEY **key)
 	return 0; /* we have none */
 }
 
+/* A signature is asked for on a job's stack, on which the handshake goes on (tls_handshake()). */
+static int
+show_certificate(SSL *ssl, void *arg)
+{
+	struct tls *t = arg;
+
+	if (SSL_version(ssl) != TLS1_3_VERSION)
+		return 1;
+	if (!t->shows)
+		return -1;
+	return tls_certs_use(t->certs, t->cert_name, ssl);
+}
+
 static SSL_CTX *
 context_new(const struct tls_client_conf *conf, struct buf *err)
 {
@@ -398,5 +411,12 @@ tls_client_connect(struct tls_client *c, const struct tls_client_conf *conf, int
 	struct tls *t = connect_in(c->ctx, &bare, fd, err);
 	if (t)
 		SSL_set_verify(t->ssl, bare.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	if (t && conf->cert_name && conf->certs && tls_certs_know(conf->certs, conf->cert_name)) {
+		t->certs = tls_certs_ref(conf->certs);
+		t->cert_name = xstrdup(conf->cert_name);
+		t->sign = conf->sign;
+		t->sign_arg = conf->sign_arg;
+		SSL_set_cert_cb(t->ssl, show_certificate, t);
+	}
 	return t;
 }

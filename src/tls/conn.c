@@ -120,6 +120,8 @@ tls_accept(struct tls_server *s, int fd)
 	if (!t)
 		return NULL;
 	t->server = tls_server_ref(s);
+	t->sign = s->sign;
+	t->sign_arg = s->arg;
 	SSL_set_accept_state(t->ssl);
 	return t;
 }
@@ -141,6 +143,8 @@ tls_free(struct tls *t)
 	SSL_free(t->ssl);
 	tls_open_trim();
 	tls_server_free(t->server);
+	tls_certs_unref(t->certs);
+	free(t->cert_name);
 	if (t->keylog >= 0)
 		close(t->keylog);
 	free(t);
@@ -195,6 +199,12 @@ tls_handshake(struct tls *t)
 		SSL_clear_mode(t->ssl, SSL_MODE_ASYNC);
 	tls_current = t;
 	int ret = SSL_do_handshake(t->ssl);
+	if (ret <= 0 && SSL_get_error(t->ssl, ret) == SSL_ERROR_WANT_X509_LOOKUP) {
+		/* What shows a certificate is a job; the server's was looked at before. */
+		t->shows = true;
+		SSL_set_mode(t->ssl, SSL_MODE_ASYNC);
+		ret = SSL_do_handshake(t->ssl);
+	}
 	tls_current = NULL;
 	tls_open_trim();
 	enum tls_io io = outcome(t, ret);
@@ -203,6 +213,12 @@ tls_handshake(struct tls *t)
 	if (io == TLS_CLOSED)
 		t->error = "the peer closed the connection";
 	return io;
+}
+
+bool
+tls_has_shown(const struct tls *t)
+{
+	return t->shows && t->asked;
 }
 
 enum tls_io

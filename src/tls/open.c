@@ -63,14 +63,14 @@ tls_open_sign(const unsigned char key[TLS_KEY_NAME], enum tls_sign_alg alg, stru
 	struct tls_wait w = { 0 };
 	struct tls *t = tls_current;
 
-	if (!t || !t->server || t->wait || !ASYNC_get_current_job())
+	if (!t || !t->sign || t->wait || !ASYNC_get_current_job())
 		return 0;
 	struct slot *s = slot_take(t);
 	if (!s)
 		return 0;
 	w.id = s->id;
 	t->wait = &w;
-	if (!t->server->sign(t->server->arg, w.id, key, alg, tbs) && !w.answered) {
+	if (!t->sign(t->sign_arg, w.id, key, alg, tbs) && !w.answered) {
 		slot_release(s);
 		w.answered = true;
 	}

@@ -151,7 +151,6 @@ tls_peer_cert(const struct tls *t, size_t i, struct tls_peer_cert *ret, struct b
 	          EVP_Digest(der.p, der.len, c.key, &len, EVP_sha256(), NULL) == 1;
 	buf_done(&der);
 	c.self_signed = X509_self_signed(x, 0) == 1;
-	c.authority = X509_check_ca(x) > 0;
 	if (names)
 		put_names(x, names);
 	ERR_clear_error();

@@ -2,6 +2,7 @@
 #include "tls/tls.h"
 
 #define SPACES 64  /* RFC 8446 4.4.3 */
+#define CONTEXT 34 /* octets of its string, with the zero octet */
 #define RANDOMS 64 /* the client's and the server's, 32 each */
 #define NAMED_CURVE 3
 #define UNCOMPRESSED 4
@@ -19,17 +20,16 @@ static const struct {
 
 /* RFC 8446 4.4.3: spaces, the context string, a zero octet, the transcript's hash. */
 static bool
-is_certificate_verify(struct str tbs)
+is_certificate_verify(struct str tbs, const char context[CONTEXT])
 {
-	static const char context[] = "TLS 1.3, server CertificateVerify";
-	size_t head = SPACES + sizeof(context);
+	size_t head = SPACES + CONTEXT;
 
 	if (tbs.len != head + 32 && tbs.len != head + 48)
 		return false;
 	for (size_t i = 0; i < SPACES; i++)
 		if (tbs.p[i] != ' ')
 			return false;
-	return memcmp(tbs.p + SPACES, context, sizeof(context)) == 0;
+	return memcmp(tbs.p + SPACES, context, CONTEXT) == 0;
 }
 
 /* RFC 8422 5.4: the randoms, then curve type, curve, and the point behind its length. */
@@ -52,5 +52,12 @@ is_key_exchange(struct str tbs)
 bool
 tls_signable(struct str tbs)
 {
-	return is_certificate_verify(tbs) || is_key_exchange(tbs);
+	return is_certificate_verify(tbs, "TLS 1.3, server CertificateVerify") ||
+	       is_key_exchange(tbs);
+}
+
+bool
+tls_signable_by_client(struct str tbs)
+{
+	return is_certificate_verify(tbs, "TLS 1.3, client CertificateVerify");
 }

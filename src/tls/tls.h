@@ -1,10 +1,11 @@
 /*
  * tls: TLS over OpenSSL 3, both sides (RFC 8446, RFC 5246, RFC 8314).
  *
- * The server's side never holds a private key. A certificate comes with the name of its key (the
- * SHA-256 of its SubjectPublicKeyInfo); when the handshake needs a signature, a provider of ours
- * asks the host (tls_sign_fn) and the handshake stops with TLS_SIGN. tls_signed() brings the
- * answer; then call tls_handshake() of the connection it names again.
+ * The server's side never holds a private key, nor does a client's that many connections share. A
+ * certificate comes with the name of its key (the SHA-256 of its SubjectPublicKeyInfo); when the
+ * handshake needs a signature, a provider of ours asks the host (tls_sign_fn) and the handshake
+ * stops with TLS_SIGN. tls_signed() brings the answer; then call tls_handshake() of the connection
+ * it names again.
  *
  * What is offered: TLS 1.2 and 1.3, authenticated ciphers, ECDHE. A legacy listener has TLS 1.0
  * and 1.1 and CBC ciphers too, but still only ECDHE: an exchange by RSA would have the key's holder
@@ -55,6 +56,8 @@ typedef bool tls_sign_fn(void *arg, uint32_t id, const unsigned char key[TLS_KEY
 /* Are these octets something a TLS server signs (and nothing else)? TLS 1.3: RFC 8446 4.4.3; up
  * to 1.2: randoms and ServerECDHParams, RFC 8422 5.4. The signer asks this before it signs. */
 bool tls_signable(struct str tbs);
+/* The same of a client; TLS 1.3 only. */
+bool tls_signable_by_client(struct str tbs);
 
 void tls_init(void);
 
@@ -86,17 +89,23 @@ struct tls_cert_info {
  * when there are none) one a line in `names`. */
 bool tls_cert_read(struct str pem, struct tls_cert_info *ret, struct buf *names, struct buf *err);
 
-/* --- a server --- */
+/* --- certificates whose keys are elsewhere --- */
 
-struct tls_certs; /* public: chains and names; shared by all listeners, counted */
+struct tls_certs; /* public: chains and names; shared by all who show them, counted */
 struct tls_certs *tls_certs_new(void);
 /* pem: certificate first, then its chain. The first one added is the default. Names come from the
  * certificate; "*." matches one label. Of two for one name of different key types both are used,
  * EC first. */
 bool tls_certs_add(struct tls_certs *c, struct str pem, struct buf *err);
 size_t tls_certs_count(const struct tls_certs *c);
+bool tls_certs_know(const struct tls_certs *c, const char *name); /* is one for this name? */
+/* ... and that its key? */
+bool tls_certs_is_for(const struct tls_certs *c, const char *name,
+    const unsigned char key[TLS_KEY_NAME]);
 struct tls_certs *tls_certs_ref(struct tls_certs *c);
 struct tls_certs *tls_certs_unref(struct tls_certs *c);
+
+/* --- a server --- */
 
 struct tls_ticket_key {
 	unsigned char name[16], aes[32], hmac[32];
@@ -149,10 +158,20 @@ struct tls_client_conf {
 	const struct tls_tlsa *tlsa;
 	size_t n_tlsa;
 	const char *also_name;
+	/* Which of certs is shown when the server asks for one, or NULL: none. Of TLS 1.3 only:
+	 * before, a client signs the whole handshake, and a signer could not tell what it is that
+	 * it signs. */
+	const char *cert_name;
+	struct tls_certs *certs;
+	tls_sign_fn *sign;
+	void *sign_arg;
 };
 
-/* What many connections of a client share: authorities (PEM text; empty: none), versions. Of conf only
- * the versions and ciphers count. NULL with a sentence in err. */
+/* The authorities that this system trusts (PEM text); nothing where none of the usual files is. */
+void tls_authorities_read(size_t max, struct buf *out);
+
+/* What many connections of a client share: authorities (PEM text; empty: none), versions. Of conf
+ * only the versions and ciphers count. NULL with a sentence in err. */
 struct tls_client;
 struct tls_client *tls_client_new(const struct tls_client_conf *conf, struct str authorities,
     struct buf *err);
@@ -172,11 +191,13 @@ enum tls_io {
 struct tls;
 struct tls *tls_accept(struct tls_server *s, int fd);
 struct tls *tls_connect(const struct tls_client_conf *conf, int fd, struct buf *err);
-/* Of conf the names, verify, judge, alpn and tlsa count; no file is opened. */
+/* Of conf the names, verify, judge, alpn, tlsa and certs count; no file is opened. */
 struct tls *tls_client_connect(struct tls_client *c, const struct tls_client_conf *conf, int fd,
     struct buf *err);
 void tls_owner(struct tls *t, void *owner); /* what tls_signed() gives back */
 enum tls_io tls_handshake(struct tls *t);
+/* A client: the server has seen our certificate (`certs`). */
+bool tls_has_shown(const struct tls *t);
 /* At most n octets; *ret_n those that came (TLS_OK: at least one). */
 enum tls_io tls_read(struct tls *t, void *p, size_t n, size_t *ret_n);
 bool tls_pending(const struct tls *t); /* octets that no poll will tell about */
@@ -259,7 +280,7 @@ struct tls_peer_cert {
 	int64_t not_before, not_after;
 	unsigned char key[TLS_KEY_NAME]; /* SHA-256 of its SubjectPublicKeyInfo: a pin */
 	unsigned char sha256[32];
-	bool self_signed, authority;
+	bool self_signed;
 };
 size_t tls_peer_certs(const struct tls *t); /* how many the peer sent */
 /* Number i of them, 0 is the peer's own. names: the subjectAltName, one a line: DNS names as they

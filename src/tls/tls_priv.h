@@ -6,9 +6,9 @@
  * beside it ours, whose keys are public halves that ask the host for signatures (provider.c). It
  * reads no configuration file.
  *
- * All connections of a process live on one thread. A handshake of the server's side runs as a
- * job of libcrypto (ASYNC_start_job) on a small stack of its own, and is paused in there while
- * its signature is made elsewhere.
+ * All connections of a process live on one thread. A handshake of the server's side, and the end of
+ * a client's that shows a certificate, runs as a job of libcrypto (ASYNC_start_job) on a small
+ * stack of its own, and is paused in there while its signature is made elsewhere.
  */
 #pragma once
 
@@ -82,6 +82,10 @@ struct tls {
 	SSL *ssl;
 	void *owner;
 	struct tls_server *server; /* NULL: a client */
+	tls_sign_fn *sign;         /* who is asked for signatures, or NULL */
+	void *sign_arg;
+	struct tls_certs *certs;   /* a client: what it may show, or NULL */
+	char *cert_name;           /* which of them */
 	struct tls_wait *wait;     /* the open signature */
 	const char *error;
 	int fd;                    /* -1: let go */
@@ -94,6 +98,7 @@ struct tls {
 	bool client;
 	bool eof, dry, failed;
 	bool wanted; /* a client: the server asked for a certificate, and there is none */
+	bool shows;  /* a client: the rest of its handshake is a job, in which it shows one */
 	bool asked; /* for its signature: the job has done its work */
 };
 extern struct tls *tls_current; /* whose handshake runs */

@@ -45,8 +45,12 @@ test_certificate_verify(void **state)
 	for (size_t hash = 0; hash < 200; hash++)
 		if (hash != 32 && hash != 48)
 			assert_false(tls_signable(verify(CONTEXT, hash)));
-	/* A client's signature with a server's key is nobody's business. */
+	/* A client's signature with a server's key is no front's business. */
 	assert_false(tls_signable(verify("TLS 1.3, client CertificateVerify", 32)));
+	assert_true(tls_signable_by_client(verify("TLS 1.3, client CertificateVerify", 32)));
+	assert_true(tls_signable_by_client(verify("TLS 1.3, client CertificateVerify", 48)));
+	assert_false(tls_signable_by_client(verify("TLS 1.3, client CertificateVerify", 47)));
+	assert_false(tls_signable_by_client(verify(CONTEXT, 32)));
 	assert_false(tls_signable(verify("TLS 1.3, server certificateVerify", 32)));
 	assert_false(tls_signable(verify("tls 1.3, server CertificateVerify", 48)));
 }
