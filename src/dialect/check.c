@@ -177,7 +177,7 @@ static const struct row {
 	{ "ETRN", check_etrn }, { "PRDR", check_prdr }, { "XVERP", check_verp },
 	{ "NO-SOLICITING", check_no_soliciting }, { "DELIVERBY", check_never },
 	{ "REQUIRETLS", check_never }, { "FUTURERELEASE", check_never },
-	{ "MT-PRIORITY", check_never }, { "LIMITS", check_never },
+	{ "MT-PRIORITY", check_never }, { "LIMITS", check_never }, { "BURL", check_never },
 	{ "OK", check_never }, /* no capability: IIS ends its list so */
 };
 

@@ -40,8 +40,6 @@ bool dialect_override(struct smtp_wording *w, struct str key, struct str text, s
 enum dialect_access { DIALECT_IMAP, DIALECT_POP3 };
 /* Appends the section as a file has it. */
 void dialect_words_show(const struct smtp_wording *w, enum dialect_access which, struct buf *out);
-/* A list of IMAP capabilities: NULL, or what is wrong. Empty is good. */
-const char *dialect_capability_check(struct str list);
 
 /* What a listener does, whatever its dialect says. */
 struct dialect_works {

@@ -60,8 +60,9 @@ words_of(struct access_words *w, enum dialect_access which, struct words ret[SET
 	return 3;
 }
 
-const char *
-dialect_capability_check(struct str list)
+/* A list of IMAP capabilities: NULL, or what is wrong. Empty is good. */
+static const char *
+capability_check(struct str list)
 {
 	bool imap = list.len == 0;
 	for (size_t i = 0; i < list.len; i++)
@@ -78,7 +79,7 @@ static const char *
 text_check(const struct words *set, struct str key, struct str text)
 {
 	if (set->list)
-		return dialect_capability_check(text);
+		return capability_check(text);
 	if (!utf8_is_ascii(text))
 		return "here a text is ASCII (RFC 3501 9, RFC 1939 3)";
 	if (text.len == 0)
