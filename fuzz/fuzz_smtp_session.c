@@ -19,8 +19,9 @@ struct play {
 	struct smtp_session s;
 	struct smtp_clock clock;
 	struct buf in, out, letters, body, history;
-	uint64_t owed; /* LMTP: replies that the letter must get */
-	size_t from;   /* where they begin */
+	struct str url, in_url; /* of what a URL leads to: what is still to come, and at hand */
+	uint64_t owed;          /* LMTP: replies that the letter must get */
+	size_t from;            /* where they begin */
 };
 
 static struct smtp_wording *wording;
@@ -52,6 +53,7 @@ conf_of(uint8_t bits, uint8_t mode)
 		.mt_priority = mode & 32,
 		.deliver_by = mode & 32,
 		.hold_seconds = mode & 32 ? 86400 : 0,
+		.burl = mode & 8,
 		.ehlo = true,
 		.require_helo = bits & 2,
 		.line_editing = bits & 4,
@@ -163,6 +165,26 @@ take_merge(struct play *p)
 	return SMTP_NONE;
 }
 
+/* A URL leads to its own octets, piece by piece; not all do. */
+static void
+answer_burl(struct play *p, struct smtp_answer *a)
+{
+	const struct smtp_session *s = &p->s;
+	check(s->authenticated && s->arg.len && p->in_url.len == 0);
+	if (p->url.p == NULL)
+		p->url = s->arg;
+	bool refused = s->arg.len % 5 == 0 && p->url.len < s->arg.len;
+	a->situation = s->arg.p[0] == 'n' || refused ? SMTP_BURL_DENIED : SMTP_NONE;
+	a->size = s->arg.len;
+	p->in_url = str_first(p->url, 3);
+	a->octets = p->in_url.len;
+	p->url = str_skip(p->url, p->in_url.len);
+	if (p->url.len == 0 || a->situation != SMTP_NONE)
+		p->url = STR_NULL;
+	if (a->situation != SMTP_NONE)
+		p->in_url = STR_NULL;
+}
+
 static void
 answer(struct play *p)
 {
@@ -183,6 +205,8 @@ answer(struct play *p)
 		a.situation = s->arg.len % 2 ? SMTP_ETRN_COUNT : SMTP_ETRN_DENIED;
 		a.counter = STR("3");
 	}
+	if (s->ask == SMTP_ASK_BURL)
+		answer_burl(p, &a);
 	if (s->ask == SMTP_ASK_EXPN)
 		a.lines[a.n_lines++] = s->arg;
 	if (s->ask == SMTP_ASK_COMMIT) {
@@ -207,17 +231,26 @@ feed(struct play *p, struct str piece)
 {
 	buf_puts(&p->in, piece);
 	for (;;) {
-		char *block = p->in.len ? xmemdup(p->in.p, p->in.len) : NULL;
-		struct str rest = { block, p->in.len };
+		bool fetched = p->s.phase == PHASE_BURL;
+		struct str in = fetched ? p->in_url : buf_str(&p->in);
+		char *block = in.len ? xmemdup(in.p, in.len) : NULL;
+		struct str rest = { block, in.len };
 		enum smtp_step step = smtp_session_step(&p->s, &rest, &p->clock, &p->out);
 		if (step == SMTP_BODY)
 			buf_puts(&p->body, p->s.chunk);
-		buf_drop(&p->in, p->in.len - rest.len);
+		if (fetched)
+			p->in_url = str_skip(p->in_url, in.len - rest.len);
+		else
+			buf_drop(&p->in, in.len - rest.len);
 		free(block);
 		if (step == SMTP_ASK)
 			answer(p);
 		if (step == SMTP_DROP)
 			buf_reset(&p->body);
+		if (step == SMTP_DROP && p->s.phase != PHASE_BURL)
+			p->url = p->in_url = STR_NULL;
+		if (step == SMTP_MORE && fetched)
+			continue;
 		if (step == SMTP_UPGRADE) {
 			check(p->in.len == 0 && !p->s.tls && p->s.conf->starttls);
 			smtp_session_secured(&p->s, STR("TLS"), &p->clock);

@@ -435,18 +435,6 @@ smtp_client_is_secured(const struct smtp_client *c)
 }
 
 bool
-smtp_client_tls_refused(const struct smtp_client *c)
-{
-	return c->tls_refused;
-}
-
-bool
-smtp_client_is_authed(const struct smtp_client *c)
-{
-	return c->authed;
-}
-
-bool
 smtp_client_is_over(const struct smtp_client *c)
 {
 	return c->over;

@@ -223,8 +223,6 @@ void smtp_client_data(struct smtp_client *c, struct str piece, bool last);
 const struct caps *smtp_client_caps(const struct smtp_client *c);
 bool smtp_client_esmtp(const struct smtp_client *c);   /* EHLO or LHLO was taken */
 bool smtp_client_is_secured(const struct smtp_client *c);
-bool smtp_client_tls_refused(const struct smtp_client *c); /* STARTTLS was offered and refused */
-bool smtp_client_is_authed(const struct smtp_client *c);
 bool smtp_client_is_over(const struct smtp_client *c); /* no order can come any more, QUIT neither */
 enum smtp_trouble smtp_client_trouble(const struct smtp_client *c); /* of the last order */
 enum smtp_client_step smtp_client_step(const struct smtp_client *c); /* at which */
@@ -235,5 +233,5 @@ const struct answer *smtp_client_answer(const struct smtp_client *c);
 unsigned smtp_client_lacks(const struct smtp_client *c, const struct smtp_client_envelope *e);
 /* How long one should wait for what it waits for, at least, in seconds (RFC 5321 4.5.3.2). */
 unsigned smtp_client_patience(const struct smtp_client *c);
-/* Octets that it holds, more or less. */
+/* Octets that it holds, more or less (tests). */
 size_t smtp_client_memory(const struct smtp_client *c);

@@ -231,7 +231,6 @@ client_letter_answered(struct smtp_client *c, enum smtp_client_step step, size_t
 			c->phase = PHASE_START;
 		}
 	} else {
-		c->data_answered = true;
 		c->data_go = c->answer.code / 100 == 3;
 		if (!c->data_go && c->accepted > 0)
 			letter_refused(c, SMTP_STEP_DATA);
@@ -307,7 +306,7 @@ start(struct smtp_client *c)
 	}
 	c->phase = PHASE_ENVELOPE;
 	c->mail_sent = c->mail_answered = c->mail_good = c->all_sent = false;
-	c->data_sent = c->data_answered = c->data_go = c->body_begun = false;
+	c->data_sent = c->data_go = c->body_begun = false;
 	c->rcpt_sent = c->rcpt_answered = c->flight = c->members = c->accepted = c->dot_at = 0;
 	c->chunks = e->body == SMTP_BODY_BINARY ||
 	            (e->chunking &&

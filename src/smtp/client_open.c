@@ -272,7 +272,7 @@ remote_send(struct smtp_client *c, struct str octets, bool initial)
 		base64_enc(&c->out, octets);
 	if (initial)
 		buf_putf(&c->masked, "AUTH %s ", c->mech);
-	buf_putz(&c->masked, "(hidden)");
+	buf_putz(&c->masked, "<token hidden>");
 	client_send(c, SMTP_STEP_AUTH);
 }
 
@@ -373,7 +373,7 @@ auth_answered(struct smtp_client *c)
 	} else if (!good) {
 		client_trouble(c, SMTP_TROUBLE_AUTH, SMTP_STEP_AUTH, a);
 	} else {
-		c->authed = c->auth_settled = true;
+		c->auth_settled = true;
 	}
 	remote_over(c);
 	sasl_over(c);

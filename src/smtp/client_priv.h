@@ -29,7 +29,7 @@ struct smtp_client {
 	enum smtp_client_step until;
 	/* the connection */
 	bool greeted, helloed, helo, esmtp, secured, want_tls, tls_settled, tls_refused, xclient_done;
-	bool auth_settled, authed;
+	bool auth_settled;
 	bool gone; /* the peer has closed */
 	bool over; /* nothing can be sent any more */
 	struct caps caps;
@@ -61,7 +61,7 @@ struct smtp_client {
 	enum client_phase phase;
 	bool rset_due;             /* the server has a transaction open */
 	bool checked;              /* the envelope was found good */
-	bool mail_sent, mail_answered, mail_good, all_sent, data_sent, data_answered, data_go;
+	bool mail_sent, mail_answered, mail_good, all_sent, data_sent, data_go;
 	bool chunks;               /* BDAT */
 	bool body_begun;
 	bool bol, after_cr;        /* of the letter as it is sent */

@@ -1,76 +1,10 @@
 #include "smtp/param.h"
 
 #include "base/check.h"
-#include "base/date.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "mail/when.h"
 #include "mail/xtext.h"
-
-/* n digits and what must follow them ('\0': nothing). */
-static bool
-take_digits(struct str *s, size_t n, char behind, int *ret)
-{
-	uint64_t v;
-	if (s->len < n + (behind != '\0') || !num_u64(str_first(*s, n), 9999, &v))
-		return false;
-	if (behind && s->p[n] != behind && !(behind == 'T' && s->p[n] == 't'))
-		return false;
-	*s = str_skip(*s, n + (behind != '\0'));
-	*ret = (int)v;
-	return true;
-}
-
-/* "Z" or "+01:30": minutes east of UTC. */
-static bool
-take_zone(struct str s, int *ret)
-{
-	int hour, min;
-	*ret = 0;
-	if (str_ieq(s, STR("Z")))
-		return true;
-	if (s.len != 6 || (s.p[0] != '+' && s.p[0] != '-'))
-		return false;
-	bool west = s.p[0] == '-';
-	s = str_skip(s, 1);
-	if (!take_digits(&s, 2, ':', &hour) || !take_digits(&s, 2, '\0', &min) || hour > 23 ||
-	    min > 59)
-		return false;
-	*ret = (hour * 60 + min) * (west ? -1 : 1);
-	return true;
-}
-
-static int64_t
-days_before(const struct date *d)
-{
-	int64_t y = d->year - (d->mon <= 2), m = d->mon + (d->mon > 2 ? -3 : 9);
-	return y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + d->day - 1 - 719468;
-}
-
-bool
-smtp_date_time(struct str s, uint64_t *ret)
-{
-	struct date d;
-	int zone;
-	if (!take_digits(&s, 4, '-', &d.year) || !take_digits(&s, 2, '-', &d.mon) ||
-	    !take_digits(&s, 2, 'T', &d.day) || !take_digits(&s, 2, ':', &d.hour) ||
-	    !take_digits(&s, 2, ':', &d.min) || !take_digits(&s, 2, '\0', &d.sec))
-		return false;
-	if (s.len > 1 && s.p[0] == '.')
-		for (s = str_skip(s, 1); s.len && s.p[0] >= '0' && s.p[0] <= '9';)
-			s = str_skip(s, 1);
-	if (!take_zone(s, &zone) || d.mon < 1 || d.mon > 12 || d.year < 1970)
-		return false;
-	int64_t at = days_before(&d) * 86400 + d.hour * 3600 + d.min * 60 + d.sec;
-	struct date same = date_of(at, 0); /* 31 April and 25 o'clock come out otherwise */
-	if (same.mon != d.mon || same.day != d.day || same.hour != d.hour || same.min != d.min ||
-	    same.sec != d.sec)
-		return false;
-	at -= (int64_t)zone * 60;
-	if (at <= 0)
-		return false;
-	*ret = (uint64_t)at;
-	return true;
-}
 
 static bool
 value_utf8(struct smtp_params *p, struct str v)
@@ -134,8 +68,8 @@ value_holdfor(struct smtp_params *p, struct str v)
 static bool
 value_holduntil(struct smtp_params *p, struct str v)
 {
-	uint64_t at;
-	return smtp_date_time(v, &at) && hold_until(p, at);
+	int64_t at;
+	return when_rfc3339(v, &at) && at > 0 && hold_until(p, (uint64_t)at);
 }
 
 /* RFC 6710 4.1: -9 to 9, no sign before a 0 or a positive one. */

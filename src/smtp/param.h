@@ -51,5 +51,3 @@ struct smtp_params {
 };
 
 enum param_verdict smtp_params_parse(struct str args, enum param_verb verb, struct smtp_params *p);
-/* RFC 3339 date-time, as HOLDUNTIL has it: 2026-11-22T07:30:00Z. */
-bool smtp_date_time(struct str s, uint64_t *ret);

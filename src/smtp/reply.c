@@ -42,6 +42,7 @@ static const char class_of[SMTP_SITUATION_COUNT] = {
 	[SMTP_DATA_OK] = '2',
 	[SMTP_DATA_OK_LMTP] = '2',
 	[SMTP_BDAT_OK] = '2',
+	[SMTP_BURL_OK] = '2',
 	[SMTP_RSET_OK] = '2',
 	[SMTP_NOOP_OK] = '2',
 	[SMTP_QUIT_OK] = '2',

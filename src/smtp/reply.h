@@ -45,6 +45,7 @@
 	X(RCPT_BADPARAM, "rcpt.badparam") X(RCPT_BADVALUE, "rcpt.badvalue") \
 	X(RCPT_UNKNOWN, "rcpt.unknown") \
 	X(RCPT_RELAY, "rcpt.relay") X(RCPT_UNROUTABLE, "rcpt.unroutable") \
+	X(RCPT_REJECTED, "rcpt.rejected") \
 	X(RCPT_FULL, "rcpt.full") X(RCPT_GREYLIST, "rcpt.greylist") \
 	X(RCPT_TOOMANY, "rcpt.toomany") X(RCPT_RATE, "rcpt.rate") X(RCPT_LOOP, "rcpt.loop") \
 	X(DATA_GO, "data.go") X(DATA_ARGS, "data.args") X(DATA_NOMAIL, "data.nomail") \
@@ -58,6 +59,9 @@
 	X(DATA_REJECTED, "data.rejected") \
 	X(PRDR_GO, "prdr.go") X(PRDR_OK, "prdr.ok") X(PRDR_PART, "prdr.part") \
 	X(BDAT_OK, "bdat.ok") X(BDAT_SYNTAX, "bdat.syntax") X(BDAT_OPEN, "bdat.open") \
+	X(BURL_OK, "burl.ok") X(BURL_SYNTAX, "burl.syntax") X(BURL_NEEDAUTH, "burl.needauth") \
+	X(BURL_BADURL, "burl.badurl") X(BURL_DENIED, "burl.denied") X(BURL_TRUST, "burl.trust") \
+	X(BURL_MISSING, "burl.missing") X(BURL_UNAVAILABLE, "burl.unavailable") \
 	X(RSET_OK, "rset.ok") X(NOOP_OK, "noop.ok") X(QUIT_OK, "quit.ok") \
 	X(HELP_OK, "help.ok") X(HELP_UNKNOWN, "help.unknown") X(HELP_TOPIC, "help.topic") \
 	X(VRFY_OK, "vrfy.ok") X(VRFY_CANNOT, "vrfy.cannot") X(VRFY_UNKNOWN, "vrfy.unknown") \
@@ -141,7 +145,7 @@ struct smtp_vars {
 #define SMTP_CONDS(X) \
 	X(starttls) X(auth) X(etrn) X(vrfy) X(expn) X(deliverby) X(size) X(dsn) X(chunking) \
 	X(smtputf8) X(ipmm) X(limits) X(tls) X(requiretls) X(futurerelease) X(mtpriority) X(xclient) \
-	X(xforward) X(prdr) X(xverp) X(nosoliciting) X(atrn)
+	X(xforward) X(prdr) X(xverp) X(nosoliciting) X(atrn) X(burl)
 enum smtp_cond {
 #define X(c) SMTP_COND_##c,
 	SMTP_CONDS(X)

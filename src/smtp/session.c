@@ -1,5 +1,7 @@
 #include "smtp/session_priv.h"
 
+#include "base/session.h"
+
 #include <stdlib.h>
 
 _Static_assert(sizeof(struct smtp_session) <= 2048, "an idle session is at most 2 KiB");
@@ -45,6 +47,7 @@ smtp_phase_set(struct smtp_turn *t, enum smtp_phase phase)
 		[PHASE_DATA] = "data",
 		[PHASE_BDAT] = "a chunk",
 		[PHASE_BDAT_SKIP] = "a chunk to throw away",
+		[PHASE_BURL] = "what a URL leads to",
 		[PHASE_AUTH] = "an AUTH exchange",
 		[PHASE_TLS] = "the TLS handshake",
 		[PHASE_CLOSED] = "closed",
@@ -56,7 +59,8 @@ smtp_phase_set(struct smtp_turn *t, enum smtp_phase phase)
 		smtp_notef(t, "now: %s", words[phase]);
 	s->phase = phase;
 	s->last_input = t->clock->now;
-	if (phase == PHASE_BDAT || phase == PHASE_BDAT_SKIP || phase == PHASE_DATA)
+	if (phase == PHASE_BDAT || phase == PHASE_BDAT_SKIP || phase == PHASE_BURL ||
+	    phase == PHASE_DATA)
 		smtp_priv(s)->body_started = t->clock->now;
 }
 
@@ -222,6 +226,7 @@ smtp_session_step(struct smtp_session *s, struct str *in, const struct smtp_cloc
 		[PHASE_DATA] = smtp_body_dot,
 		[PHASE_BDAT] = smtp_body_bdat,
 		[PHASE_BDAT_SKIP] = smtp_body_skip,
+		[PHASE_BURL] = smtp_body_burl,
 		[PHASE_AUTH] = commands,
 		[PHASE_TLS] = smtp_upgrade,
 		[PHASE_CLOSED] = no_phase,
@@ -262,6 +267,7 @@ smtp_session_answer(struct smtp_session *s, uint32_t ask_no, const struct smtp_a
 		[SMTP_ASK_AUTH] = smtp_answer_auth,
 		[SMTP_ASK_TURN] = smtp_answer_turn,
 		[SMTP_ASK_PART] = smtp_answer_data,
+		[SMTP_ASK_BURL] = smtp_answer_burl,
 		[SMTP_ASK_XCLIENT] = smtp_answer_xclient,
 	};
 	struct str none = STR_NULL;
@@ -277,17 +283,6 @@ smtp_session_answer(struct smtp_session *s, uint32_t ask_no, const struct smtp_a
 	return true;
 }
 
-static int64_t
-behind(int64_t start, uint64_t seconds)
-{
-	uint64_t ms;
-	int64_t at;
-	if (seconds == SMTP_LIMIT_OFF || __builtin_mul_overflow(seconds, 1000u, &ms) ||
-	    __builtin_add_overflow(start, ms, &at))
-		return INT64_MAX;
-	return at;
-}
-
 /*
  * R-TIME. A command has idle_seconds from the end of the one before. A body has data_seconds
  * between two pieces, and on the whole data_seconds plus the time its octets take at data_rate:
@@ -301,11 +296,12 @@ smtp_session_deadline(const struct smtp_session *s)
 	if (s->phase == PHASE_CLOSED || s->ask != SMTP_ASK_NONE)
 		return INT64_MAX;
 	if (s->phase != PHASE_DATA && s->phase != PHASE_BDAT && s->phase != PHASE_BDAT_SKIP)
-		return behind(s->last_input, conf->idle_seconds);
-	int64_t pause = behind(s->last_input, conf->data_seconds), whole = INT64_MAX;
+		return session_deadline(s->last_input, conf->idle_seconds);
+	int64_t pause = session_deadline(s->last_input, conf->data_seconds), whole = INT64_MAX;
 	if (conf->data_rate && conf->data_rate != SMTP_LIMIT_OFF)
-		whole = behind(behind(s->priv->body_started, conf->data_seconds),
-		    s->priv->body_octets / conf->data_rate);
+		whole =
+		    session_deadline(session_deadline(s->priv->body_started, conf->data_seconds),
+			s->priv->body_octets / conf->data_rate);
 	return MIN(pause, whole);
 }
 

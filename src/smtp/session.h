@@ -85,6 +85,7 @@ struct smtp_conf {
 	struct str mechs_tls;       /* -PLUS and EXTERNAL: advertised with TLS only; may be empty */
 	bool atrn;                  /* ATRN works, and is advertised to whoever may log in */
 	bool submission;            /* a client of ours hands in: the host checks and completes */
+	bool burl;                  /* BURL (RFC 4468): ours who have logged in */
 	bool ipmm, ipmm_brackets;   /* mail merge; [name] instead of &name; */
 	uint64_t ipmm_parts;        /* limit.ipmm_parts */
 	uint64_t ipmm_rcpts;        /* limit.ipmm_rcpts: of one merge, instead of rcpts_per_msg */
@@ -128,6 +129,9 @@ enum smtp_ask {
 	SMTP_ASK_TURN,   /* ATRN of somebody who has logged in; session->arg: domains parted by commas, or
 	                  * empty: all. SMTP_NONE (250, then SMTP_TURN) or a refusal */
 	SMTP_ASK_PART,   /* mail merge: a further part begins (XPRT): SMTP_NONE or a refusal */
+	SMTP_ASK_BURL,   /* the next octets of session->arg, a URL. SMTP_NONE: `octets` of `size` are
+	                  * at hand; they, and nothing of the peer's, are what smtp_session_step() is
+	                  * fed with until it asks again or the phase is another. Or a refusal */
 	SMTP_ASK_XCLIENT, /* session->asked holds all that XCLIENT has said so far. The peer is no
 	                  * longer the proxy: the host finds rights and counts anew from its addr
 	                  * (said, but empty: nobody knows). SMTP_NONE (then peer.ip and peer.name are
@@ -167,6 +171,7 @@ struct smtp_auth {
 };
 #define SMTP_AUTH_STEPS_MAX 16
 #define SMTP_AUTH_RESPONSE_MAX 12288 /* octets of a line (RFC 4954 4) */
+#define SMTP_BURL_MAX 12288          /* octets of a line with a URL */
 #define SMTP_USER_MAX 512
 
 enum smtp_body_type { BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
@@ -212,17 +217,18 @@ struct smtp_txn {
 	uint64_t hold_until;    /* FUTURERELEASE (RFC 4865): Unix seconds, or 0 */
 	int mt_priority;        /* MT-PRIORITY (RFC 6710): -9..9 */
 	struct str deliver_by;  /* BY= as given, checked (RFC 2852), or empty */
+	struct str solicit;     /* SOLICIT= as given (RFC 3865), or empty */
 	bool prdr;              /* asked for at MAIL */
 	bool verp;              /* XVERP: a reverse-path of its own for each recipient ... */
 	char verp_marks[2];     /* ... made with these in place of the first and of its @ */
 	int64_t started;        /* now at MAIL */
-	int64_t data_started;
 	void *host_data;        /* the host's; it clears it before the transaction ends */
 };
 #define SMTP_TXN_MAX (8u << 20)
 
 enum smtp_phase { /* changed only by one setter, which notes it in the history */
 	PHASE_GREETING, PHASE_COMMAND, PHASE_DATA, PHASE_BDAT, PHASE_BDAT_SKIP, PHASE_AUTH,
+	PHASE_BURL,    /* the input is what a URL leads to: SMTP_ASK_BURL */
 	PHASE_TLS,     /* SMTP_UPGRADE was said: waits for smtp_session_secured() */
 	PHASE_CLOSED
 };
@@ -234,7 +240,7 @@ struct smtp_session {
 	enum smtp_ask ask;
 	uint32_t ask_no;
 	struct str chunk;          /* with SMTP_BODY */
-	struct str arg;            /* with ASK_VRFY, ASK_EXPN */
+	struct str arg;            /* with ASK_VRFY, ASK_EXPN, ASK_BURL, ... */
 	struct smtp_rcpt *rcpt_asked;
 	struct smtp_txn *txn;      /* NULL outside a transaction */
 	bool esmtp, hello;         /* EHLO was said; EHLO or HELO was said */
@@ -270,6 +276,7 @@ struct smtp_answer {
 	enum smtp_situation situation;
 	struct str qid, uuid, counter, counter8, rand7; /* for data.ok */
 	struct str reason, to, fullname;
+	uint64_t octets, size;     /* SMTP_ASK_BURL: at hand; of all, the same in each answer */
 	struct str lines[100];     /* EXPN: members, one a line */
 	size_t n_lines;
 	struct str challenge;      /* SMTP_ASK_AUTH: octets, base64 is put on here */

@@ -1,14 +1,14 @@
 #include "smtp/session_priv.h"
 
-void
-smtp_data_refuse(struct smtp_turn *t, enum smtp_situation say)
+static void
+refuse(struct smtp_turn *t, enum smtp_situation say)
 {
 	t->s->flags |= F_REFUSED;
 	smtp_reply(t, say, NULL);
 }
 
-static enum smtp_situation
-no_rcpt(const struct smtp_txn *txn)
+enum smtp_situation
+smtp_no_rcpt(const struct smtp_txn *txn)
 {
 	if (txn->n_rcpt)
 		return SMTP_NONE;
@@ -28,7 +28,7 @@ data_objection(const struct smtp_txn *txn, struct str arg)
 		return SMTP_BDAT_OPEN; /* RFC 3030 2 */
 	if (txn->body == BODY_BINARYMIME)
 		return SMTP_DATA_BINARY; /* RFC 3030 3 */
-	return no_rcpt(txn);
+	return smtp_no_rcpt(txn);
 }
 
 void
@@ -38,11 +38,11 @@ smtp_data(struct smtp_turn *t, struct str arg)
 	if (no == SMTP_NONE)
 		smtp_ask(t, SMTP_ASK_DATA);
 	else
-		smtp_data_refuse(t, no);
+		refuse(t, no);
 }
 
-static bool
-over_size(const struct smtp_session *s, uint64_t more)
+bool
+smtp_over_size(const struct smtp_session *s, uint64_t more)
 {
 	uint64_t total;
 	return __builtin_add_overflow(s->txn->scan.size, more, &total) || total > s->conf->max_size;
@@ -57,9 +57,9 @@ bdat_objection(const struct smtp_session *s, enum bdat_verdict v, const struct b
 		return SMTP_DATA_NOMAIL;
 	if (s->txn->merge)
 		return SMTP_IPMM_DATA_IN_MERGE;
-	if (no_rcpt(s->txn) != SMTP_NONE)
-		return no_rcpt(s->txn);
-	return over_size(s, b->size) ? SMTP_DATA_TOOBIG : SMTP_NONE;
+	if (smtp_no_rcpt(s->txn) != SMTP_NONE)
+		return smtp_no_rcpt(s->txn);
+	return smtp_over_size(s, b->size) ? SMTP_DATA_TOOBIG : SMTP_NONE;
 }
 
 /* RFC 2033 4.3: LAST has a reply for each recipient that was accepted, and none when there is
@@ -125,6 +125,10 @@ smtp_answer_data(struct smtp_turn *t, const struct smtp_answer *a)
 	struct smtp_session *s = t->s;
 	struct smtp_private *p = smtp_priv(s);
 	bool chunks = s->txn->bdat;
+	if (a->situation != SMTP_NONE && s->arg.p) {
+		smtp_burl_refuse(t, a->situation, a);
+		return;
+	}
 	if (a->situation != SMTP_NONE) {
 		struct smtp_vars vars = smtp_answer_vars(a);
 		if (chunks)
@@ -143,7 +147,6 @@ smtp_answer_data(struct smtp_turn *t, const struct smtp_answer *a)
 	}
 	p->qid = a->qid.len ? arena_str(&s->txn->arena, a->qid) : STR_NULL;
 	p->body_octets = 0;
-	s->txn->data_started = t->clock->now;
 	s->flags |= F_BODY_OPEN;
 	if (s->txn->merge)
 		smtp_merging_go(t);
@@ -151,7 +154,9 @@ smtp_answer_data(struct smtp_turn *t, const struct smtp_answer *a)
 		dot_init(&p->dot, s->eol == EOL_LF, s->conf->dot_space_end);
 		smtp_reply(t, s->txn->merge ? SMTP_XPRT_GO : SMTP_DATA_GO, NULL);
 	}
-	if (s->phase != PHASE_CLOSED)
+	if (s->arg.p)
+		smtp_ask(t, SMTP_ASK_BURL);
+	else if (s->phase != PHASE_CLOSED)
 		smtp_phase_set(t, chunks ? PHASE_BDAT : PHASE_DATA);
 }
 
@@ -163,7 +168,7 @@ chunk(struct smtp_turn *t, struct str octets)
 	struct smtp_txn *txn = s->txn;
 	if (s->flags & F_SWALLOW)
 		return SMTP_MORE;
-	txn->too_big = txn->merge ? !smtp_merging_feed(t, octets) : over_size(s, octets.len);
+	txn->too_big = txn->merge ? !smtp_merging_feed(t, octets) : smtp_over_size(s, octets.len);
 	if (!txn->too_big)
 		scan_feed(&txn->scan, octets);
 	if (txn->too_big || (!txn->merge && txn->scan.header_too_big)) {
@@ -287,8 +292,9 @@ smtp_body_bdat(struct smtp_turn *t)
 	struct buf text = BUF_INIT(sizeof(size));
 	buf_putf(&text, "%llu", (unsigned long long)b->size);
 	struct smtp_vars vars = { .v = { [SMTP_VAR_size] = buf_str(&text) } };
+	bool fetched = s->phase == PHASE_BURL;
 	smtp_phase_set(t, PHASE_COMMAND);
-	smtp_reply(t, SMTP_BDAT_OK, &vars);
+	smtp_reply(t, fetched ? SMTP_BURL_OK : SMTP_BDAT_OK, &vars);
 	buf_done(&text);
 	return SMTP_MORE;
 }

@@ -87,6 +87,7 @@ conditions(const struct smtp_session *s, bool cond[SMTP_COND_COUNT])
 		[SMTP_COND_atrn] = conf->atrn && auth_works(s),
 		[SMTP_COND_etrn] = conf->etrn && (conf->etrn_all || ours),
 		[SMTP_COND_prdr] = conf->prdr,
+		[SMTP_COND_burl] = conf->burl && s->authenticated,
 		[SMTP_COND_xverp] = conf->verp && ours,
 		[SMTP_COND_nosoliciting] = conf->no_soliciting.len > 0,
 		[SMTP_COND_vrfy] = conf->vrfy,

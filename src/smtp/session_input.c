@@ -1,5 +1,7 @@
 #include "smtp/session_priv.h"
 
+#include "base/session.h"
+
 /* Octets that mean something while a command line is read (R-TELNET, R-EOL). */
 #define IAC '\xff'
 #define TELNET_SE '\xf0'
@@ -18,37 +20,35 @@ plain_run(struct str s, bool editing)
 	return i;
 }
 
-/* A line of an AUTH exchange. The line so far is split in two. */
-static bool
-is_auth(const struct smtp_session *s, struct str head, struct str run)
+enum kind { LINE_PLAIN, LINE_AUTH, LINE_BURL };
+
+/* What the line will be. What there is of it is split in two. */
+static enum kind
+kind_of(const struct smtp_session *s, struct str head, struct str run)
 {
-	char word[5];
-	size_t n = MIN(sizeof(word), head.len), m = MIN(sizeof(word) - n, run.len);
+	char begin[5];
+	size_t n = MIN(sizeof(begin), head.len), m = MIN(sizeof(begin) - n, run.len);
 	if (n)
-		memcpy(word, head.p, n);
+		memcpy(begin, head.p, n);
 	if (m)
-		memcpy(word + n, run.p, m);
-	return s->phase == PHASE_AUTH || str_ieq(str_n(word, n + m), STR("AUTH "));
+		memcpy(begin + n, run.p, m);
+	struct str word = str_n(begin, n + m);
+	if (s->phase == PHASE_AUTH || str_ieq(word, STR("AUTH ")))
+		return LINE_AUTH;
+	return s->conf->burl && str_ieq(word, STR("BURL ")) ? LINE_BURL : LINE_PLAIN;
 }
 
-/* R-LINE; RFC 4954 4 asks for more in AUTH. */
+/* R-LINE; RFC 4954 4 asks for more in AUTH, and URLs are long. */
 static size_t
-line_limit(const struct smtp_session *s, struct str head, struct str run)
+line_limit(const struct smtp_session *s, enum kind kind)
 {
+	static const uint64_t at_least[] = {
+		[LINE_PLAIN] = 0,
+		[LINE_AUTH] = SMTP_AUTH_RESPONSE_MAX,
+		[LINE_BURL] = SMTP_BURL_MAX,
+	};
 	uint64_t limit = MIN(s->conf->command_line, (uint64_t)LINE_HARD_MAX);
-	if (is_auth(s, head, run))
-		limit = MAX(limit, (uint64_t)SMTP_AUTH_RESPONSE_MAX);
-	return (size_t)limit;
-}
-
-static bool
-is_http(struct str line)
-{
-	struct str method = str_word(&line);
-	for (size_t i = 0; i < method.len; i++)
-		if (method.p[i] < 'A' || method.p[i] > 'Z')
-			return false;
-	return method.len && str_word(&line).len && str_starts(str_word(&line), STR("HTTP/"));
+	return (size_t)MAX(limit, at_least[kind]);
 }
 
 /* The connection has lasted, or has waited for a letter, too long: said at the next command. */
@@ -92,6 +92,18 @@ line_objection(const struct smtp_session *s, struct str line, bool end_ok)
 	return SMTP_NONE;
 }
 
+/* A line that is no command, whatever it would have been. */
+static void
+refuse(struct smtp_turn *t, enum kind kind, enum smtp_situation say)
+{
+	if (t->s->phase == PHASE_AUTH)
+		smtp_auth_break(t, say);
+	else if (kind == LINE_BURL)
+		smtp_burl_break(t, say);
+	else
+		smtp_reply(t, say, NULL);
+}
+
 static void
 line_done(struct smtp_turn *t, struct str line, bool crlf)
 {
@@ -99,7 +111,7 @@ line_done(struct smtp_turn *t, struct str line, bool crlf)
 	bool first = !(s->flags & F_FIRST_LINE);
 	s->flags |= F_FIRST_LINE;
 	s->last_input = t->clock->now;
-	if (first && is_http(line)) {
+	if (first && session_is_http(line)) {
 		smtp_note_line(t, line);
 		smtp_reply(t, SMTP_CONN_HTTP, NULL);
 		return;
@@ -114,29 +126,18 @@ line_done(struct smtp_turn *t, struct str line, bool crlf)
 		smtp_command(t, line);
 	} else {
 		smtp_note_line(t, line);
-		if (s->phase == PHASE_AUTH)
-			smtp_auth_break(t, no);
-		else
-			smtp_reply(t, no, NULL);
+		refuse(t, kind_of(s, STR_NULL, line), no);
 	}
 }
 
-static void
-too_long(struct smtp_turn *t, bool auth)
-{
-	smtp_notef(t, "a command line is over its limit");
-	if (t->s->phase == PHASE_AUTH)
-		smtp_auth_break(t, SMTP_AUTH_TOOLONG);
-	else
-		smtp_reply(t, auth ? SMTP_AUTH_TOOLONG : SMTP_CMD_TOOLONG, NULL);
-}
-
 static bool
-overflow(struct smtp_turn *t, size_t by, bool auth)
+overflow(struct smtp_turn *t, size_t by, enum kind kind)
 {
 	struct smtp_private *p = smtp_priv(t->s);
-	if (!p->discarding)
-		too_long(t, auth);
+	if (!p->discarding) {
+		smtp_notef(t, "a command line is over its limit");
+		refuse(t, kind, kind == LINE_AUTH ? SMTP_AUTH_TOOLONG : SMTP_CMD_TOOLONG);
+	}
 	p->discarding = true;
 	p->discarded += by;
 	buf_wipe(&p->line);
@@ -155,21 +156,21 @@ line_add(struct smtp_turn *t, struct str run)
 		return true;
 	if (p->discarding) {
 		p->after_cr = run.p[run.len - 1] == '\r';
-		return overflow(t, run.len, false);
+		return overflow(t, run.len, LINE_PLAIN);
 	}
-	bool auth = is_auth(t->s, buf_str(&p->line), run);
-	size_t limit = line_limit(t->s, buf_str(&p->line), run);
+	enum kind kind = kind_of(t->s, buf_str(&p->line), run);
+	size_t limit = line_limit(t->s, kind);
 	size_t total = p->line.len + run.len;
 	p->after_cr = run.p[run.len - 1] == '\r';
 	if (total - p->after_cr > limit)
-		return overflow(t, total - limit, auth);
-	if (auth) /* a secret never moves and leaves a copy */
+		return overflow(t, total - limit, kind);
+	if (kind == LINE_AUTH) /* a secret never moves and leaves a copy */
 		buf_reserve(&p->line, limit + 2 - p->line.len);
 	buf_puts(&p->line, run);
 	if (!p->line.failed)
 		return true;
 	buf_reset(&p->line);
-	return overflow(t, total, auth);
+	return overflow(t, total, kind);
 }
 
 static void
@@ -254,7 +255,7 @@ line_in_place(struct smtp_turn *t, size_t n)
 	if (!line_untouched(t->s) || n == t->in->len || t->in->p[n] != '\n')
 		return false;
 	bool crlf = n > 0 && line.p[n - 1] == '\r';
-	if (n - crlf > line_limit(t->s, STR_NULL, line))
+	if (n - crlf > line_limit(t->s, kind_of(t->s, STR_NULL, line)))
 		return false;
 	*t->in = str_skip(*t->in, n + 1);
 	line.len -= crlf;

@@ -123,6 +123,7 @@ begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smt
 	txn->smtputf8 = p->utf8;
 	txn->ret = keep(&txn->arena, p->ret);
 	txn->envid = keep(&txn->arena, p->envid);
+	txn->solicit = keep(&txn->arena, p->solicit);
 	priv->param_error = param_error;
 	priv->param_bad = keep(&txn->arena, p->bad);
 	return ok && !txn->arena.failed;

@@ -7,6 +7,7 @@
  * session_auth.c    AUTH                               session_secure.c STARTTLS, what needs TLS
  * session_ehlo.c    what EHLO lists                    session_xclient.c XCLIENT, XFORWARD
  * session_merge.c   mail merge (smtp/merge.h)        session_turn.c   ATRN
+ * session_burl.c    BURL
  *
  * Every function that acts gets a turn: the session with what the host passed to this call.
  * The private part and the transaction attach when they are needed. The transaction ends in
@@ -55,6 +56,7 @@ struct smtp_private {
 	enum telnet telnet;
 	struct dot dot;
 	struct bdat bdat;
+	uint64_t burl_left;    /* octets of a URL that are not at hand yet */
 	int64_t body_started;
 	uint64_t body_octets;  /* as they came */
 	enum smtp_situation param_error; /* of MAIL: said after the host's limits (rules.md 2) */
@@ -151,16 +153,25 @@ void smtp_answer_rcpt(struct smtp_turn *t, const struct smtp_answer *a);
 
 /* session_data.c */
 void smtp_data(struct smtp_turn *t, struct str arg);
-void smtp_data_refuse(struct smtp_turn *t, enum smtp_situation say);
 /* What is wrong with the letter as it lies there, or SMTP_NONE. */
 enum smtp_situation smtp_verdict(const struct smtp_session *s);
 void smtp_bdat(struct smtp_turn *t, struct str arg);
+enum smtp_situation smtp_no_rcpt(const struct smtp_txn *txn); /* or SMTP_NONE */
+bool smtp_over_size(const struct smtp_session *s, uint64_t more);
 void smtp_answer_data(struct smtp_turn *t, const struct smtp_answer *a);
 void smtp_answer_commit(struct smtp_turn *t, const struct smtp_answer *a);
 /* One phase each; SMTP_MORE also means: go round again, the phase may have changed. */
 enum smtp_step smtp_body_dot(struct smtp_turn *t);
 enum smtp_step smtp_body_bdat(struct smtp_turn *t);
 enum smtp_step smtp_body_skip(struct smtp_turn *t);
+
+/* session_burl.c: s->arg is set from the command to the last octet */
+void smtp_burl(struct smtp_turn *t, struct str arg);
+void smtp_burl_break(struct smtp_turn *t, enum smtp_situation say); /* a line that is none */
+void smtp_burl_refuse(
+    struct smtp_turn *t, enum smtp_situation say, const struct smtp_answer *a);
+void smtp_answer_burl(struct smtp_turn *t, const struct smtp_answer *a);
+enum smtp_step smtp_body_burl(struct smtp_turn *t);
 
 /* session_reply.c */
 void smtp_reply(struct smtp_turn *t, enum smtp_situation s, const struct smtp_vars *extra);

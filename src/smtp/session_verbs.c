@@ -15,6 +15,7 @@ enum {
 	UNLISTED = 1u << 7,
 	ETRN_ONLY = 1u << 8,
 	ATRN_ONLY = 1u << 9,
+	BURL_ONLY = 1u << 10,
 };
 
 struct verb {
@@ -131,7 +132,7 @@ is_useful(const struct smtp_conf *conf, const struct verb *v)
 	return !((v->flags & AUTH_ONLY) && !conf->auth) &&
 	       !((v->flags & ETRN_ONLY) && !conf->etrn) &&
 	       !((v->flags & TLS_ONLY) && !conf->starttls) &&
-	       !((v->flags & ATRN_ONLY) && !conf->atrn);
+	       !((v->flags & ATRN_ONLY) && !conf->atrn) && !((v->flags & BURL_ONLY) && !conf->burl);
 }
 
 static void
@@ -265,6 +266,7 @@ static const struct verb verbs[] = {
 		[PARTS] = SMTP_IPMM_RECEIVING_PARTS } },
 	{ "DATA", "DATA", smtp_data },
 	{ "BDAT", "BDAT size [LAST]", smtp_bdat },
+	{ "BURL", "BURL imap-url [LAST]", smtp_burl, .flags = SMTP_ONLY | BURL_ONLY },
 	{ "RSET", "RSET", run_rset, .flags = NO_ARGUMENT },
 	{ "NOOP", "NOOP [text]", run_noop },
 	{ "VRFY", "VRFY address", run_vrfy },
@@ -366,6 +368,13 @@ smtp_note_line(struct smtp_turn *t, struct str line)
 		smtp_note(t, str_trim(rest).len ? "c (the secret left out): " : "c: ",
 		    str_first(line, line.len - rest.len));
 		t->s->flags |= F_AFTER_AUTH;
+	} else if (str_ieq(word, STR("BURL"))) {
+		/* The token of a URL is behind its last colon (RFC 4467 3). */
+		struct str url = str_word(&rest);
+		size_t colon = str_rfind(url, ':');
+		bool token = str_find(str_first(url, colon), ';') < colon && colon < url.len;
+		smtp_note(t, token ? "c (the secret left out): " : "c: ",
+		    token ? str_first(line, (size_t)(url.p + colon + 1 - line.p)) : line);
 	} else if ((t->s->flags & F_AFTER_AUTH) && !verb_find(t->s, word)) {
 		smtp_note(t, "c: ", STR(HIDDEN));
 	} else {

@@ -593,6 +593,28 @@ test_any_octets(void **state)
 	}
 }
 
+/* A token that a process elsewhere made is shown nowhere. */
+static void
+test_a_remote_login_is_masked(void **state)
+{
+	struct smtp_client_conf conf = { .name = STR("me"), .auth = true };
+	struct smtp_client *c = smtp_client_new(&conf);
+	struct smtp_client_event ev;
+	static const char *const said[] = { "220 hi\r\n", "250-x\r\n250 AUTH GSSAPI\r\n" };
+	enum smtp_client_todo todo;
+	smtp_client_go(c, SMTP_STEP_AUTH);
+	for (size_t i = 0; (todo = smtp_client_next(c, &ev)) != SMTP_CLIENT_AUTH;) {
+		assert_true(todo != SMTP_CLIENT_READ || i < ARRAY_LEN(said));
+		if (todo == SMTP_CLIENT_READ)
+			smtp_client_feed(c, str_of(said[i++]));
+	}
+	smtp_client_auth_remote(c, STR("GSSAPI"), &STR("ticket"), false);
+	assert_int_equal(smtp_client_next(c, &ev), SMTP_CLIENT_SEND);
+	assert_true(str_eq(ev.octets, STR("AUTH GSSAPI dGlja2V0\r\n")));
+	assert_true(str_eq(ev.masked, STR("AUTH GSSAPI <token hidden>")));
+	smtp_client_free(c);
+}
+
 static void
 test_long_lines(void **state)
 {
@@ -723,6 +745,7 @@ main(void)
 		cmocka_unit_test(test_lost_before_the_end),
 		cmocka_unit_test(test_dialogues),
 		cmocka_unit_test(test_any_octets),
+		cmocka_unit_test(test_a_remote_login_is_masked),
 		cmocka_unit_test(test_long_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

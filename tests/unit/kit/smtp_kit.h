@@ -43,6 +43,9 @@ struct kit {
 	enum smtp_situation say_mail, say_data, say_commit, say_tls, say_xclient;
 	unsigned handshakes;
 	bool mark_host_data; /* set txn->host_data and see that it comes back in a drop */
+	size_t window;       /* octets of a URL that come at once; 0: all */
+	struct str fetched;  /* those at hand, which the session is fed with in PHASE_BURL */
+	size_t fetched_all;  /* that came of this URL */
 };
 
 static inline struct smtp_conf
@@ -172,6 +175,40 @@ kit_auth(struct kit *k, struct smtp_answer *a)
 		a->user = STR("joe@example.com");
 }
 
+/* What imap://h/WORD means: WORD and a line end, but for some that go wrong. */
+static inline void
+kit_burl(struct kit *k, struct smtp_answer *a)
+{
+	static char octets[256];
+	struct str word = str_skip(k->s.arg, sizeof("imap://h/") - 1);
+	assert_int_equal(k->fetched.len, 0);
+	if (!str_starts(k->s.arg, STR("imap://h/")))
+		a->situation = SMTP_BURL_TRUST;
+	else if (str_eq(word, STR("denied")))
+		a->situation = SMTP_BURL_DENIED;
+	else if (str_eq(word, STR("lost")) && k->fetched_all > 0)
+		a->situation = SMTP_BURL_UNAVAILABLE;
+	else if (str_eq(word, STR("gone")))
+		a->situation = SMTP_SHUTDOWN;
+	a->reason = STR("of a reason");
+	if (a->situation != SMTP_NONE) {
+		k->fetched_all = 0;
+		return;
+	}
+	snprintf(octets, sizeof(octets), STR_FMT "\r\n", STR_ARG(word));
+	struct str all = str_of(octets);
+	if (str_eq(word, STR("bare")))
+		all = STR("a\nb");
+	a->size = str_eq(word, STR("large")) ? 10001 : all.len;
+	k->fetched = str_skip(all, k->fetched_all);
+	if (k->window || str_eq(word, STR("lost")))
+		k->fetched = str_first(k->fetched, k->window ? k->window : 1);
+	a->octets = a->size > all.len ? a->size : k->fetched.len;
+	k->fetched_all += k->fetched.len;
+	if (k->fetched_all == all.len)
+		k->fetched_all = 0;
+}
+
 static inline void
 kit_answer(struct kit *k)
 {
@@ -224,6 +261,8 @@ kit_answer(struct kit *k)
 		              : str_starts(s->arg, STR("empty")) ? SMTP_ATRN_NONE
 		              : str_starts(s->arg, STR("busy"))  ? SMTP_ATRN_BUSY
 		                                                  : SMTP_NONE;
+	} else if (s->ask == SMTP_ASK_BURL) {
+		kit_burl(k, &a);
 	} else if (s->ask == SMTP_ASK_AUTH) {
 		kit_auth(k, &a);
 	} else if (s->ask == SMTP_ASK_TLS) {
@@ -239,12 +278,17 @@ kit_answer(struct kit *k)
 static inline enum smtp_step
 kit_step(struct kit *k)
 {
-	char *block = k->in.len ? xmemdup(k->in.p, k->in.len) : NULL;
-	struct str rest = { block, k->in.len };
+	bool fetched = k->s.phase == PHASE_BURL;
+	struct str in = fetched ? k->fetched : buf_str(&k->in);
+	char *block = in.len ? xmemdup(in.p, in.len) : NULL;
+	struct str rest = { block, in.len };
 	enum smtp_step step = smtp_session_step(&k->s, &rest, &k->clock, &k->out);
 	if (step == SMTP_BODY)
 		buf_puts(&k->body, k->s.chunk);
-	buf_drop(&k->in, k->in.len - rest.len);
+	if (fetched)
+		k->fetched = str_skip(k->fetched, in.len - rest.len);
+	else
+		buf_drop(&k->in, in.len - rest.len);
 	free(block);
 	return step;
 }
@@ -253,7 +297,10 @@ static inline void
 kit_run(struct kit *k)
 {
 	while (!k->ended) {
+		enum smtp_phase was = k->s.phase;
 		enum smtp_step step = kit_step(k);
+		if (step == SMTP_MORE && was == PHASE_BURL)
+			continue;
 		if (step == SMTP_MORE) {
 			assert_int_equal(k->in.len, 0);
 			return;
@@ -267,6 +314,8 @@ kit_run(struct kit *k)
 			k->s.txn->host_data = NULL;
 			buf_reset(&k->body);
 			k->drops++;
+			if (k->s.phase != PHASE_BURL)
+				k->fetched = STR_NULL;
 		}
 		if (step == SMTP_UPGRADE) {
 			assert_int_equal(k->in.len, 0);
