@@ -32,6 +32,7 @@
 #define ACCESS_KEYWORDS 48              /* keywords of a mailbox: bits 16 to 63 of its flags; and
                                          * the most that one change names */
 #define ACCESS_OUTLINE_MAX (64u << 10)  /* octets of an outline */
+#define ACCESS_URL_MAX 12000            /* octets of a URL (mail/imap_url.h) */
 
 /* Bits of a letter's flags; the same as the store's. */
 enum {
@@ -80,6 +81,12 @@ enum access_kind {
 	ACCESS_CHANGES,    /* one access_mailbox and its keywords, then what changed behind `since`:
 	                    * access_change_row in order of modseq; from: modseq and UID */
 	ACCESS_QUOTA,      /* access_quota */
+	ACCESS_TOKEN,      /* access_token: of `url`, the rump of one that the account may give */
+	ACCESS_URL,        /* the row of the letter that `url` leads to, as of LETTERS, for whoever
+	                    * may read it: `name` (a login; or nobody), with `submit` as the server
+	                    * that letters are handed in at. No pass is needed, the URL is one.
+	                    * CANNOT: it names another server; DENIED: it is not authorized;
+	                    * NOT_FOUND: there is no such letter any more */
 	ACCESS_KIND_COUNT
 };
 
@@ -99,6 +106,7 @@ enum access_part {
 struct access_ask {
 	uint8_t kind;
 	bool fresh;           /* the first window: everything acknowledged until now is to be seen */
+	bool submit;
 	uint32_t mailbox;
 	struct str name;
 	uint64_t since;       /* modseq */
@@ -106,7 +114,10 @@ struct access_ask {
 	unsigned what;
 	uint8_t part;
 	uint64_t off, len;    /* of the part; len UINT64_MAX: to its end */
-	struct str uids;      /* uidset_put(); empty: all */
+	union {
+		struct str uids; /* uidset_put(); empty: all */
+		struct str url;  /* TOKEN, URL */
+	};
 	struct access_from {  /* all zeroes and empty: from the start */
 		uint32_t uid;
 		uint64_t n;       /* octets of the part (LETTERS), or modseq (CHANGES) */
@@ -183,6 +194,13 @@ struct access_quota {
 void access_quota_put(struct buf *b, const struct access_quota *q);
 bool access_quota_get(struct wire *w, struct access_quota *ret);
 
+struct access_token {
+	uint32_t mailbox;
+	struct str token;     /* empty: the mailbox has no key yet (ACCESS_KEY) */
+};
+void access_token_put(struct buf *b, const struct access_token *t);
+bool access_token_get(struct wire *w, struct access_token *ret);
+
 /* --- writing --- */
 
 enum access_change_kind {
@@ -197,6 +215,8 @@ enum access_change_kind {
 	ACCESS_SUBSCRIBE,   /* name */
 	ACCESS_UNSUBSCRIBE,
 	ACCESS_OUTLINES,    /* mailbox; letters: uid in `id`, outline */
+	ACCESS_KEY,         /* mailbox, or name: its key for URLs, made unless there is one (mode ADD), or
+	                     * made anew (REPLACE); or the keys of all mailboxes are forgotten (REMOVE) */
 	ACCESS_CHANGE_COUNT
 };
 enum access_mode { ACCESS_ADD, ACCESS_REMOVE, ACCESS_REPLACE, ACCESS_MODE_COUNT };

@@ -226,3 +226,21 @@ access_quota_get(struct wire *w, struct access_quota *ret)
 		*ret = q;
 	return !w->bad;
 }
+
+void
+access_token_put(struct buf *b, const struct access_token *t)
+{
+	put_u32(b, t->mailbox);
+	put_str(b, t->token);
+}
+
+bool
+access_token_get(struct wire *w, struct access_token *ret)
+{
+	struct access_token t;
+	t.mailbox = get_u32(w);
+	t.token = get_str(w, ACCESS_URL_MAX);
+	if (!w->bad)
+		*ret = t;
+	return !w->bad;
+}

@@ -8,6 +8,7 @@ access_ask_put(struct buf *b, const struct access_ask *a)
 {
 	put_u8(b, a->kind);
 	put_u8(b, a->fresh);
+	put_u8(b, a->submit);
 	put_u32(b, a->mailbox);
 	put_str(b, a->name);
 	put_u64(b, a->since);
@@ -29,6 +30,7 @@ access_ask_get(struct str octets, struct access_ask *ret)
 	struct access_ask a;
 	a.kind = get_u8(&w);
 	a.fresh = get_bool(&w);
+	a.submit = get_bool(&w);
 	a.mailbox = get_u32(&w);
 	a.name = get_str(&w, ACCESS_NAME_MAX);
 	a.since = get_u64(&w);
@@ -41,9 +43,10 @@ access_ask_get(struct str octets, struct access_ask *ret)
 	a.from.uid = get_u32(&w);
 	a.from.n = get_u64(&w);
 	a.from.name = get_str(&w, ACCESS_NAME_MAX);
+	bool by_url = a.kind == ACCESS_TOKEN || a.kind == ACCESS_URL;
 	if (octets.len > ACCESS_ASK_MAX || !wire_done(&w) || a.kind >= ACCESS_KIND_COUNT ||
 	    (a.what & ~WHAT_ALL) || a.part >= ACCESS_PART_COUNT ||
-	    !uidset_octets_ok(a.uids, ACCESS_RANGES_MAX))
+	    (by_url ? a.url.len > ACCESS_URL_MAX : !uidset_octets_ok(a.uids, ACCESS_RANGES_MAX)))
 		return false;
 	*ret = a;
 	return true;

@@ -40,7 +40,7 @@ cut(struct fetch_range r, uint64_t off, uint64_t len)
 	return (struct fetch_range){ r.off + off, MIN(len, r.len - off) };
 }
 
-static const enum outline_what sections[FETCH_SECTIONS] = {
+const enum outline_what fetch_outline_what[FETCH_SECTIONS] = {
 	[FETCH_ALL] = OUTLINE_PART,
 	[FETCH_HEADER] = OUTLINE_HEADER,
 	[FETCH_TEXT] = OUTLINE_TEXT,
@@ -54,7 +54,7 @@ static bool
 range_top(const struct access_letter *row, enum fetch_section section, struct fetch_range *ret)
 {
 	uint64_t header = MIN(row->header_len, row->size);
-	enum outline_what what = sections[section];
+	enum outline_what what = fetch_outline_what[section];
 	if (what == OUTLINE_PART)
 		*ret = (struct fetch_range){ 0, row->size };
 	else if (what == OUTLINE_HEADER)
@@ -81,7 +81,8 @@ range_of(const struct walk_letter *l, const struct fetch_item *i, struct fetch_r
 	struct outline_range o;
 	if (!i->n_path)
 		return range_top(l->row, i->section, ret);
-	return outline_section(l->outline, i->path, i->n_path, sections[i->section], &o) &&
+	return outline_section(l->outline, i->path, i->n_path, fetch_outline_what[i->section],
+		   &o) &&
 	       inside(l->row, o, ret);
 }
 

@@ -110,7 +110,10 @@ fetch_of(struct imap_session *s)
 
 /* fetch_parse.c: items and modifiers. False: lex.bad, or said already (*ret_run). */
 bool fetch_parse(struct imap_session *s, struct fetch *f);
-/* fetch_section.c: "[...]<...>" behind BODY, BODY.PEEK, BINARY, ... */
+/* fetch_section.c: what stands in "[...]"; its answer's form is appended to echo. */
+bool fetch_section_read(
+    struct imap_lex *x, struct arena *arena, struct fetch_item *i, struct buf *echo);
+/* "[...]<...>" behind BODY, BODY.PEEK, BINARY, ... */
 bool fetch_section_parse(struct imap_session *s, struct fetch_item *i, const char *name);
 
 /* fetch_put.c */
@@ -133,6 +136,7 @@ void fetch_job_nil(struct imap_session *s, struct fetch *f);
 void fetch_literal_head(
     struct buf *out, const struct fetch_item *i, bool eight, uint64_t len);
 void fetch_octets_put(struct buf *out, struct str octets, bool raw);
+extern const enum outline_what fetch_outline_what[FETCH_SECTIONS];
 /* fetch_fields.c: those of a header that an item wants, and the empty line. */
 void fetch_fields_filter(const struct fetch_item *i, struct str header, struct buf *out);
 
@@ -143,6 +147,9 @@ void fetch_hold(struct fetch *f, const struct walk_letter *l);
 enum imap_run fetch_held(struct imap_session *s);
 void fetch_damaged(struct fetch *f, uint32_t uid);
 enum imap_run fetch_lost(struct imap_session *s);
+
+/* urlread.c: the section of a URL. False: it is none. */
+bool fetch_section_of_url(struct str section, struct arena *arena, struct fetch_item *ret);
 
 /* fetch_before.c: what comes before the letters: VANISHED (EARLIER), \Seen; then next. */
 enum imap_run fetch_before(struct imap_session *s, enum imap_run (*next)(struct imap_session *));

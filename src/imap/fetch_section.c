@@ -19,37 +19,28 @@ static const struct {
 	[FETCH_FIELDS_NOT] = { "HEADER.FIELDS.NOT", false, true },
 };
 
-static bool
-fail(struct imap_session *s, const char *why)
-{
-	if (!s->cmd->lex.bad)
-		s->cmd->lex.why = why;
-	s->cmd->lex.bad = true;
-	return false;
-}
-
 /* "1.2." off the front of *text. */
 static bool
-path_parse(struct imap_session *s, struct fetch_item *i, struct str *text)
+path_parse(struct imap_lex *x, struct arena *arena, struct fetch_item *i, struct str *text)
 {
 	uint32_t path[FETCH_PATH_MAX];
 	while (text->len && text->p[0] >= '0' && text->p[0] <= '9') {
 		size_t dot = str_find(*text, '.');
 		uint64_t n;
 		if (!num_u64(str_first(*text, dot), UINT32_MAX, &n) || n == 0)
-			return fail(s, "a section that is not one");
+			return imap_lex_fail(x, "a section that is not one");
 		if (i->n_path == FETCH_PATH_MAX)
-			return fail(s, "a section that is nested too deep");
+			return imap_lex_fail(x, "a section that is nested too deep");
 		path[i->n_path++] = (uint32_t)n;
 		if (dot + 1 == text->len)
-			return fail(s, "a section that is not one");
+			return imap_lex_fail(x, "a section that is not one");
 		*text = str_skip(*text, dot + 1);
 	}
 	if (!i->n_path)
 		return true;
-	i->path = arena_alloc(&s->cmd->arena, i->n_path * sizeof(path[0]));
+	i->path = arena_alloc(arena, i->n_path * sizeof(path[0]));
 	if (!i->path)
-		return fail(s, "the command is too long");
+		return imap_lex_fail(x, "the command is too long");
 	memcpy(i->path, path, i->n_path * sizeof(path[0]));
 	return true;
 }
@@ -67,23 +58,22 @@ upper(struct arena *a, struct str in)
 
 /* The names are repeated in capitals, quoted where they came so. */
 static bool
-fields_parse(struct imap_session *s, struct fetch_item *i, struct buf *echo)
+fields_parse(struct imap_lex *x, struct arena *arena, struct fetch_item *i, struct buf *echo)
 {
-	struct imap_lex *x = &s->cmd->lex;
 	struct str fields[FETCH_FIELDS_MAX];
 	(void)imap_lex_sp(x);
 	(void)imap_lex_char(x, '(');
 	buf_putz(echo, " (");
 	do {
 		bool string = imap_lex_peek(x, '"') || imap_lex_peek(x, '{');
-		struct str name = imap_lex_astring(x, &s->cmd->arena);
+		struct str name = imap_lex_astring(x, arena);
 		if (x->bad)
 			return false;
 		if (i->n_fields == FETCH_FIELDS_MAX)
-			return fail(s, "too many header fields");
-		name = upper(&s->cmd->arena, name);
+			return imap_lex_fail(x, "too many header fields");
+		name = upper(arena, name);
 		if (!name.p)
-			return fail(s, "the command is too long");
+			return imap_lex_fail(x, "the command is too long");
 		if (i->n_fields)
 			buf_putc(echo, ' ');
 		if (string)
@@ -95,33 +85,32 @@ fields_parse(struct imap_session *s, struct fetch_item *i, struct buf *echo)
 	buf_putc(echo, ')');
 	if (!imap_lex_char(x, ')'))
 		return false;
-	i->fields = arena_alloc(&s->cmd->arena, i->n_fields * sizeof(fields[0]));
+	i->fields = arena_alloc(arena, i->n_fields * sizeof(fields[0]));
 	if (!i->fields)
-		return fail(s, "the command is too long");
+		return imap_lex_fail(x, "the command is too long");
 	memcpy(i->fields, fields, i->n_fields * sizeof(fields[0]));
 	return true;
 }
 
-static bool
-section_parse(struct imap_session *s, struct fetch_item *i, struct buf *echo)
+bool
+fetch_section_read(struct imap_lex *x, struct arena *arena, struct fetch_item *i, struct buf *echo)
 {
-	struct imap_lex *x = &s->cmd->lex;
 	struct str text = imap_lex_peek(x, ']') ? STR("") : imap_lex_atom(x);
-	if (x->bad || !path_parse(s, i, &text))
+	if (x->bad || !path_parse(x, arena, i, &text))
 		return false;
 	size_t k = 0;
 	while (k < FETCH_SECTIONS && !str_ieq(text, str_of(sections[k].name)))
 		k++;
 	bool binary = i->form != FETCH_BODY;
 	if (k == FETCH_SECTIONS || (sections[k].path && !i->n_path) || (binary && k != FETCH_ALL))
-		return fail(s, "a section that is not one");
+		return imap_lex_fail(x, "a section that is not one");
 	i->section = (enum fetch_section)k;
 	for (size_t n = 0; n < i->n_path; n++)
 		buf_putf(echo, "%s%u", n ? "." : "", i->path[n]);
 	if (i->n_path && k != FETCH_ALL)
 		buf_putc(echo, '.');
 	buf_putz(echo, sections[k].name);
-	return !sections[k].fields || fields_parse(s, i, echo);
+	return !sections[k].fields || fields_parse(x, arena, i, echo);
 }
 
 /* "<first.count>"; the answer has "<first>". */
@@ -146,10 +135,11 @@ fetch_section_parse(struct imap_session *s, struct fetch_item *i, const char *na
 	struct buf echo = BUF_INIT(ECHO_MAX);
 	buf_putz(&echo, name);
 	buf_putc(&echo, '[');
-	bool ok = imap_lex_char(x, '[') && section_parse(s, i, &echo) && imap_lex_char(x, ']');
+	bool ok = imap_lex_char(x, '[') && fetch_section_read(x, &s->cmd->arena, i, &echo) &&
+	          imap_lex_char(x, ']');
 	buf_putc(&echo, ']');
 	ok = ok && partial_parse(s, i, &echo);
 	i->echo = ok && !echo.failed ? arena_str(&s->cmd->arena, buf_str(&echo)) : STR_NULL;
 	buf_done(&echo);
-	return i->echo.p || fail(s, "the command is too long");
+	return i->echo.p || imap_lex_fail(x, "the command is too long");
 }

@@ -93,7 +93,6 @@ void imap_input(struct imap_session *s, struct str *in);
 void imap_command_begin(struct imap_session *s, const struct imap_clock *clock, struct buf *out);
 /* What a run(), resume() or line() has returned is carried out. */
 void imap_command_ran(struct imap_session *s, enum imap_run run);
-void imap_command_free(struct imap_session *s);
 void imap_auth_free(struct imap_session *s);
 const struct imap_row *imap_row_find(struct str name);
 /* What imap_no() and imap_bad() say between the two waits in cmd->refusal. */
@@ -190,7 +189,6 @@ bool imap_is_utf8(const struct imap_session *s); /* names and strings may be UTF
 bool imap_name(struct imap_session *s, struct str wire, struct str *ret, enum imap_run *ret_run);
 void imap_put_name(struct imap_session *s, struct str name); /* to out, quoted as needed */
 void imap_put_string(struct buf *out, struct str s, bool utf8); /* quoted or literal */
-void imap_put_nstring(struct buf *out, struct str s, bool utf8);  /* p NULL: NIL */
 
 /* Bits of session.enabled */
 enum { IMAP_REV2 = 1u << 0, IMAP_UTF8 = 1u << 1, IMAP_CONDSTORE = 1u << 2, IMAP_QRESYNC = 1u << 3 };
@@ -260,7 +258,7 @@ void imap_tell_capabilities(struct imap_session *s);
 /* --- commands; one file each: cmd_NAME.c --- */
 /* core: capability noop logout id enable starttls authenticate login select examine create delete
  * rename subscribe unsubscribe list lsub status append idle namespace getquota getquotaroot compress
- * unselect close expunge check; "UID EXPUNGE" */
+ * resetkey genurlauth urlfetch unselect close expunge check; "UID EXPUNGE" */
 enum imap_run imap_cmd_capability(struct imap_session *s);
 enum imap_run imap_cmd_noop(struct imap_session *s);
 enum imap_run imap_cmd_check(struct imap_session *s);
@@ -287,6 +285,9 @@ enum imap_run imap_cmd_getquota(struct imap_session *s);
 enum imap_run imap_cmd_getquotaroot(struct imap_session *s);
 enum imap_run imap_cmd_setquota(struct imap_session *s);
 enum imap_run imap_cmd_compress(struct imap_session *s);
+enum imap_run imap_cmd_resetkey(struct imap_session *s);
+enum imap_run imap_cmd_genurlauth(struct imap_session *s);
+enum imap_run imap_cmd_urlfetch(struct imap_session *s);
 enum imap_run imap_cmd_close(struct imap_session *s);
 enum imap_run imap_cmd_unselect(struct imap_session *s);
 enum imap_run imap_cmd_expunge(struct imap_session *s);

@@ -1,6 +1,7 @@
 /* Octets become lines, lines and literals become commands (R-EOL, R-LINE, R-HTTP; RFC 7888). */
 #include "imap/imap_priv.h"
 
+#include "base/session.h"
 #include "dialect/access_words.h"
 
 #define DISCARD_MAX (64u << 10) /* R-LINE: of a line over its limit */
@@ -25,17 +26,6 @@ static size_t
 command_max(const struct imap_session *s)
 {
 	return is_early(s) ? IMAP_COMMAND_EARLY : IMAP_COMMAND_MAX;
-}
-
-/* R-HTTP: METHOD target HTTP/... */
-static bool
-is_http(struct str line)
-{
-	struct str method = str_word(&line);
-	for (size_t i = 0; i < method.len; i++)
-		if (method.p[i] < 'A' || method.p[i] > 'Z')
-			return false;
-	return method.len && str_word(&line).len && str_starts(str_word(&line), STR("HTTP/"));
 }
 
 /* A literal at the end of a line, and not inside of quotes. */
@@ -288,7 +278,7 @@ line_done(struct imap_session *s)
 	line.len -= crlf;
 	s->flags |= F_FIRST_LINE;
 	s->last_input = c->clock->now;
-	if (first && is_http(line)) {
+	if (first && session_is_http(line)) {
 		imap_command_ran(s, imap_bye(s, c->out, NULL, "this is IMAP, not HTTP"));
 		return;
 	}

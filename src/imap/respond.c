@@ -249,15 +249,6 @@ imap_put_string(struct buf *out, struct str s, bool utf8)
 	buf_putc(out, '"');
 }
 
-void
-imap_put_nstring(struct buf *out, struct str s, bool utf8)
-{
-	if (s.p)
-		imap_put_string(out, s, utf8);
-	else
-		buf_putz(out, "NIL");
-}
-
 static bool
 is_atom(struct str s)
 {

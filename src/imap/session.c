@@ -1,5 +1,6 @@
 #include "imap/imap_priv.h"
 
+#include "base/session.h"
 #include "dialect/access_words.h"
 
 #include <stdlib.h>
@@ -21,8 +22,8 @@ imap_command_begin(struct imap_session *s, const struct imap_clock *clock, struc
 	c->clock = clock;
 }
 
-void
-imap_command_free(struct imap_session *s)
+static void
+command_free(struct imap_session *s)
 {
 	struct imap_command *c = s->cmd;
 	if (!c)
@@ -57,7 +58,7 @@ command_end(struct imap_session *s)
 {
 	struct buf *out = s->cmd->out;
 	s->last_input = s->cmd->clock->now;
-	imap_command_free(s);
+	command_free(s);
 	if (s->state == IMAP_CLOSED)
 		return;
 	if (s->state == IMAP_STRANGER && s->bad > s->conf->bad_commands)
@@ -283,7 +284,7 @@ imap_session_init(struct imap_session *s, const struct imap_conf *conf, struct u
 void
 imap_session_done(struct imap_session *s)
 {
-	imap_command_free(s);
+	command_free(s);
 	imap_view_close(s);
 	free(s->dropped);
 	free(s->user);
@@ -345,27 +346,16 @@ imap_session_stir(struct imap_session *s)
 		s->view->stirred = true;
 }
 
-static int64_t
-behind(int64_t start, uint64_t seconds)
-{
-	uint64_t ms;
-	int64_t at;
-	if (seconds == UINT64_MAX || __builtin_mul_overflow(seconds, 1000u, &ms) ||
-	    __builtin_add_overflow(start, ms, &at))
-		return INT64_MAX;
-	return at;
-}
-
 int64_t
 imap_session_deadline(const struct imap_session *s)
 {
 	const struct imap_conf *conf = s->conf;
 	if (s->state == IMAP_CLOSED || s->ask != IMAP_ASK_NONE)
 		return INT64_MAX;
-	int64_t idle = behind(s->last_input, conf->idle_seconds);
-	int64_t whole = behind(s->opened, conf->conn_seconds);
+	int64_t idle = session_deadline(s->last_input, conf->idle_seconds);
+	int64_t whole = session_deadline(s->opened, conf->conn_seconds);
 	if (s->state == IMAP_STRANGER || s->state == IMAP_GREETING)
-		idle = MIN(idle, behind(s->opened, conf->login_seconds));
+		idle = MIN(idle, session_deadline(s->opened, conf->login_seconds));
 	return MIN(idle, whole);
 }
 

@@ -6,8 +6,10 @@
 
 #include "access/access.h"
 #include "base/check.h"
+#include "crypt/crypt.h"
 #include "dialect/access_words.h"
 #include "imap/session.h"
+#include "mail/imap_url.h"
 #include "mail/outline.h"
 #include "mail/scan.h"
 
@@ -40,6 +42,7 @@ struct fake_box {
 	size_t n_letters;
 	struct fake_gone *gone;
 	size_t n_gone;
+	unsigned char key; /* of its URLs: so many times that octet; 0: none */
 };
 struct fake {
 	struct fake_box box[FAKE_BOXES];
@@ -54,6 +57,7 @@ struct fake {
 	size_t window;      /* rows in one answer; 0: many */
 	size_t octets;      /* octets of letters in one answer; 0: many */
 	unsigned reads, changes, dropped;
+	unsigned char last_key;
 	enum access_status fail; /* of every ask, when not OK */
 	uint32_t kept[ACCESS_LETTERS_MAX];
 };
@@ -132,6 +136,7 @@ fake_box_done(struct fake_box *b)
 static FAKE_UNUSED void
 fake_init(struct fake *f)
 {
+	crypt_init(); /* of tokens */
 	*f = (struct fake){ .now_ms = 1780000000000u };
 	(void)fake_create(f, STR("INBOX"), 0);
 }
@@ -467,6 +472,75 @@ fake_quota(struct fake_window *w, struct fake_box *b)
 	return ACCESS_OK;
 }
 
+/* This account is joe's, and the server example.net. */
+static bool
+fake_is_joe(struct str user)
+{
+	return str_ieq(user, STR("joe@example.net")) || str_ieq(user, STR("joe"));
+}
+
+static enum access_status
+fake_by_url(struct fake_window *w, struct imap_url *u, struct fake_box **ret)
+{
+	if (imap_url_parse(w->a->url, u))
+		return ACCESS_BAD;
+	if (!str_iends(u->host, STR("example.net")))
+		return ACCESS_CANNOT;
+	if (!fake_is_joe(u->user))
+		return ACCESS_DENIED;
+	*ret = fake_box(w->f, u->mailbox);
+	return *ret && (*ret)->number ? ACCESS_OK : ACCESS_NOT_FOUND;
+}
+
+static void
+fake_key(const struct fake_box *b, char key[IMAP_URL_KEY_LEN])
+{
+	memset(key, b->key, IMAP_URL_KEY_LEN);
+}
+
+static enum access_status
+fake_token(struct fake_window *w, struct fake_box *b)
+{
+	struct imap_url u;
+	char key[IMAP_URL_KEY_LEN], token[IMAP_URL_TOKEN_LEN];
+	enum access_status status = fake_by_url(w, &u, &b);
+	if (status != ACCESS_OK)
+		return status;
+	struct access_token t = { .mailbox = b->number };
+	fake_key(b, key);
+	imap_url_token(str_n(key, sizeof(key)), w->a->url, token);
+	if (b->key)
+		t.token = str_n(token, sizeof(token));
+	access_token_put(&w->rows, &t);
+	return ACCESS_OK;
+}
+
+static enum access_status
+fake_url(struct fake_window *w, struct fake_box *b)
+{
+	struct imap_url u;
+	char key[IMAP_URL_KEY_LEN];
+	enum access_status status = fake_by_url(w, &u, &b);
+	if (status != ACCESS_OK)
+		return status == ACCESS_NOT_FOUND ? ACCESS_DENIED : status;
+	fake_key(b, key);
+	bool may = u.access == IMAP_URL_SUBMIT ? w->a->submit : true;
+	if (!b->key || !imap_url_authentic(&u, str_n(key, sizeof(key))) || !may ||
+	    (u.may.len && !fake_is_joe(u.may)))
+		return ACCESS_DENIED;
+	if (u.uidvalidity && u.uidvalidity != b->uidvalidity)
+		return ACCESS_NOT_FOUND;
+	struct buf uids = BUF_INIT(8);
+	struct access_ask by_uid = *w->a;
+	struct uid_range range = { u.uid, u.uid };
+	uidset_put(&uids, &(struct uidset){ .r = &range, .n = 1 });
+	by_uid.uids = buf_str(&uids);
+	w->a = &by_uid;
+	status = fake_letters(w, b);
+	buf_done(&uids);
+	return status;
+}
+
 static FAKE_UNUSED enum access_status
 fake_read(struct fake *f, const struct access_ask *asked, struct buf *out)
 {
@@ -477,6 +551,8 @@ fake_read(struct fake *f, const struct access_ask *asked, struct buf *out)
 		[ACCESS_LETTERS] = fake_letters,
 		[ACCESS_CHANGES] = fake_changes,
 		[ACCESS_QUOTA] = fake_quota,
+		[ACCESS_TOKEN] = fake_token,
+		[ACCESS_URL] = fake_url,
 	};
 	/* As it goes over the wire. */
 	struct buf wire = BUF_INIT(ACCESS_ASK_MAX);
@@ -769,6 +845,21 @@ fake_outlines(struct fake_job *j)
 	return ACCESS_OK;
 }
 
+static enum access_status
+fake_make_key(struct fake_job *j)
+{
+	for (size_t i = 0; j->c->mode == ACCESS_REMOVE && i < j->f->n_boxes; i++)
+		j->f->box[i].key = 0;
+	if (j->c->mode == ACCESS_REMOVE)
+		return ACCESS_OK;
+	struct fake_box *b = j->c->name.len ? fake_box(j->f, j->c->name) : j->b;
+	if (!b || !b->number)
+		return ACCESS_NOT_FOUND;
+	if (!b->key || j->c->mode == ACCESS_REPLACE)
+		b->key = ++j->f->last_key ? j->f->last_key : ++j->f->last_key;
+	return ACCESS_OK;
+}
+
 static void
 fake_job_done(struct fake_job *j, struct buf *out)
 {
@@ -805,6 +896,7 @@ fake_change(struct fake *f, const struct access_change *asked, struct buf *out)
 		[ACCESS_SUBSCRIBE] = { fake_subscribe, false },
 		[ACCESS_UNSUBSCRIBE] = { fake_subscribe, false },
 		[ACCESS_OUTLINES] = { fake_outlines, true },
+		[ACCESS_KEY] = { fake_make_key, false },
 	};
 	struct buf wire = BUF_INIT(ACCESS_CHANGE_MAX);
 	struct access_change c;

@@ -50,6 +50,38 @@ ask_get(struct str octets, struct buf *again)
 }
 
 static void
+url_put(struct buf *b)
+{
+	const struct access_ask a = { .kind = ACCESS_URL,
+		.fresh = true,
+		.submit = true,
+		.name = STR("joe@example.com"),
+		.what = ACCESS_META | ACCESS_OCTETS,
+		.part = ACCESS_PART_INNER,
+		.len = 7,
+		.url = STR("imap://joe@example.com/INBOX/;UID=20") };
+	access_ask_put(b, &a);
+}
+
+static void
+token_put(struct buf *b)
+{
+	const struct access_token t = { 4, STR("01abcdef") };
+	access_token_put(b, &t);
+}
+
+static bool
+token_get(struct str octets, struct buf *again)
+{
+	struct wire w = wire_of(octets);
+	struct access_token t;
+	if (!access_token_get(&w, &t) || !wire_done(&w))
+		return false;
+	access_token_put(again, &t);
+	return true;
+}
+
+static void
 head_put(struct buf *b)
 {
 	const struct access_head h = { true, { 5, 6, STR("name") }, 12 };
@@ -255,6 +287,8 @@ changed_get(struct str octets, struct buf *again)
 
 static const struct form forms[] = {
 	{ "ask", ask_put, ask_get },
+	{ "ask by URL", url_put, ask_get },
+	{ "token", token_put, token_get },
 	{ "head", head_put, head_get },
 	{ "mailbox", mailbox_put, mailbox_get },
 	{ "keywords", keywords_put, keywords_get },

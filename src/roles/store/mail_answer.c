@@ -144,6 +144,7 @@ mail_changed(void *arg, const struct mail_result *res)
 	case ACCESS_SUBSCRIBE:
 	case ACCESS_UNSUBSCRIBE:
 	case ACCESS_OUTLINES:
+	case ACCESS_KEY:
 	case ACCESS_CHANGE_COUNT:
 		break;
 	}
