@@ -51,8 +51,8 @@ usage_error(const struct cli_cmd *cmd, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-void
-cli_cmd_help(const struct cli_cmd *cmd, FILE *to)
+static void
+show_help(const struct cli_cmd *cmd, FILE *to)
 {
 	struct str usage = str_of(cmd->usage);
 	const char *lead = "Usage:";
@@ -114,7 +114,7 @@ help_run(int argc, char **argv)
 	const struct cli_cmd *cmd = cli_cmd_find(argv[1]);
 	if (cmd == NULL)
 		return usage_error(&cmd_help, "there is no command %s", argv[1]);
-	cli_cmd_help(cmd, stdout);
+	show_help(cmd, stdout);
 	return EXIT_DONE;
 }
 
@@ -171,7 +171,7 @@ dispatch(int argc, char **argv)
 	if (cmd == NULL)
 		return unknown(name);
 	if (asks_for_help(argc - 1, argv + 1)) {
-		cli_cmd_help(cmd, stdout);
+		show_help(cmd, stdout);
 		return EXIT_DONE;
 	}
 	return cmd->run(argc - 1, argv + 1);

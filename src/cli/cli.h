@@ -39,7 +39,6 @@ struct cli_cmd {
 extern const struct cli_cmd *const cli_cmds[]; /* ends with NULL */
 extern const struct cli_cmd cmd_completion, cmd_help;
 const struct cli_cmd *cli_cmd_find(const char *name);
-void cli_cmd_help(const struct cli_cmd *cmd, FILE *to);
 int cli_main(int argc, char **argv);
 
 /* "pennypost: ..." with an end of line, on standard error. */

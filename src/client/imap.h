@@ -90,8 +90,6 @@ void imap_reader_done(struct imap_reader *x);
 const struct imap_response *imap_reader_feed(struct imap_reader *x, struct str *in);
 /* Octets of a literal that are still to come: what is in it is no line for people. */
 uint64_t imap_reader_literal_left(const struct imap_reader *x);
-/* Nothing of a response has come yet. */
-bool imap_reader_idle(const struct imap_reader *x);
 
 /* --- values --- */
 bool imap_node_is(const struct imap_node *n, const char *atom); /* in any case; NULL: false */

@@ -33,12 +33,6 @@ imap_reader_literal_left(const struct imap_reader *x)
 	return !x->done && x->state == IN_LITERAL ? x->lit_left : 0;
 }
 
-bool
-imap_reader_idle(const struct imap_reader *x)
-{
-	return x->done || (x->words == 0 && x->token_size == 0 && x->state == AT_WORD);
-}
-
 static void
 begin(struct imap_reader *x)
 {

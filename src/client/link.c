@@ -81,8 +81,9 @@ dump_line(struct link *l, size_t at, struct str octets)
 	buf_done(&b);
 }
 
-void
-link_dump(struct link *l, bool sent, struct str octets, bool secret)
+/* Debug: a hex dump as notes. */
+static void
+dump_octets(struct link *l, bool sent, struct str octets, bool secret)
 {
 	if (!l->conf->debug_bytes)
 		return;
@@ -115,7 +116,7 @@ take_in_tls(struct link *l, size_t room)
 
 	switch (tls_read(l->tls, l->in.p + l->in.len, room, &n)) {
 	case TLS_OK:
-		link_dump(l, false, str_n(l->in.p + l->in.len, n), false);
+		dump_octets(l, false, str_n(l->in.p + l->in.len, n), false);
 		l->in.len += n;
 		l->received += n;
 		return LINK_OK;
@@ -141,7 +142,7 @@ take_in_plain(struct link *l, size_t room)
 	ssize_t n = recv(l->fd, l->in.p + l->in.len, room, 0);
 
 	if (n > 0) {
-		link_dump(l, false, str_n(l->in.p + l->in.len, (size_t)n), false);
+		dump_octets(l, false, str_n(l->in.p + l->in.len, (size_t)n), false);
 		l->in.len += (size_t)n;
 		l->received += (uint64_t)n;
 		return LINK_OK;
@@ -475,7 +476,7 @@ link_send(struct link *l, struct str octets, struct str masked, bool content)
 	if (octets.len == 0)
 		return LINK_OK;
 	tell_lines(l, octets, masked, content);
-	link_dump(l, true, octets, masked.p != NULL);
+	dump_octets(l, true, octets, masked.p != NULL);
 	if (l->z && !link_deflate_pack(l, &octets)) {
 		link_fail(l, 0, "no memory for compression");
 		return LINK_FAILED;

@@ -115,8 +115,6 @@ link_unread(const struct link *l)
 }
 void link_close(struct link *l);
 bool link_pin_valid(struct str text); /* may it be one of `pins`? */
-/* A sentence with a remedy; nothing for TLS_TRUST_OK. */
-void link_trust_text(enum tls_trust trust, struct str detail, struct buf *out);
 
 /* Sends these octets; masked as in client/event.h; content: of a letter. Events are per line. */
 enum link_status link_send(struct link *l, struct str octets, struct str masked, bool content);

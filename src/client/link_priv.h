@@ -18,8 +18,6 @@ bool link_stopped(const struct link *l);
 enum link_wait link_wait(const struct link *l, int fd, short events, int64_t deadline);
 /* The sentence in l->why; returns status. */
 int link_fail(struct link *l, int status, const char *fmt, ...) PRINTF(3, 4);
-/* Debug: a hex dump as notes. */
-void link_dump(struct link *l, bool sent, struct str octets, bool secret);
 void link_tell_close(struct link *l, int status, const char *text);
 /* link_first.c: the PROXY header and telnet's words, where they are wanted. An exit status. */
 int link_say_first(struct link *l);

@@ -98,8 +98,9 @@ pin_matches(const struct link *l, const struct tls_peer_cert *c)
 
 /* --- the judgement ------------------------------------------------------------------------ */
 
-void
-link_trust_text(enum tls_trust trust, struct str detail, struct buf *out)
+/* A sentence with a remedy; nothing for TLS_TRUST_OK. */
+static void
+trust_text(enum tls_trust trust, struct str detail, struct buf *out)
 {
 	buf_putz(out, trusts[trust].what);
 	if (trust == TLS_TRUST_OTHER && detail.len)
@@ -152,7 +153,7 @@ judge(struct link *l, const struct tls_peer_cert *c, bool have_cert)
 			    "the server's key is none of those that --pin names: it has "
 			    "changed, or this is another server");
 	} else {
-		link_trust_text(trust, buf_str(&detail), &l->verdict);
+		trust_text(trust, buf_str(&detail), &l->verdict);
 	}
 	buf_done(&detail);
 	if (l->vouched)
@@ -242,7 +243,7 @@ handshake_failed(struct link *l)
 		struct buf detail = BUF_INIT(1024);
 		l->trust = tls_peer_trust(l->tls, &detail);
 		buf_reset(&l->verdict);
-		link_trust_text(l->trust, buf_str(&detail), &l->verdict);
+		trust_text(l->trust, buf_str(&detail), &l->verdict);
 		buf_done(&detail);
 		return link_fail(l, CLIENT_TLS,
 		    "TLS with %s: " STR_FMT " (--insecure goes on regardless)", l->label,

@@ -16,8 +16,8 @@ static const char *const proto_alpn[PROTO_COUNT] = {
 
 /* --- what is known --- */
 
-void
-mailread_caps_forget(struct mailread *m)
+static void
+forget_caps(struct mailread *m)
 {
 	buf_reset(&m->caps);
 	m->mechs[0] = '\0';
@@ -62,7 +62,7 @@ imap_cap(struct mailread *m, struct str cap)
 void
 mailread_caps_nodes(struct mailread *m, const struct imap_node *n)
 {
-	mailread_caps_forget(m);
+	forget_caps(m);
 	for (; n; n = n->next)
 		imap_cap(m, imap_node_text(n));
 	m->caps_known = m->saw_caps = true;
@@ -71,7 +71,7 @@ mailread_caps_nodes(struct mailread *m, const struct imap_node *n)
 void
 mailread_caps_text(struct mailread *m, struct str s)
 {
-	mailread_caps_forget(m);
+	forget_caps(m);
 	for (struct str w = str_word(&s); w.len; w = str_word(&s))
 		imap_cap(m, w);
 	m->caps_known = m->saw_caps = true;
@@ -142,7 +142,7 @@ static int
 greet_sieve(struct mailread *m)
 {
 	const struct imap_response *r = NULL;
-	mailread_caps_forget(m);
+	forget_caps(m);
 	m->untagged = sieve_line;
 	int status = mailread_next(m, &r);
 	m->untagged = NULL;
@@ -210,7 +210,7 @@ caps_pop3(struct mailread *m)
 	int status = mailread_pop(m, "CAPA");
 	if (status != CLIENT_OK)
 		return status;
-	mailread_caps_forget(m);
+	forget_caps(m);
 	buf_init(&c.line, 1024);
 	if (m->good)
 		status = mailread_pop_lines(m, capa_piece, &c);
@@ -226,7 +226,7 @@ mailread_caps(struct mailread *m)
 	m->step = "capabilities";
 	if (m->proto == PROTO_POP3)
 		return caps_pop3(m);
-	mailread_caps_forget(m);
+	forget_caps(m);
 	m->untagged = m->proto == PROTO_SIEVE ? sieve_line : NULL;
 	status = mailread_command(m, "CAPABILITY");
 	m->untagged = NULL;
@@ -256,7 +256,7 @@ mailread_starttls(struct mailread *m)
 	if (status != CLIENT_OK)
 		return mailread_fail(m, status, STR_FMT, STR_ARG(buf_str(&m->link->why)));
 	/* What was said in clear counts no more (RFC 3501 6.2.1, RFC 2595 4, RFC 5804 2.2). */
-	mailread_caps_forget(m);
+	forget_caps(m);
 	return m->proto == PROTO_SIEVE ? greet_sieve(m) : mailread_caps(m);
 }
 

@@ -39,6 +39,5 @@ int mailread_pop(struct mailread *m, const char *fmt, ...) PRINTF(2, 3);
 /* The lines behind it, without dots, to fn. */
 int mailread_pop_lines(struct mailread *m, void (*fn)(void *arg, struct str piece), void *arg);
 
-void mailread_caps_forget(struct mailread *m);
 void mailread_caps_nodes(struct mailread *m, const struct imap_node *n);
 void mailread_caps_text(struct mailread *m, struct str s);

@@ -44,9 +44,6 @@ void options_push(struct cli_words *w, const char *text);
 
 /* options.c: whether certificates are to be refused, by what is known so far. */
 void options_settle_trust(struct client_options *o);
-/* options_value.c: which of them; -1 after a message. */
-int options_choose(const struct client_options *o, const char *name, const char *value,
-    const char *const *choices);
 
 /* options_profile.c: the defaults of the profile file. False after a message. */
 bool options_profile(struct client_options *o, unsigned groups, const char *profile);

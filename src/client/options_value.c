@@ -15,8 +15,9 @@ is(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-int
-options_choose(const struct client_options *o, const char *name, const char *value,
+/* Which of them; -1 after a message. */
+static int
+choose(const struct client_options *o, const char *name, const char *value,
     const char *const *choices)
 {
 	struct buf all = BUF_INIT(1024);
@@ -59,7 +60,7 @@ options_take(struct client_options *o, const struct option *row, const char *val
 		return true;
 	case OPTION_CHOICE:
 	case OPTION_WORD:
-		chosen = options_choose(o, row->name, value, row->choices);
+		chosen = choose(o, row->name, value, row->choices);
 		if (chosen < 0)
 			return false;
 		if (row->kind == OPTION_CHOICE)
@@ -125,7 +126,7 @@ static bool
 set_proto(struct client_options *o, const char *name, const char *value)
 {
 	static const char *const words[] = { "smtp", "lmtp", "imap", "pop3", "sieve", "raw", NULL };
-	int i = options_choose(o, name, value, words);
+	int i = choose(o, name, value, words);
 
 	if (i < 0)
 		return false;
@@ -210,7 +211,7 @@ options_set_tls(struct client_options *o, const char *name, const char *value)
 		o->starttls = true;
 		return true;
 	}
-	int i = options_choose(o, name, value, words);
+	int i = choose(o, name, value, words);
 	if (i < 0)
 		return false;
 	o->tls = (enum client_tls)i;
@@ -361,7 +362,7 @@ bool
 options_set_color(struct client_options *o, const char *name, const char *value)
 {
 	static const char *const words[] = { "auto", "always", "never", NULL };
-	int i = options_choose(o, name, value, words);
+	int i = choose(o, name, value, words);
 
 	if (i < 0)
 		return false;

@@ -413,7 +413,6 @@ show_event(void *arg, const struct event *e)
 	struct buf out = BUF_INIT(SIZE_MAX / 2);
 
 	put_event(s, &out, e);
-	s->last_us = e->us;
 	if (out.len) {
 		if (s->before)
 			s->before(s->arg);

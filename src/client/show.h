@@ -32,7 +32,6 @@ struct show {
 	void (*before)(void *arg), (*after)(void *arg);
 	void *arg;
 	bool escape;          /* say "Escape character is '^]'." behind "Connected to ..." */
-	int64_t last_us;      /* of the event before */
 	/* --- its own --- */
 	char held[SHOW_LINE_MAX]; /* a line whose end has not come yet, less what is cut off */
 	size_t n_held;

@@ -26,8 +26,9 @@ link_failed(struct smtp_run *r, int status)
 	return smtp_run_fail(r, status, STR_FMT, STR_ARG(buf_str(&r->link.why)));
 }
 
-int
-smtp_run_exit(enum smtp_trouble t, enum smtp_client_step step)
+/* What a trouble is as an exit status. */
+static int
+exit_of(enum smtp_trouble t, enum smtp_client_step step)
 {
 	static const int by_trouble[SMTP_TROUBLE_COUNT] = {
 		[SMTP_TROUBLE_GREETING] = CLIENT_GREETING,
@@ -202,7 +203,7 @@ trouble(struct smtp_run *r)
 	const struct answer *a = smtp_client_answer(r->c);
 	enum smtp_trouble t = smtp_client_trouble(r->c);
 	r->step = smtp_client_step(r->c);
-	int status = smtp_run_exit(t, r->step);
+	int status = exit_of(t, r->step);
 	if (t == SMTP_TROUBLE_AUTH_NONE && r->why.len)
 		return r->status;
 	if (a->code) {
@@ -322,7 +323,6 @@ int
 smtp_run_open(struct smtp_run *r, struct client_options *o)
 {
 	r->o = o;
-	r->started_us = sys_mono_us();
 	r->why = BUF_INIT(SMTP_RUN_WHY_MAX);
 	r->name = BUF_INIT(1024);
 	r->secret = r->have_secret ? r->secret : BUF_INIT(SASL_MESSAGE_MAX);

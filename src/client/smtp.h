@@ -32,7 +32,7 @@ struct smtp_run {
 	enum smtp_client_step step;       /* at which it went wrong */
 	int status;                /* enum client_exit of the last order */
 	bool temporary;            /* there was a 4xx: --temp-exit */
-	int64_t started_us, took_us; /* sys_mono_us() of the last command, and how long its reply took */
+	int64_t took_us; /* the reply to the last command */
 	/* The letter, for smtp_run_letter() */
 	struct str letter;
 	size_t letter_at;
@@ -59,8 +59,6 @@ int smtp_run_rset(struct smtp_run *r);
 int smtp_run_quit(struct smtp_run *r); /* also after a failure; nothing when the session is over */
 void smtp_run_close(struct smtp_run *r);
 
-/* What a trouble is as an exit status. */
-int smtp_run_exit(enum smtp_trouble t, enum smtp_client_step step);
 /* Fills an envelope from the options (--from, --body, --dsn, --by, ...): all but recipients and size;
  * and what it says of each recipient (NOTIFY, --rcpt-param). False: a value is wrong; a sentence in err.
  * Strings are views of the options. */

@@ -24,6 +24,7 @@ struct transcript {
 	const char *us, *them; /* labels of telnet and html; "" for none */
 	const char *proto;     /* "smtp", ...: for the head of a conv */
 	uint16_t port;
+	const char *opening;   /* of a conv, or NULL: directives between the head and the events */
 	bool begun;            /* the head was written */
 	bool failed;           /* the file could not be written; errno is in `error` */
 	int error;

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#define PATTERN_MAX                                                                                \
-	2000u /* octets of a line that a pattern repeats; what follows may be anything */
+/* Octets of a line that a pattern repeats; what follows may be anything. */
+#define PATTERN_MAX 2000u
 
 static void
 put_head(struct transcript *t, struct buf *out, bool implicit)
@@ -34,6 +34,8 @@ put_head(struct transcript *t, struct buf *out, bool implicit)
 	    implicit ? "implicit" : "starttls");
 	if (t->port)
 		buf_putf(out, "@listen %u\n", t->port);
+	if (t->opening)
+		buf_putz(out, t->opening);
 	buf_done(&now);
 }
 

@@ -59,8 +59,9 @@ digits_len(struct str s, size_t max)
 	return n <= max ? n : 0;
 }
 
-size_t
-explain_enhanced_len(struct str s)
+/* Length of an enhanced code x.y.z (with # or not) in front of s, or 0. */
+static size_t
+enhanced_len(struct str s)
 {
 	size_t at = s.len > 0 && s.p[0] == '#' ? 1 : 0;
 	struct str t = str_skip(s, at);
@@ -108,7 +109,7 @@ explain_find_reply(struct str s)
 		char before = s.p[i - 1];
 		if (of_word(before) || before == '.' || before == '-' || !explain_has_code(t))
 			continue;
-		if (t.len > 4 && explain_enhanced_len(str_skip(t, t.p[3] == '#' ? 3 : 4)) > 0)
+		if (t.len > 4 && enhanced_len(str_skip(t, t.p[3] == '#' ? 3 : 4)) > 0)
 			return i;
 		if (quoted_here(str_first(s, i)))
 			return i;
@@ -122,7 +123,7 @@ find_enhanced(struct str s, size_t *ret_len)
 	for (size_t i = 0; i < s.len; i++) {
 		if (i > 0 && (of_word(s.p[i - 1]) || s.p[i - 1] == '.' || s.p[i - 1] == '#'))
 			continue;
-		size_t n = explain_enhanced_len(str_skip(s, i));
+		size_t n = enhanced_len(str_skip(s, i));
 		if (n > 0) {
 			*ret_len = n;
 			return i;
@@ -194,7 +195,7 @@ take_reply_line(struct explain_question *q, struct str s)
 		q->code = str_first(s, 3);
 	s = str_skip(s, s.len > 3 && s.p[3] != '#' ? 4 : 3);
 	s = str_ltrim(s);
-	size_t n = explain_enhanced_len(s);
+	size_t n = enhanced_len(s);
 	if (n > 0) {
 		if (!q->enhanced.len)
 			q->enhanced = bare_enhanced(str_first(s, n));

@@ -56,8 +56,6 @@ struct str explain_unlabel(struct str line);
 bool explain_has_code(struct str s);
 /* Where a reply begins in a line: its code, or s.len. */
 size_t explain_find_reply(struct str s);
-/* Length of an enhanced code x.y.z (with # or not) in front of s, or 0. */
-size_t explain_enhanced_len(struct str s);
 
 /* True when the pattern (lower case, ends in NUL) takes the whole text. */
 bool explain_like(const char *pattern, struct str low);

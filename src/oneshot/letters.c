@@ -144,12 +144,6 @@ letters_make(struct letters *l, struct str to, struct str xdfn, struct buf *err)
 	return no == SMTP_NONE;
 }
 
-uint64_t
-letters_size(const struct letters *l)
-{
-	return l->letter.size;
-}
-
 size_t
 letters_pieces(const struct letters *l)
 {

@@ -24,7 +24,6 @@ void letters_from(struct letters *l, struct str from); /* borrowed; before the f
 /* The arguments of the row's XDFN, a line each. False with a clause in err. */
 bool letters_make(struct letters *l, struct str to, struct str xdfn, struct buf *err);
 /* Of the letter made last: its octets, piece by piece; views until the next one. */
-uint64_t letters_size(const struct letters *l);
 size_t letters_pieces(const struct letters *l);
 struct str letters_piece(const struct letters *l, size_t i);
 /* Octets above 127 in it? */

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #define BATCH 64 /* rows between two looks at the answers */
-#define LAST_MS                                                                                    \
-	(15 * 60000) /* the server makes all letters before it answers (RFC 5321 4.5.3.2.6) */
+/* The server makes all letters before it answers (RFC 5321 4.5.3.2.6). */
+#define LAST_MS (15 * 60000)
 
 struct kept_row {
 	uint64_t no;

@@ -73,8 +73,9 @@ no_route(struct probing *p, size_t group, const char *domain, const struct dns_r
 	buf_done(&why);
 }
 
-void
-probe_group(struct probing *p, size_t group)
+/* Asks about all that are not done of a group; all of them are done then. */
+static void
+ask_group(struct probing *p, size_t group)
 {
 	struct dns d;
 	struct dns_route r;
@@ -190,7 +191,7 @@ static void
 run_serial(struct probing *p)
 {
 	for (size_t g = 0; g < p->groups; g++)
-		probe_group(p, g);
+		ask_group(p, g);
 }
 
 /* A process for each group: TLS stays on one thread, and nobody waits for a slow domain. */
@@ -206,12 +207,12 @@ run_parallel(struct probing *p)
 			(void)fflush(NULL);
 			pid_t pid = fork();
 			if (pid == 0) {
-				probe_group(p, next);
+				ask_group(p, next);
 				(void)fflush(stderr);
 				_exit(0);
 			}
 			if (pid < 0)
-				probe_group(p, next); /* no room for one more: ourselves */
+				ask_group(p, next); /* no room for one more: ourselves */
 			pids[next++] = pid;
 			running += pid > 0;
 			continue;

@@ -39,8 +39,6 @@ struct probing {
 	void (*tell)(const struct probing *p, const struct probe *one); /* NULL: later */
 };
 
-/* Asks about all that are not done of a group; all of them are done then. */
-void probe_group(struct probing *p, size_t group);
 /* probe_ask.c: one host. False: it did not answer; the next one may, unless it is the last. */
 bool probe_host(struct probing *p, size_t group, const struct client_options *o, bool last);
 struct probe *probe_next(struct probing *p, size_t group); /* not done yet, or NULL */

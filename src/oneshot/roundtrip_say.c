@@ -46,8 +46,8 @@ roundtrip_tell_json(const struct roundtrip *r, int status)
 			json_array_append_new(hops, h);
 		}
 		json_object_set_new(root, "fetched_ms", json_real(ms(r->found_us, r->fetched_us)));
-		json_object_set_new(root, "octets_sent", json_integer((json_int_t)r->letter.len));
-		json_object_set_new(root, "octets_came", json_integer((json_int_t)r->octets));
+		json_object_set_new(root, "bytes_sent", json_integer((json_int_t)r->letter.len));
+		json_object_set_new(root, "bytes_came", json_integer((json_int_t)r->octets));
 		json_object_set_new(root, "hops", hops);
 		json_object_set_new(root, "return_path", out_json_text(f->return_path));
 		json_object_set_new(root, "added", names(&f->added));

@@ -40,8 +40,9 @@ is_tagged(struct str s)
 	       (str_ieq(word, STR("OK")) || str_ieq(word, STR("NO")) || str_ieq(word, STR("BAD")));
 }
 
-bool
-capture_is_reply(enum capture_proto proto, struct str s)
+/* Does the line, without its end, read as a reply of that protocol's server? */
+static bool
+is_reply(enum capture_proto proto, struct str s)
 {
 	if (proto == CAPTURE_SMTP)
 		return is_code(s);
@@ -76,9 +77,9 @@ is_command(enum capture_proto proto, struct str s)
 {
 	static const char *const verbs[] = { "EHLO", "HELO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT",
 		"RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "AUTH", "STARTTLS", "ETRN", "ATRN",
-		"TURN", "SEND", "SOML", "SAML", "XCLIENT", "XMRG", "XDFN", "XPRT", "USER", "PASS",
-		"APOP", "STAT", "LIST", "RETR", "DELE", "TOP", "UIDL", "CAPA", "STLS", "UTF8",
-		"LOGOUT" };
+		"BURL", "TURN", "SEND", "SOML", "SAML", "XCLIENT", "XMRG", "XDFN", "XPRT", "USER",
+		"PASS", "APOP", "STAT", "LIST", "RETR", "DELE", "TOP", "UIDL", "CAPA", "STLS",
+		"UTF8", "LOGOUT" };
 	struct str word = str_first(s, str_find_any(s, " :"));
 
 	if (proto == CAPTURE_IMAP)
@@ -247,10 +248,10 @@ take_plain(struct capture_parser *p, struct str s)
 			capture_came(p, s);
 		return;
 	}
-	if (capture_is_reply(p->proto, s))
+	if (is_reply(p->proto, s))
 		capture_came(p, s);
 	else if (!p->hung_up &&
-		 (p->prompted || is_command(p->proto, text) || capture_is_reply(p->proto, peek(p))))
+		 (p->prompted || is_command(p->proto, text) || is_reply(p->proto, peek(p))))
 		capture_sent(p, s);
 	else
 		capture_close(p, false);

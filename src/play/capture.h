@@ -56,7 +56,5 @@ struct capture {
  * case. */
 bool capture_parse(struct capture *c, struct str text, struct buf *err);
 void capture_done(struct capture *c);
-/* Does the line, without its end, read as a reply of that protocol's server? */
-bool capture_is_reply(enum capture_proto proto, struct str line);
 /* Is it the last line of its reply? */
 bool capture_is_last(enum capture_proto proto, struct str line);

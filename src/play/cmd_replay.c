@@ -245,8 +245,8 @@ read_capture(const char *path, struct buf *text)
 	return rc < 0 ? CLIENT_IO : CLIENT_OK;
 }
 
-int
-replay_command(int argc, char **argv)
+static int
+replay_main(int argc, char **argv)
 {
 	struct given g = { .diff = NULL };
 	struct cli_words w;
@@ -340,6 +340,6 @@ const struct cli_cmd cmd_replay = {
 	    "--diff=code|enhanced|text --to= --session= --convert=conv|telnet|json|html --user= "
 	    "--password-file=FILE --password-fd= --timeout= --implicit --ca=FILE --verify-name= "
 	    "--sni= --cert=FILE --key=FILE",
-	.run = replay_command,
+	.run = replay_main,
 	.client = true,
 };

@@ -28,5 +28,3 @@ struct replay_options {
 int replay_play(const struct capture_session *s, const struct replay_options *o);
 /* Do two replies, lines parted by \n, say the same? */
 bool replay_same(enum capture_proto proto, enum replay_diff diff, struct str was, struct str is);
-
-int replay_command(int argc, char **argv);

@@ -8,8 +8,8 @@
 
 #include "talk/child.h"
 
-void
-talk_offer_files(struct words *w, struct str word)
+static void
+offer_files(struct words *w, struct str word)
 {
 	struct buf dir = BUF_INIT(4096), full = BUF_INIT(8192);
 	size_t slash = str_rfind(word, '/');
@@ -63,7 +63,7 @@ complete_local(struct talk *t, struct words *w)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(with_files); i++)
 		if (str_ieq(name, str_of(with_files[i])))
-			talk_offer_files(w, w->word);
+			offer_files(w, w->word);
 	if (str_ieq(name, STR("from")) || str_ieq(name, STR("to")) || str_ieq(name, STR("probe")))
 		talk_history_offer(t->history, w);
 	if (str_ieq(name, STR("set")))
@@ -102,7 +102,7 @@ talk_complete(void *arg, struct words *w)
 		complete_local(t, w);
 	} else if (literal) {
 		if (str_starts(w->line, STR("~r ")) || str_starts(w->line, STR("~a ")))
-			talk_offer_files(w, w->word);
+			offer_files(w, w->word);
 	} else if (t->connected) {
 		t->mode->complete(t, w);
 		offer_addresses(t, w);

@@ -318,7 +318,7 @@ table_end(struct imap_talk *x, bool ok)
 	if (x->reading)
 		read_end(x, ok);
 	x->t->o->show.hold_lines = false;
-	x->table = x->header_shown = false;
+	x->table = false;
 }
 
 static const char *

@@ -51,7 +51,6 @@ struct imap_talk {
 	/* Showing. */
 	bool pretty;             /* /pretty on */
 	bool table;              /* the command at hand is one of ours: its answer is shown as a table */
-	bool header_shown;
 	struct reading *reading; /* /read */
 	bool reading_cut;
 	int wrong;               /* the first thing that was refused */
@@ -60,8 +59,6 @@ struct imap_talk {
 /* imap_typed.c */
 /* Ends with NULL; it begins in the order of enum imap_verb, and there are more. */
 extern const char *const imap_verb_names[];
-enum imap_verb imap_verb_of(struct str word);
-bool imap_verb_known(struct str word);
 void imap_typed(struct talk *t, struct str line, bool sure, struct mode_typed *ret);
 void imap_sent(struct talk *t, struct str line, const struct mode_typed *typed);
 /* Appends the next tag and a blank. */

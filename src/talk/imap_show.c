@@ -343,6 +343,8 @@ static const struct {
 	{ "MULTIAPPEND", "several letters in one APPEND (RFC 3502)" },
 	{ "APPENDLIMIT", "the largest letter for APPEND (RFC 7889)" },
 	{ "QUOTA", "quotas (RFC 9208)" },
+	{ "URLAUTH", "URLs that let others read a letter: GENURLAUTH, URLFETCH (RFC 4467)" },
+	{ "URL-PARTIAL", "such URLs of a range of octets (RFC 5550)" },
 	{ "ACL", "who may do what (RFC 4314)" },
 	{ "METADATA", "annotations of mailboxes (RFC 5464)" },
 	{ "NOTIFY", "news of other mailboxes, too (RFC 5465)" },

@@ -12,7 +12,7 @@ const char *const imap_verb_names[] = { "command", "CAPABILITY", "NOOP", "LOGOUT
 	"DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "NAMESPACE", "EXPUNGE", "STORE", "COPY",
 	"MOVE", "SORT", "THREAD", "ID", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "GETACL", "SETACL",
 	"DELETEACL", "LISTRIGHTS", "MYRIGHTS", "GETMETADATA", "SETMETADATA", "NOTIFY", "REPLACE",
-	"ESEARCH", "UNAUTHENTICATE", "XLIST", NULL };
+	"ESEARCH", "UNAUTHENTICATE", "XLIST", "RESETKEY", "GENURLAUTH", "URLFETCH", NULL };
 
 static size_t
 verb_index(struct str word)
@@ -23,15 +23,15 @@ verb_index(struct str word)
 	return 0;
 }
 
-enum imap_verb
-imap_verb_of(struct str word)
+static enum imap_verb
+verb_of(struct str word)
 {
 	size_t i = verb_index(word);
 	return i < IV_VERBS ? (enum imap_verb)i : IV_OTHER;
 }
 
-bool
-imap_verb_known(struct str word)
+static bool
+verb_known(struct str word)
 {
 	return verb_index(word) > 0;
 }
@@ -54,7 +54,7 @@ split(struct str line, struct command *ret)
 {
 	struct str rest = line, first = str_word(&rest), after = rest, second = str_word(&after);
 	*ret = (struct command){ .verb = first, .args = str_ltrim(rest) };
-	if (imap_verb_known(first) || !imap_verb_known(second))
+	if (verb_known(first) || !verb_known(second))
 		return;
 	if (str_find_any(first, "+(){%*\"\\") < first.len)
 		return;
@@ -225,7 +225,7 @@ command_line(struct imap_talk *x, struct str line, bool sure, struct mode_typed 
 	}
 	buf_puts(&head, c.verb);
 	buf_putc(&head, ' ');
-	enum imap_verb v = imap_verb_of(c.verb);
+	enum imap_verb v = verb_of(c.verb);
 	bool goes = true;
 	if (v == IV_LOGIN)
 		goes = login(x, &c, sure, buf_str(&head), ret);
@@ -246,7 +246,7 @@ strict_line(struct imap_talk *x, struct str line, bool sure, struct mode_typed *
 	struct buf head = BUF_INIT(4096);
 	struct command c;
 	split(line, &c);
-	enum imap_verb v = imap_verb_of(c.verb);
+	enum imap_verb v = verb_of(c.verb);
 	buf_puts(&ret->send, line);
 	if (c.tag.p)
 		buf_putf(&head, STR_FMT " ", STR_ARG(c.tag));
@@ -309,7 +309,7 @@ remember(struct imap_talk *x, const struct command *c)
 	struct imap_sent *s = &x->sent[x->n_sent++];
 	struct str args = c->args;
 	(void)str_copy(s->tag, sizeof(s->tag), c->tag);
-	s->verb = imap_verb_of(c->verb);
+	s->verb = verb_of(c->verb);
 	buf_init(&s->what, 4096);
 	if (s->verb == IV_SELECT || s->verb == IV_EXAMINE) {
 		bool quoted = args.len && args.p[0] == '"';

@@ -48,8 +48,9 @@ talk_local_done(struct talk *t)
 
 /* --- other commands of this program --- */
 
-int
-talk_run_self(struct talk *t, const char *const *argv)
+/* Runs `pennypost ARGS` as a child on this terminal; its exit status. */
+static int
+run_self(struct talk *t, const char *const *argv)
 {
 	char self[4096];
 	const char *args[ARGS_MAX + 2];
@@ -81,7 +82,7 @@ run_other(struct talk *t, const char *command, struct str args)
 		argv[n++] = words[n_words++];
 	}
 	argv[n] = NULL;
-	int status = talk_run_self(t, argv);
+	int status = run_self(t, argv);
 	if (status < 0)
 		event_warn(t->ev, NULL, "%s: %s", command, strerror(-status));
 	while (n_words)

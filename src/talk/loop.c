@@ -232,8 +232,9 @@ talk_run_queues(struct talk *t)
 		t->asked_us = 0;
 }
 
-void
-talk_entered(struct talk *t, struct str line, bool local)
+/* A line of the user. */
+static void
+line_entered(struct talk *t, struct str line, bool local)
 {
 	t->interrupts = 0;
 	if (local) {
@@ -393,10 +394,10 @@ terminal_loop(struct talk *t)
 		offer_edit(t);
 		switch (editor_line(t->editor, &line)) {
 		case EDITOR_LINE:
-			talk_entered(t, buf_str(&line), false);
+			line_entered(t, buf_str(&line), false);
 			break;
 		case EDITOR_ESCAPE:
-			talk_entered(t, buf_str(&line), true);
+			line_entered(t, buf_str(&line), true);
 			break;
 		case EDITOR_INTERRUPT:
 			interrupt(t);

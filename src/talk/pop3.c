@@ -44,18 +44,6 @@ close_state(void *state)
 
 /* --- capabilities --- */
 
-bool
-pop_has(const struct pop_talk *x, const char *capability)
-{
-	struct str all = buf_str(&x->caps);
-	while (all.len) {
-		struct str line = str_cut(&all, '\n');
-		if (str_ieq(str_word(&line), str_of(capability)))
-			return true;
-	}
-	return false;
-}
-
 static void
 mechs(struct pop_talk *x, struct str rest)
 {
@@ -118,8 +106,8 @@ show_caps(struct pop_talk *x)
 	buf_done(&out);
 }
 
-void
-pop_caps(struct talk *t)
+static void
+tell_caps(struct talk *t)
 {
 	struct pop_talk *x = t->state;
 	if (x->caps_known)
@@ -468,7 +456,7 @@ const struct mode mode_pop3 = {
 	.secured = secured,
 	.ended = ended,
 	.auth = pop_auth,
-	.caps = pop_caps,
+	.caps = tell_caps,
 	.prompt = prompt,
 	.complete = complete,
 	.status = status,

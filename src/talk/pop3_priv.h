@@ -26,7 +26,6 @@ struct pop_talk {
 	struct pop_sent sent[POP_SENT_MAX];
 	size_t n_sent;
 	bool in_lines;           /* lines of a +OK come */
-	bool in_rest;            /* of an answer that is too long: the rest of its line */
 	struct pop_dot dot;
 	struct buf line;         /* of CAPA, in the making */
 	struct buf greeting;     /* for its stamp */
@@ -45,12 +44,8 @@ struct pop_talk {
 };
 
 extern const char *const pop_verb_names[]; /* ends with NULL; in the order of enum, the first is no verb */
-enum pop_verb pop_verb_of(struct str word);
-bool pop_has(const struct pop_talk *x, const char *capability);
-bool pop_send(struct pop_talk *x, struct str line, struct str masked);
 void pop_typed(struct talk *t, struct str line, bool sure, struct mode_typed *ret);
 void pop_sent(struct talk *t, struct str line, const struct mode_typed *typed);
 void pop_auth(struct talk *t, struct str mech, struct str user);
 void pop_auth_challenge(struct pop_talk *x, struct str text);
 extern const struct talk_command pop_commands[];
-void pop_caps(struct talk *t);

@@ -9,8 +9,8 @@ const char *const pop_verb_names[] = { "command", "CAPA", "STLS", "USER", "PASS"
 	"STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "RSET", "NOOP", "QUIT", "UTF8", "LANG",
 	NULL };
 
-enum pop_verb
-pop_verb_of(struct str word)
+static enum pop_verb
+verb_of(struct str word)
 {
 	for (size_t i = 1; pop_verb_names[i]; i++)
 		if (str_ieq(word, str_of(pop_verb_names[i])))
@@ -113,7 +113,7 @@ pop_typed(struct talk *t, struct str line, bool sure, struct mode_typed *ret)
 {
 	struct pop_talk *x = t->state;
 	struct str rest = line;
-	enum pop_verb v = pop_verb_of(str_word(&rest));
+	enum pop_verb v = verb_of(str_word(&rest));
 	buf_puts(&ret->send, line);
 	if (x->auth_typed) { /* as it was typed: base64, or "*" */
 		if (!str_eq(line, STR("*")))
@@ -158,8 +158,7 @@ pop_sent(struct talk *t, struct str line, const struct mode_typed *typed)
 		return;
 	}
 	struct pop_sent *s = &x->sent[x->n_sent++];
-	*s =
-	    (struct pop_sent){ .verb = pop_verb_of(str_word(&rest)), .many = pop_many_lines(sent) };
+	*s = (struct pop_sent){ .verb = verb_of(str_word(&rest)), .many = pop_many_lines(sent) };
 	(void)num_u64(str_trim(rest), UINT32_MAX, &s->number);
 	if (s->verb == PV_USER) {
 		buf_reset(&x->user);
@@ -169,8 +168,8 @@ pop_sent(struct talk *t, struct str line, const struct mode_typed *typed)
 		s->many = false;
 }
 
-bool
-pop_send(struct pop_talk *x, struct str line, struct str masked)
+static bool
+send_line(struct pop_talk *x, struct str line, struct str masked)
 {
 	struct mode_typed typed = { .send = BUF_INIT(TALK_LINE_MAX) };
 	buf_puts(&typed.send, line);
@@ -236,7 +235,7 @@ pop_auth(struct talk *t, struct str mech, struct str user)
 		    x->auth_fresh ? STR_NULL : STR(" "));
 		buf_puts(x->auth_fresh ? &x->first_shown : &masked, seen);
 	}
-	(void)pop_send(x, buf_str(&line), x->auth_fresh ? STR_NULL : buf_str(&masked));
+	(void)send_line(x, buf_str(&line), x->auth_fresh ? STR_NULL : buf_str(&masked));
 	struct buf *all[] = { &line, &masked, &out, &shown };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		wipe(all[i]);
@@ -285,7 +284,7 @@ read_letter(struct talk *t, struct str args, const char *fmt)
 	buf_putf(&line, "%s %llu%s", fmt, (unsigned long long)n,
 	    str_eq(str_of(fmt), STR("TOP")) ? " 20" : "");
 	x->reading = reading_free(x->reading);
-	if (pop_send(x, buf_str(&line), STR_NULL)) {
+	if (send_line(x, buf_str(&line), STR_NULL)) {
 		x->reading = reading_new();
 		x->read_octets = 0;
 		t->o->show.hold_lines = !t->o->show.verbose;

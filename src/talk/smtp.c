@@ -42,8 +42,9 @@ smtp_name(struct talk *t)
 	return buf_str(&s->name);
 }
 
-const char *
-smtp_hello_verb(const struct talk *t)
+/* "EHLO", or what is said in its place. */
+static const char *
+hello_verb(const struct talk *t)
 {
 	if (t->o->hello == HELLO_HELO)
 		return "HELO";
@@ -67,7 +68,7 @@ auto_hello(struct talk *t)
 {
 	struct str name = smtp_name(t);
 	if (t->o->hello != HELLO_NONE)
-		talk_auto(t, "%s " STR_FMT, smtp_hello_verb(t), STR_ARG(name));
+		talk_auto(t, "%s " STR_FMT, hello_verb(t), STR_ARG(name));
 }
 
 static void
@@ -97,7 +98,7 @@ secured(struct talk *t)
 	} else {
 		struct buf hello = BUF_INIT(1024);
 		struct str name = smtp_name(t);
-		buf_putf(&hello, "%s " STR_FMT, smtp_hello_verb(t), STR_ARG(name));
+		buf_putf(&hello, "%s " STR_FMT, hello_verb(t), STR_ARG(name));
 		talk_propose(t, buf_str(&hello));
 		buf_done(&hello);
 	}
@@ -107,7 +108,8 @@ static bool
 literal(struct talk *t)
 {
 	const struct smtp_talk *s = smtp_of(t);
-	return s->track.phase != TRACK_COMMANDS || s->collecting || s->bdat_left > 0;
+	return s->track.phase == TRACK_DATA || s->track.phase == TRACK_AUTH || s->collecting ||
+	       s->bdat_left > 0;
 }
 
 static enum mode_wait
@@ -220,6 +222,8 @@ typed(struct talk *t, struct str line, bool sure, struct mode_typed *ret)
 		smtp_data_typed(t, line, ret);
 	} else if (s->track.phase == TRACK_AUTH) {
 		answer_typed(t, line, ret);
+	} else if (s->track.phase == TRACK_TURNED) {
+		buf_puts(&ret->send, line);
 	} else if (!t->o->strict_typing && read.verb == TYPED_AUTH && read.rest.len == 0) {
 		ret->nothing = true;
 		s->wants_auth = false;

@@ -27,7 +27,6 @@ smtp_of(struct talk *t)
 }
 
 struct str smtp_name(struct talk *t); /* for EHLO */
-const char *smtp_hello_verb(const struct talk *t); /* "EHLO" */
 void smtp_notes(struct talk *t, struct str lines, bool warn);
 
 /* smtp_reply.c */

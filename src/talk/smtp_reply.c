@@ -140,6 +140,16 @@ hello_answered(struct talk *t, enum typed_verb verb, int code)
 }
 
 static void
+propose_greeting(struct talk *t)
+{
+	struct buf line = BUF_INIT(1024);
+	struct str name = smtp_name(t);
+	buf_putf(&line, "220 " STR_FMT " ESMTP", STR_ARG(name));
+	talk_propose(t, buf_str(&line));
+	buf_done(&line);
+}
+
+static void
 command_answered(struct talk *t, const struct track_sent *done, int code)
 {
 	switch (done->verb) {
@@ -163,6 +173,10 @@ command_answered(struct talk *t, const struct track_sent *done, int code)
 	case TYPED_AUTH:
 		if (t->auth)
 			auth_reply(t, code);
+		break;
+	case TYPED_ATRN:
+		if (smtp_of(t)->track.phase == TRACK_TURNED)
+			propose_greeting(t);
 		break;
 	case TYPED_OTHER:
 	case TYPED_MAIL:
@@ -245,6 +259,7 @@ smtp_received(struct talk *t, struct str line, bool piece, bool again)
 		break;
 	case TRACK_MORE:
 	case TRACK_NOISE:
+	case TRACK_ASKED:
 		break;
 	}
 }

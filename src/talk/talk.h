@@ -155,7 +155,5 @@ bool talk_auth_end(struct talk *t, bool accepted, struct str final);
 
 /* A line behind "/" or ^]: finds the command, of the mode first, or says which name is near. */
 void talk_local(struct talk *t, struct str line);
-/* Runs `pennypost ARGS` as a child on this terminal; its exit status. */
-int talk_run_self(struct talk *t, const char *const *argv);
 /* Prints a line of a local command's result: text of ours, escaped; not part of the conversation. */
 void talk_print(struct talk *t, const char *fmt, ...) PRINTF(2, 3);

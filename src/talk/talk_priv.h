@@ -14,7 +14,6 @@ void talk_queue_init(struct talk_queue *q);
 void talk_queue_put(struct talk_queue *q, struct str line, bool entered);
 void talk_queue_clear(struct talk_queue *q);
 void talk_run_queues(struct talk *t);  /* sends what may go */
-void talk_entered(struct talk *t, struct str line, bool local); /* a line of the user */
 void talk_hide(void *t);
 void talk_show(void *t);
 
@@ -35,7 +34,6 @@ void talk_history_offer(const struct history *h, struct words *w);
 
 /* complete.c */
 void talk_complete(void *t, struct words *w);
-void talk_offer_files(struct words *w, struct str word);
 
 /* local.c */
 extern const struct talk_command talk_commands[];

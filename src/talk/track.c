@@ -63,7 +63,7 @@ track_secured(struct track *t)
 bool
 track_waits(const struct track *t)
 {
-	return t->n > 0;
+	return t->phase == TRACK_TURNED ? t->due == 0 : t->n > 0;
 }
 
 bool
@@ -75,7 +75,7 @@ track_holds(const struct track *t)
 			return true;
 		if (s->kind == TRACK_COMMAND &&
 		    (s->verb == TYPED_DATA || s->verb == TYPED_STARTTLS || s->verb == TYPED_AUTH ||
-			s->verb == TYPED_EHLO || s->verb == TYPED_QUIT))
+			s->verb == TYPED_EHLO || s->verb == TYPED_QUIT || s->verb == TYPED_ATRN))
 			return true;
 	}
 	return false;
@@ -106,9 +106,31 @@ begin_auth(struct track *t, const struct typed *typed)
 	t->auth_nth = str_trim(rest).len > 0;
 }
 
+/* The roles are turned: of a reply with several lines the last one counts. */
+static void
+turned_sent(struct track *t, struct str line)
+{
+	if (line.len > 3 && line.p[3] == '-')
+		return;
+	t->letter = str_starts(line, STR("354"));
+	t->due -= t->due > 0;
+}
+
+static void
+turned_line(struct track *t, struct str line)
+{
+	if (!t->letter || str_eq(str_rtrim(line), STR(".")))
+		t->due++;
+	t->letter = t->letter && !str_eq(str_rtrim(line), STR("."));
+}
+
 bool
 track_sent(struct track *t, enum track_kind kind, struct str line)
 {
+	if (t->phase == TRACK_TURNED) {
+		turned_sent(t, line);
+		return true;
+	}
 	if (t->n == TRACK_SENT_MAX)
 		return false;
 	struct track_sent *s = &t->queue[(t->first + t->n++) % TRACK_SENT_MAX];
@@ -237,6 +259,11 @@ command_good(struct track *t, const struct track_sent *s, int code)
 	case TYPED_RSET:
 		forget_envelope(t);
 		break;
+	case TYPED_ATRN:
+		t->phase = TRACK_TURNED;
+		t->due = 1; /* the greeting */
+		t->quitting = true;
+		break;
 	case TYPED_OTHER:
 	case TYPED_BDAT:
 	case TYPED_STARTTLS:
@@ -276,8 +303,6 @@ settle(struct track *t, const struct track_sent *s, int code)
 		str_copy(t->greeted_as, sizeof t->greeted_as, str_word(&text));
 	} else if (good) {
 		command_good(t, s, code);
-	} else if (s->verb == TYPED_RCPT) {
-		t->rcpts_bad++;
 	}
 	return true;
 }
@@ -306,6 +331,10 @@ take_reply(struct track *t)
 enum track_got
 track_line(struct track *t, struct str line)
 {
+	if (t->phase == TRACK_TURNED) {
+		turned_line(t, line);
+		return TRACK_ASKED;
+	}
 	/* A reply that went on for too long is passed over line by line until its last one. */
 	if (t->fresh || t->endless)
 		answer_reset(&t->answer);

@@ -34,8 +34,9 @@ struct track_sent {
 
 enum track_phase {
 	TRACK_COMMANDS,
-	TRACK_DATA, /* 354 came: lines of a letter */
-	TRACK_AUTH, /* 334 came: an answer to it */
+	TRACK_DATA,   /* 354 came: lines of a letter */
+	TRACK_AUTH,   /* 334 came: an answer to it */
+	TRACK_TURNED, /* ATRN was accepted (RFC 2645): what comes are commands, and replies are typed */
 };
 
 enum track_got {
@@ -44,6 +45,7 @@ enum track_got {
 	TRACK_STRANGE, /* no reply line */
 	TRACK_ENDLESS, /* the reply does not end (told once) */
 	TRACK_NOISE,   /* a line of a reply that does not end, again */
+	TRACK_ASKED,   /* turned: a line of the other side's, which is a client now */
 };
 
 struct track {
@@ -54,6 +56,8 @@ struct track {
 	unsigned rcpts;       /* accepted in this transaction */
 	unsigned dots;        /* LMTP: replies still due for the letter */
 	enum track_phase phase;
+	unsigned due;         /* turned: replies that the other side waits for */
+	bool letter;          /* turned: 354 was typed, and a letter comes */
 	unsigned auth_nth;    /* answers given in this exchange */
 	char auth_mech[32];
 	char greeted_as[256]; /* the first word of the greeting */
@@ -70,7 +74,7 @@ struct track {
 	unsigned rcpt_lines_n;
 	/* for the exit status */
 	int first_wrong;      /* an enum client_exit */
-	unsigned rcpts_good, rcpts_bad;
+	unsigned rcpts_good;
 	bool temporary;
 	int hello_wrong;      /* EHLO was refused, and HELO has not yet worked */
 };

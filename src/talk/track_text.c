@@ -19,6 +19,10 @@ track_prompt(const struct track *t, struct buf *out)
 		{ t->authenticated, "auth" },
 	};
 	bool any = false;
+	if (t->phase == TRACK_TURNED) {
+		buf_putz(out, t->letter ? "smtp turned, a letter comes > " : "smtp turned > ");
+		return;
+	}
 	buf_putz(out, t->lmtp ? "lmtp" : "smtp");
 	for (size_t i = 0; i < ARRAY_LEN(flags); i++) {
 		if (flags[i].on) {
@@ -146,6 +150,7 @@ track_warn(const struct track *t, const struct typed *typed, struct buf *out)
 	case TYPED_HELP:
 	case TYPED_VRFY:
 	case TYPED_EXPN:
+	case TYPED_ATRN:
 	case TYPED_VERBS:
 		break;
 	}
@@ -216,4 +221,10 @@ track_teach(const struct track *t, struct buf *out)
 		buf_putz(out, caps_have(&t->caps, CAPS_STARTTLS)
 				  ? "TLS was advertised and refused.\n"
 				  : "TLS was not advertised, and is refused.\n");
+	if (t->phase == TRACK_TURNED)
+		buf_putz(out, "The roles turn (RFC 2645): you are the server now, and the other "
+			      "side waits for "
+			      "your 220.\nThen 250 answers EHLO, MAIL and RCPT, 354 DATA, 250 the "
+			      "dot behind the "
+			      "letter, 221 QUIT.\n");
 }

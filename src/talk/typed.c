@@ -20,6 +20,7 @@ const char *const typed_verb_name[TYPED_VERBS] = {
 	[TYPED_HELP] = "HELP",
 	[TYPED_VRFY] = "VRFY",
 	[TYPED_EXPN] = "EXPN",
+	[TYPED_ATRN] = "ATRN",
 };
 
 /* Offset of the first of `set` outside quotes, or s.len. */

@@ -28,6 +28,7 @@ enum typed_verb {
 	TYPED_HELP,
 	TYPED_VRFY,
 	TYPED_EXPN,
+	TYPED_ATRN,
 	TYPED_VERBS
 };
 extern const char *const typed_verb_name[TYPED_VERBS]; /* "EHLO"; TYPED_OTHER: "" */
