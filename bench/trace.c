@@ -4,13 +4,17 @@
  *
  *   bench_trace [-m LETTERS] [-h OCTETS] [-s SEARCHES] [-c] [-k] DIR
  *
- *   -m  letters (1000000)   -h  octets of a letter's conversation (400)   -s  searches of each kind
- * (20) -c  the files are put out of the page cache before each search   -k  keep the files; those
- * that are there already are searched
+ *   -m  letters (1000000)
+ *   -h  octets of a letter's conversation (400)
+ *   -s  searches of each kind (20)
+ *   -c  the page cache is emptied before each search: all of it where that is allowed
+ *       (/proc/sys/vm/drop_caches), else of these files
+ *   -k  keep the files; those that are there already are searched
  *
  * Each letter comes from one of a thousand senders to two of a hundred thousand recipients, by one
  * of two thousand hosts, in a session of its own, with a Message-ID and a queue id; for every
- * second one an attempt is recorded too.
+ * second one an attempt is recorded too. A search ends at a thousand records. The newest file has
+ * no table, as in a server that is at work.
  */
 #include "base/check.h"
 #include "base/num.h"
@@ -32,6 +36,7 @@
 
 #define EPOCH_MS UINT64_C(1780000000000)
 #define STEP_MS 86
+#define RECORDS_MAX 1000
 
 static const unsigned char store_id[STORE_ID_LEN] = "bench-of-traces";
 
@@ -40,7 +45,7 @@ struct making {
 	uint64_t lsn, octets, records;
 	size_t history;
 	struct buf out, payload;
-	struct digests digests;
+	struct contents contents;
 	struct table_head now;
 	char *text;
 };
@@ -58,19 +63,6 @@ id_of(uint64_t i)
 	return (EPOCH_MS + i * STEP_MS) << 22 | (i & 0xfff);
 }
 
-struct adding {
-	struct digests *d;
-	uint64_t at;
-};
-
-static bool
-add_key(void *arg, struct str key)
-{
-	struct adding *a = arg;
-	digests_add(a->d, trace_key_digest(store_id, key), a->at);
-	return true;
-}
-
 static void
 begin_file(struct making *m)
 {
@@ -84,9 +76,10 @@ begin_file(struct making *m)
 	int rc = m->fd < 0 ? -1 : pwrite_all(m->fd, head, sizeof(head), 0);
 	if (rc < 0)
 		fail(name, rc);
-	m->digests.n = 0;
+	contents_reset(&m->contents);
 	m->now =
 	    (struct table_head){ .number = h.number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
+	memcpy(m->now.id, store_id, STORE_ID_LEN);
 }
 
 static void
@@ -103,12 +96,11 @@ static void
 end_file(struct making *m)
 {
 	flush(m);
-	m->now.n = (uint32_t)m->digests.n;
 	m->now.lsn = m->lsn;
-	int rc = table_write(m->dir, &m->now, &m->digests);
+	int rc = table_write(m->dir, &m->now, &m->contents);
 	if (rc < 0)
 		fail("the table", rc);
-	m->octets += m->now.size + (uint64_t)m->digests.n * TABLE_ENTRY;
+	m->octets += m->now.size + table_octets(&m->now);
 	close(m->fd);
 	m->fd = -1;
 }
@@ -125,11 +117,9 @@ add(struct making *m, const struct store_note *n)
 		end_file(m);
 	if (m->fd < 0)
 		begin_file(m);
-	struct adding a = { &m->digests, m->now.size + m->out.len };
-	trc_record_put(&m->out, a.at, m->lsn, store_id, buf_str(&m->payload));
-	trace_keys_each(&t, add_key, &a);
-	m->now.first_ms = MIN(m->now.first_ms, n->time_ms);
-	m->now.last_ms = MAX(m->now.last_ms, n->time_ms);
+	uint64_t at = m->now.size + m->out.len;
+	trc_record_put(&m->out, at, m->lsn, store_id, buf_str(&m->payload));
+	contents_add(&m->contents, &m->now, at, &t);
 	m->lsn += 4096;
 	m->records++;
 	if (m->out.len > (1u << 20))
@@ -172,8 +162,11 @@ make(struct making *m, uint64_t letters)
 	int64_t from = sys_mono_ms();
 	for (uint64_t i = 0; i < letters; i++)
 		add_letter(m, i);
-	if (m->fd >= 0)
-		end_file(m);
+	if (m->fd >= 0) {
+		flush(m);
+		m->octets += m->now.size;
+		close(m->fd);
+	}
 	double s = (double)(sys_mono_ms() - from) / 1000;
 	printf("made %" PRIu64 " letters, %" PRIu64 " records, %" PRIu64
 	       " files, %.2f GB in %.1f s (%.0f "
@@ -186,6 +179,13 @@ make(struct making *m, uint64_t letters)
 static void
 chill(int dir)
 {
+	int all = open("/proc/sys/vm/drop_caches", O_WRONLY);
+	if (all >= 0) {
+		bool done = write(all, "3\n", 2) == 2;
+		close(all);
+		if (done)
+			return;
+	}
 	uint64_t *numbers = NULL;
 	size_t n = 0;
 	check(trc_list(dir, &numbers, &n) == 0);
@@ -214,13 +214,10 @@ count(void *arg, const struct trace_found *f)
 }
 
 static uint64_t
-search(const char *dir, struct trace_query q)
+run(struct trace_search *s)
 {
-	struct trace_search *s;
-	struct counting c = { 0, 1000 };
-	int rc = trace_search_new(&s, dir, &q);
-	if (rc < 0)
-		fail(dir, rc);
+	struct counting c = { 0, RECORDS_MAX };
+	int rc;
 	while ((rc = trace_search_step(s, count, &c)) == 1)
 		;
 	if (rc < 0)
@@ -229,44 +226,90 @@ search(const char *dir, struct trace_query q)
 	return c.n;
 }
 
-static const char *const kinds[] = { "queue id", "letter", "session", "Message-ID", "recipient",
-	"sender", "peer", "a minute", "nobody" };
-
-static struct trace_query
-query_of(size_t kind, uint64_t i, char text[64])
+static uint64_t
+search(const char *dir, const struct trace_query *q)
 {
+	struct trace_search *s;
+	int rc = trace_search_new(&s, dir, q);
+	if (rc < 0)
+		fail(dir, rc);
+	return run(s);
+}
+
+/* n letters from all over the files. */
+static uint64_t
+search_letters(const char *dir, uint64_t letters, uint64_t from, size_t n, bool arrival)
+{
+	struct trace_search *s;
+	uint64_t *id = xalloc(n * sizeof(*id));
+	for (size_t i = 0; i < n; i++)
+		id[i] = id_of((from + i * (letters / n + 1)) % letters);
+	int rc = trace_search_letters(&s, dir, id, n, arrival);
+	free(id);
+	if (rc < 0)
+		fail(dir, rc);
+	return run(s);
+}
+
+enum kind {
+	BY_QID,
+	BY_LETTER,
+	BY_SESSION,
+	BY_MESSAGE_ID,
+	BY_RCPT,
+	BY_SENDER,
+	BY_PEER,
+	BY_MINUTE,
+	BY_NOBODY,
+	BY_BOTH,
+	BY_WRONG,
+	BY_LETTERS,
+	BY_ARRIVALS,
+	KINDS
+};
+static const char *const kinds[KINDS] = { "queue id", "letter", "session", "Message-ID",
+	"recipient", "sender", "peer", "a minute", "nobody", "sender and recipient",
+	"a sender that is a recipient", "100 letters", "1000 arrivals" };
+
+static void
+text_of(enum kind kind, uint64_t i, char text[64])
+{
+	if (kind == BY_QID)
+		snprintf(text, 64, "q%" PRIx64, i * 2654435761u);
+	else if (kind == BY_LETTER || kind == BY_SESSION)
+		id_format(text, id_of(i) + (kind == BY_SESSION));
+	else if (kind == BY_MESSAGE_ID)
+		snprintf(text, 64, "<%" PRIu64 ".message@example.net>", i);
+	else if (kind == BY_SENDER)
+		snprintf(text, 64, "sender%" PRIu64 "@example.net", i % 1000);
+	else if (kind == BY_PEER)
+		snprintf(text, 64, "192.0.%" PRIu64 ".%" PRIu64, i % 8, i / 8 % 250);
+	else if (kind == BY_NOBODY)
+		snprintf(text, 64, "nobody%" PRIu64 "@example.com", i);
+	else
+		snprintf(text, 64, "user%" PRIu64 "@example.com", i * 7 % 100000);
+}
+
+static uint64_t
+look_for(const char *dir, enum kind kind, uint64_t letters, uint64_t i)
+{
+	char text[64], sender[64];
 	struct trace_query q = { .key = STR_NULL };
 	uint64_t ms = EPOCH_MS + i * STEP_MS;
-	text[0] = '\0';
-	switch (kind) {
-	case 0:
-		snprintf(text, 64, "q%" PRIx64, i * 2654435761u);
-		break;
-	case 1:
-	case 2:
-		id_format(text, id_of(i) + kind - 1);
-		break;
-	case 3:
-		snprintf(text, 64, "<%" PRIu64 ".message@example.net>", i);
-		break;
-	case 4:
-		snprintf(text, 64, "user%" PRIu64 "@example.com", i * 7 % 100000);
-		break;
-	case 5:
-		snprintf(text, 64, "sender%" PRIu64 "@example.net", i % 1000);
-		break;
-	case 6:
-		snprintf(text, 64, "192.0.%" PRIu64 ".%" PRIu64, i % 8, i / 8 % 250);
-		break;
-	case 7:
-		q.since_ms = ms;
-		q.until_ms = ms + 60000;
-		break;
-	default:
-		snprintf(text, 64, "nobody%" PRIu64 "@example.com", i);
-	}
-	q.key = str_of(text);
-	return q;
+	text_of(kind, i, text);
+	text_of(BY_SENDER, i, sender);
+	if (kind == BY_LETTERS || kind == BY_ARRIVALS)
+		return search_letters(dir, letters, i, kind == BY_LETTERS ? 100 : 1000,
+		    kind == BY_ARRIVALS);
+	if (kind == BY_MINUTE)
+		q = (struct trace_query){ .since_ms = ms, .until_ms = ms + 60000 };
+	else if (kind == BY_BOTH)
+		q = (struct trace_query){ .from = str_of(sender), .to = str_of(text) };
+	else if (kind == BY_WRONG)
+		q = (struct trace_query){ .from = str_of(text) };
+	else
+		q.key = str_of(text);
+	return search(dir, &q);
 }
 
 static int
@@ -280,20 +323,18 @@ static void
 look(const char *dir, int trace, uint64_t letters, uint64_t n, bool cold)
 {
 	int64_t *took = xalloc((n + 1) * sizeof(*took));
-	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
+	for (size_t k = 0; k < KINDS; k++) {
 		uint64_t hits = 0;
 		for (uint64_t i = 0; i < n; i++) {
-			char text[64];
-			struct trace_query q =
-			    query_of(k, (i * 2 + 1) * letters / (2 * n + 1), text);
 			if (cold)
 				chill(trace);
 			int64_t from = sys_mono_us();
-			hits += search(dir, q);
+			hits += look_for(dir, (enum kind)k, letters,
+			    (i * 2 + 1) * letters / (2 * n + 1));
 			took[i] = sys_mono_us() - from;
 		}
 		qsort(took, n, sizeof(*took), by_size);
-		printf("by %-11s %8.1f ms median, %8.1f ms worst, %.1f records each\n", kinds[k],
+		printf("by %-28s %8.1f ms median, %8.1f ms worst, %.1f records each\n", kinds[k],
 		    (double)took[n / 2] / 1000, (double)took[n - 1] / 1000,
 		    (double)hits / (double)n);
 	}
@@ -339,7 +380,7 @@ main(int argc, char **argv)
 	look(argv[optind], m.dir, letters, searches, cold);
 	buf_done(&m.out);
 	buf_done(&m.payload);
-	digests_done(&m.digests);
+	contents_done(&m.contents);
 	free(m.text);
 	close(m.dir);
 	return 0;

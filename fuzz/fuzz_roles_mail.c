@@ -96,6 +96,7 @@ walk_rest(struct wire *w, uint8_t kind)
 	struct access_mailbox m;
 	struct access_keywords k;
 	struct access_quota q;
+	struct access_token t;
 	if (kind == ACCESS_MAILBOXES)
 		while (w->left)
 			check(access_mailbox_get(w, &m));
@@ -103,6 +104,8 @@ walk_rest(struct wire *w, uint8_t kind)
 		check(access_mailbox_get(w, &m) && access_keywords_get(w, &k) && wire_done(w));
 	else if (kind == ACCESS_QUOTA)
 		check(access_quota_get(w, &q) && wire_done(w));
+	else if (kind == ACCESS_TOKEN)
+		check(access_token_get(w, &t) && wire_done(w));
 	else
 		check(w->left % 8 == 0);
 }
@@ -112,9 +115,10 @@ static bool
 window(struct world *world, struct access_ask *ask, char name[ACCESS_NAME_MAX])
 {
 	static unsigned char slot[ACCESS_WINDOW];
-	struct window win = {
-		.store = world->role.store, .ask = ask, .account = world->account, .quota = QUOTA
-	};
+	struct window win = { .store = world->role.store,
+		.ask = ask,
+		.account = world->account,
+		.conf = &world->conf };
 	struct access_head head;
 	uint32_t len = 0;
 	if (window_fill(&win, slot, &len) != ACCESS_OK)
@@ -122,7 +126,7 @@ window(struct world *world, struct access_ask *ask, char name[ACCESS_NAME_MAX])
 	check(len <= sizeof(slot));
 	struct wire w = wire_of(str_n((char *)slot, len));
 	check(access_head_get(&w, &head));
-	if (ask->kind == ACCESS_LETTERS)
+	if (ask->kind == ACCESS_LETTERS || ask->kind == ACCESS_URL)
 		walk_letters(&w);
 	else if (ask->kind == ACCESS_CHANGES)
 		walk_changes(&w);

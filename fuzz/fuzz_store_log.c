@@ -42,13 +42,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(seg, data + 1, n);
 	for (uint64_t off = 0; off < n;) {
 		struct frame f;
-		struct str payload;
-		if (repaired && n - off >= FRAME_HEAD)
-			repair(seg + off, lsn_of(1, off), n - off);
-		if (frame_get(str_n(seg + off, n - off), lsn_of(1, off), id, &f, &payload) !=
-		    FRAME_OK)
+		if (n - off < FRAME_HEAD)
 			break;
-		check(payload.len == f.len && frame_size(f.len) <= n - off);
+		if (repaired)
+			repair(seg + off, lsn_of(1, off), n - off);
+		if (frame_head_get(seg + off, lsn_of(1, off), n - off, id, &f) != FRAME_OK)
+			break;
+		check(frame_size(f.len) <= n - off);
+		struct str payload = str_n(seg + off + FRAME_HEAD, f.len);
+		if (!frame_payload_ok(&f, payload.p))
+			break;
 		struct batch_record batch;
 		struct intent intent;
 		struct trace_payload trace;

@@ -39,6 +39,7 @@ static const struct role_entry roles[] = {
 	{ ROLE_DNS, dns_main },
 	{ ROLE_FETCH, fetch_main },
 	{ ROLE_GSSAPI, gssapi_main },
+	{ ROLE_GSSAPI_OUT, gssapi_out_main },
 	{ ROLE_RELAY, relay_main },
 };
 

@@ -84,8 +84,9 @@ check_oauth(struct checker *ck)
 	if (url[0] && !c->dns[0] && !conf_url_is_literal(url))
 		wrong(ck, "oauth.introspect_url names a host, and dns is empty, so it would never "
 			  "be found; set dns, or write the address as a number");
-	if (c->gssapi_krb5_conf[0] && !c->gssapi_keytab[0])
-		odd(ck, "gssapi.krb5_conf has no effect without gssapi.keytab");
+	if (c->gssapi_krb5_conf[0] && !c->gssapi_keytab[0] && !c->gssapi_client_keytab[0])
+		odd(ck, "gssapi.krb5_conf has no effect without gssapi.keytab or "
+			"gssapi.client_keytab");
 }
 
 static void

@@ -111,6 +111,7 @@ conf_free(struct conf *c)
 	for (size_t i = 0; i < c->n_routes; i++)
 		conf_route_clear(&c->routes[i]);
 	free(c->routes);
+	map_done(&c->route_at);
 	for (size_t i = 0; i < c->n_texts; i++) {
 		free(c->texts[i].path);
 		free(c->texts[i].text);
@@ -164,7 +165,9 @@ conf_same_place(const struct conf_listener *a, const struct conf_listener *b)
 uint64_t
 conf_files_wanted(const struct conf *c)
 {
-	return MIN(c->limit_conns_total, (uint64_t)CONF_CONNS_SANE) + CONF_SPARE_FILES;
+	uint64_t front = MIN(c->limit_conns_total, (uint64_t)CONF_CONNS_SANE);
+	uint64_t relay = 2 * c->queue_jobs;
+	return MAX(front, relay) + CONF_SPARE_FILES;
 }
 
 static uint64_t

@@ -23,8 +23,8 @@
 #define CONF_TEXT_MAX 4096
 #define CONF_PATH_MAX 1024           /* of a file that parent opens for a role */
 #define CONF_IP_MAX 46
-#define CONF_SPARE_FILES 200         /* a front's descriptors beside its connections */
-#define CONF_CONNS_SANE 1000000      /* no front makes room for more */
+#define CONF_SPARE_FILES 200    /* a process's descriptors beside its connections */
+#define CONF_CONNS_SANE 1000000 /* no front makes room for more */
 
 /* One listener: a socket and how its sessions behave. */
 struct conf_listener {
@@ -83,8 +83,8 @@ struct conf_listener {
 	uint64_t limit_header_lines, limit_header_bytes, limit_inject_seconds, limit_conn_seconds;
 	uint64_t limit_idle_seconds; /* ask conf_idle_seconds() */
 	uint64_t limit_data_seconds, limit_data_rate;
-	uint64_t limit_command_line; /* ask conf_command_line() */
-	uint64_t limit_bad_commands, limit_hops, limit_tls, limit_ipmm_parts, limit_ipmm_rcpts;
+	uint64_t limit_command_line, limit_bad_commands, limit_hops, limit_tls, limit_ipmm_parts,
+	    limit_ipmm_rcpts;
 	uint64_t limit_hold_seconds;
 	bool lab;           /* conf's, copied */
 	struct map replies; /* reply.SITUATION -> char * text (owned) */
@@ -103,7 +103,8 @@ struct conf_route {
 	char *via;         /* "mx", or what queue/target.h says */
 	char *tls;         /* auto never may must verify */
 	char *login, *secret_file, *mechs; /* a smarthost's; the secret is auth's alone */
-	char *auth_cleartext; /* allow deny */
+	char *auth_cleartext;              /* allow deny */
+	char *certificate; /* shown to servers that ask: a name in one of ours, or "" */
 	char *source;      /* addresses of ours, parted by blanks or commas; empty: relay.source */
 	uint64_t max_connections, max_letters; /* 0: as for everybody */
 	char *atrn;        /* accounts that may fetch the mail of this domain (RFC 2645), or "" */
@@ -135,7 +136,7 @@ struct conf {
 	char *oauth_keys, *oauth_issuer, *oauth_audience, *oauth_claim;
 	char *oauth_introspect_url, *oauth_introspect_client, *oauth_introspect_secret_file,
 	    *oauth_introspect_ca;
-	char *gssapi_keytab, *gssapi_krb5_conf;
+	char *gssapi_keytab, *gssapi_client_keytab, *gssapi_krb5_conf;
 	char *relay_host, *relay_source, *relay_tls, *relay_authorities, *relay_long_lines;
 	uint64_t relay_port, relay_letters, relay_session_seconds, relay_idle_seconds,
 	    relay_connect_seconds, relay_reply_seconds;
@@ -162,6 +163,7 @@ struct conf {
 	size_t n_aliases;
 	struct conf_route *routes;
 	size_t n_routes;
+	struct map route_at;             /* match -> its place in routes, from 1 on */
 	struct conf_listener *listeners; /* at most LISTENER_MAX */
 	size_t n_listeners;
 	struct conf_listener defaults; /* listener keys at the top level */
@@ -199,8 +201,6 @@ bool conf_is_lmtp(const struct conf_listener *l);
 bool conf_reads_mail(const struct conf_listener *l); /* IMAP or POP3 */
 /* limit.idle_seconds; with IMAP and POP3 not below what their RFCs demand, but in a lab. */
 uint64_t conf_idle_seconds(const struct conf_listener *l);
-/* limit.command_line; with IMAP, where nothing is written, as much as there can be. */
-uint64_t conf_command_line(const struct conf_listener *l);
 /* What "auto" comes to. The port is the one that the listener stands for. */
 bool conf_tls_implicit(const struct conf_listener *l);
 bool conf_starttls(const struct conf_listener *l); /* if there is a certificate */
@@ -229,7 +229,8 @@ struct conf_certs {
 };
 void conf_certs_find(const struct conf *c, struct conf_certs *ret);
 void conf_certs_done(struct conf_certs *l);
-/* What a file descriptor limit must allow so that one process can hold every connection. */
+/* What a file descriptor limit, which is each process's own, must allow: so that one front can hold
+ * every connection, and a relay one for each letter under way, with two addresses tried at once. */
 uint64_t conf_files_wanted(const struct conf *c);
 
 /* Checks across keys (lab-only keys outside lab, no listener, ...). Whether dialects exist is

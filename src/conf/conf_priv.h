@@ -75,7 +75,6 @@ bool conf_value_same(const struct conf_key *k, const void *a, const void *b);
 void conf_value_want(const struct conf_key *k, struct buf *out);
 
 /* Checks that values of text keys and lists have to pass. */
-bool conf_good_host(struct str v, const char **ret_want);
 bool conf_good_host_or_empty(struct str v, const char **ret_want);
 bool conf_good_ip_or_empty(struct str v, const char **ret_want);
 bool conf_good_listen_address(struct str v, const char **ret_want);

@@ -96,6 +96,12 @@ const struct conf_key conf_keys[] = {
 		   "reading mail of imap/HOSTNAME and pop/HOSTNAME, where HOSTNAME is the key "
 		   "hostname. Empty: no GSSAPI. The principal alice@EXAMPLE.COM is the account "
 		   "alice@example.com." },
+	{ "gssapi.client_keytab", CONF_TEXT, 0, G(gssapi_client_keytab), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc =
+		"The keytab that this server logs in with at other servers, by routes with GSSAPI "
+		"in their mechs. Its first principal is who we are there. The KDC is one that "
+		"gssapi.krb5_conf names by its address. Empty: no such logins." },
 	{ "gssapi.krb5_conf", CONF_TEXT, 0, G(gssapi_krb5_conf), .def = "",
 	    .good = conf_good_path_or_empty,
 	    .doc =
@@ -189,7 +195,8 @@ const struct conf_key conf_keys[] = {
 		   "otherwise (max_connections)." },
 	{ "queue.jobs", CONF_NUMBER, 0, G(queue_jobs), 1, 20000, .def = "1000",
 	    .doc = "Letters that one relay process has under way at once, over all destinations. "
-		   "Destinations that hang, or of which nothing is known, get half of them." },
+		   "Destinations that hang, are slow or refuse, or of which nothing is known, get "
+		   "half of them." },
 	{ "queue.bounce_copies", CONF_BOOL, 0, G(queue_bounce_copies), .def = "yes",
 	    .doc =
 		"Whether the postmaster is told of a letter from nobody that cannot be delivered: "
@@ -332,7 +339,8 @@ const struct conf_key conf_keys[] = {
 	{ "submission", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(submission),
 	    .choices = "yes no auto", .def = "auto",
 	    .doc = "Whether our own users hand in their mail here: own_sender and own_from are "
-		   "looked at, and Bcc fields are taken out. auto: at ports 465 and 587." },
+		   "looked at, Bcc fields are taken out, and BURL (RFC 4468) is offered. auto: at "
+		   "ports 465 and 587." },
 	{ "atrn", CONF_CHOICE, CONF_LISTENER | CONF_OF_SMTP, L(atrn), .choices = "yes no auto",
 	    .def = "auto",
 	    .doc =
@@ -507,9 +515,8 @@ const struct conf_key conf_keys[] = {
 	    MAX_COUNT, .def = "4",
 	    .doc = "Unknown commands that are tolerated; the next one ends the session. With imap "
 		   "and pop3 before the login only." },
-	{ "limit.command_line", CONF_SIZE, CONF_LISTENER, L(limit_command_line), 512, 64u << 10,
-	    .def = "4096",
-	    .doc = "Octets of a command line. With imap it is 64K where nothing else is written." },
+	{ "limit.command_line", CONF_SIZE, CONF_LISTENER | CONF_OF_SMTP, L(limit_command_line), 512,
+	    64u << 10, .def = "4096", .doc = "Octets of a command line." },
 	{ "limit.hops", CONF_NUMBER, CONF_LISTENER | CONF_OF_SMTP, L(limit_hops), 0, 10000,
 	    .def = "100", .doc = "Received fields above which a letter counts as looping." },
 	{ "limit.tls", CONF_NUMBER, CONF_LISTENER | CONF_CAN_OFF, L(limit_tls), 0, MAX_COUNT,

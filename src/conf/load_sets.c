@@ -294,7 +294,8 @@ load_route(struct loader *ld, const config_setting_t *s)
 		else if (strcmp(name, "match") != 0)
 			loader_mistake(ld, f,
 			    "unknown key %s in a route; a route has match, via, tls, login, "
-			    "secret_file, mechs, source, max_connections and max_letters",
+			    "secret_file, mechs, certificate, auth_cleartext, source, "
+			    "max_connections, max_letters, atrn, fetch_by_atrn and fetch_every",
 			    name);
 	}
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #define CAPABILITIES_MAX 900
-#define IMAP_LINE (64u << 10)
 
 static const struct {
 	const char *name;
@@ -64,14 +63,6 @@ conf_idle_seconds(const struct conf_listener *l)
 	if (l->lab && written)
 		return l->limit_idle_seconds;
 	return MAX(l->limit_idle_seconds, idle_floor(l));
-}
-
-uint64_t
-conf_command_line(const struct conf_listener *l)
-{
-	const struct conf_key *k = conf_key_find(STR("limit.command_line"));
-	bool much = conf_protocol(l) == CONF_IS_IMAP && conf_value_is_default(k, l);
-	return much ? IMAP_LINE : l->limit_command_line;
 }
 
 /* Atoms (RFC 9051 9) parted by blanks, the protocol's own name among them. */

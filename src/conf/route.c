@@ -2,7 +2,9 @@
 #include "conf/conf_priv.h"
 
 #include "base/check.h"
+#include "conf/self.h"
 #include "queue/target.h"
+#include "sys/listen.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -88,11 +90,18 @@ const struct conf_key conf_route_keys[] = {
 		   "offered. must: TLS with any certificate. verify: TLS with a certificate that "
 		   "an authority vouches for. never: no TLS." },
 	{ "login", CONF_TEXT, 0, R(login), .def = "", .good = good_line,
-	    .doc = "The name to log in with. Empty: no login." },
+	    .doc = "The name to log in with. Empty: no login. With EXTERNAL and GSSAPI the "
+		   "certificate or the keytab says who we are." },
 	{ "secret_file", CONF_TEXT, 0, R(secret_file), .def = "", .good = conf_good_path_or_empty,
 	    .doc = "A file whose first line is the password." },
 	{ "mechs", CONF_TEXT, 0, R(mechs), .def = "",
-	    .doc = "The mechanisms that may be used to log in, best first. Empty: all." },
+	    .doc = "The mechanisms that may be used to log in, best first. Empty: all but the weak "
+		   "ones, those with tokens, and GSSAPI, which must be written here and is then "
+		   "taken before the others (gssapi.client_keytab)." },
+	{ "certificate", CONF_TEXT, 0, R(certificate), .def = "", .good = good_line,
+	    .doc = "A name in one of our certificates (tls.certificates, or DIR/tls), which is "
+		   "shown to a server that asks for one in TLS 1.3; with a login, EXTERNAL is then "
+		   "possible. Empty: none is shown." },
 	{ "auth_cleartext", CONF_CHOICE, 0, R(auth_cleartext), .choices = "allow deny",
 	    .def = "deny",
 	    .doc = "Whether the password may go in clear (PLAIN, LOGIN, tokens) to a server that "
@@ -129,19 +138,38 @@ good_match(struct str v)
 	return str_find(v, '*') == v.len && conf_good_domain(v);
 }
 
+#define MATCH_MAX 255
+
+/* In lower case, as a match is kept; what is longer than any of them is nothing. */
+static struct str
+folded(char room[MATCH_MAX], struct str s)
+{
+	if (s.len > MATCH_MAX)
+		return STR_NULL;
+	for (size_t i = 0; i < s.len; i++)
+		room[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] | 0x20) : s.p[i];
+	return str_n(room, s.len);
+}
+
+static struct conf_route *
+route_at(const struct conf *c, struct str match)
+{
+	uintptr_t i = (uintptr_t)map_get(&c->route_at, match);
+	return i ? &c->routes[i - 1] : NULL;
+}
+
 struct conf_route *
 conf_route_find(const struct conf *c, struct str match)
 {
-	for (size_t i = 0; i < c->n_routes; i++)
-		if (str_ieq(str_of(c->routes[i].match), match))
-			return &c->routes[i];
-	return NULL;
+	char room[MATCH_MAX];
+	return route_at(c, folded(room, match));
 }
 
 struct conf_route *
 conf_route_add(struct conf *c, struct str match, struct buf *err)
 {
 	struct conf_route *r = conf_route_find(c, match);
+	char room[MATCH_MAX];
 	if (r)
 		return r;
 	if (!good_match(match)) {
@@ -159,10 +187,8 @@ conf_route_add(struct conf *c, struct str match, struct buf *err)
 	}
 	c->routes = xrealloc(c->routes, (c->n_routes + 1) * sizeof(*c->routes));
 	r = &c->routes[c->n_routes++];
-	*r = (struct conf_route){ .match = str_dup(match) };
-	for (char *p = r->match; *p; p++)
-		if (*p >= 'A' && *p <= 'Z')
-			*p = (char)(*p | 0x20);
+	*r = (struct conf_route){ .match = str_dup(folded(room, match)) };
+	map_put(&c->route_at, str_of(r->match), (void *)(uintptr_t)c->n_routes);
 	for (const struct conf_key *k = conf_route_keys; k->name; k++)
 		check(conf_value_set(k, r, str_of(k->def), err));
 	return r;
@@ -196,66 +222,118 @@ conf_route_set(struct conf *c, struct str name, struct str value, struct buf *er
 	return r && conf_value_set(k ? k : &conf_route_keys[0], r, value, err);
 }
 
-/* The best match; the same rule as target_match(), so a job and its route find each other. */
+/* The longest match. It is asked for each recipient, job and domain, so however many routes there
+ * are only those are looked up that may fit. */
 const struct conf_route *
 conf_route_for(const struct conf *c, struct str domain)
 {
-	const struct conf_route *best = NULL;
-	unsigned most = 0;
-	for (size_t i = 0; i < c->n_routes; i++) {
-		unsigned fit = target_match(str_of(c->routes[i].match), domain);
-		if (fit > most) {
-			most = fit;
-			best = &c->routes[i];
-		}
+	char room[1 + MATCH_MAX]; /* '*' and then the domain, or its end */
+	struct str name = folded(room + 1, domain);
+	const struct conf_route *r = route_at(c, name);
+	for (size_t i = 1; !r && i < name.len; i++) {
+		if (room[1 + i] != '.')
+			continue;
+		room[i] = '*';
+		r = route_at(c, str_n(room + i, name.len - i + 1));
 	}
-	return best;
+	return r ? r : route_at(c, STR("*"));
+}
+
+/* Mail that we would bring to ourselves. */
+static bool
+leads_back(const struct self *s, const struct conf_route *r)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct sys_addr a;
+	struct target t;
+	if (!target_parse(str_of(r->via), &t))
+		return false;
+	if (t.kind == TARGET_MX && !t.literal)
+		return self_has_name(s, t.host);
+	if (t.port == 0 || !self_has_port(s, t.port))
+		return false;
+	if (!t.literal)
+		return self_has_name(s, t.host);
+	return str_copy(text, sizeof(text), t.host) && sys_addr_parse(text, &a) &&
+	       self_has_place(s, a.ip, t.port, false);
+}
+
+static bool
+has_ticket(const struct conf_route *r)
+{
+	return conf_lists(r->mechs, STR("GSSAPI"));
+}
+
+static bool
+check_login(const struct conf_route *r, struct buf *err)
+{
+	bool never = strcmp(r->tls, "never") == 0, deny = strcmp(r->auth_cleartext, "deny") == 0;
+	bool known = r->secret_file[0] || r->certificate[0] || has_ticket(r);
+	if (r->login[0] && !known)
+		buf_putf(err,
+		    "route %s: login is set and secret_file is not; name a file with the "
+		    "password (or a certificate, or write GSSAPI into mechs)\n",
+		    r->match);
+	if (r->login[0] && never && deny)
+		buf_putf(err,
+		    "route %s: tls = never would send the password in clear; write tls = "
+		    "verify, or auth_cleartext = allow if the way there is safe\n",
+		    r->match);
+	return !r->login[0] || (known && !(never && deny));
+}
+
+static bool
+check_turn(const struct conf_route *r, struct buf *err)
+{
+	bool one = r->match[0] != '*' && r->match[0] != '[';
+	bool can_fetch = str_starts(str_of(r->via), STR("smtp:")) && r->login[0];
+	if (r->atrn[0] && !one)
+		buf_putf(err,
+		    "route %s: atrn is for one domain; write a route for each domain that is "
+		    "fetched\n",
+		    r->match);
+	if (r->fetch_by_atrn[0] && !can_fetch)
+		buf_putf(err,
+		    "route %s: fetch_by_atrn needs via = smtp:HOST:366, a login and a "
+		    "secret_file\n",
+		    r->match);
+	return (!r->atrn[0] || one) && (!r->fetch_by_atrn[0] || can_fetch);
+}
+
+static void
+warn(const struct conf *c, const struct self *self, const struct conf_route *r,
+    struct buf *warnings)
+{
+	if (!r->login[0] && r->secret_file[0])
+		buf_putf(warnings, "route %s: secret_file has no effect without login\n", r->match);
+	if (has_ticket(r) && !c->gssapi_client_keytab[0])
+		buf_putf(warnings,
+		    "route %s: GSSAPI in mechs does not work without gssapi.client_keytab\n",
+		    r->match);
+	if (!c->dns[0] && str_starts(str_of(r->via), STR("mx")))
+		buf_putf(warnings,
+		    "route %s: dns is empty, so no MX record is ever found; its mail waits\n",
+		    r->match);
+	if (leads_back(self, r))
+		buf_putf(warnings,
+		    "route %s: %s is this server, so its mail comes back to the sender (5.4.6); "
+		    "name another host, or add the domain with `pennypost domain add`\n",
+		    r->match, r->via);
 }
 
 bool
 conf_check_routes(const struct conf *c, struct buf *err, struct buf *warnings)
 {
+	struct self self = { 0 };
 	bool ok = true;
+	self_look(&self);
+	self_take(&self, c);
 	for (size_t i = 0; i < c->n_routes; i++) {
-		const struct conf_route *r = &c->routes[i];
-		if (r->login[0] && !r->secret_file[0]) {
-			buf_putf(err,
-			    "route %s: login is set and secret_file is not; name a file with the "
-			    "password\n",
-			    r->match);
-			ok = false;
-		}
-		if (r->login[0] && strcmp(r->tls, "never") == 0 &&
-		    strcmp(r->auth_cleartext, "deny") == 0) {
-			buf_putf(err,
-			    "route %s: tls = never would send the password in clear; write tls = "
-			    "verify, or auth_cleartext = allow if the way there is safe\n",
-			    r->match);
-			ok = false;
-		}
-		if (r->atrn[0] && (r->match[0] == '*' || r->match[0] == '[')) {
-			buf_putf(err,
-			    "route %s: atrn is for one domain; write a route for each domain that "
-			    "is fetched\n",
-			    r->match);
-			ok = false;
-		}
-		if (r->fetch_by_atrn[0] &&
-		    (!str_starts(str_of(r->via), STR("smtp:")) || !r->login[0])) {
-			buf_putf(err,
-			    "route %s: fetch_by_atrn needs via = smtp:HOST:366, a login and a "
-			    "secret_file\n",
-			    r->match);
-			ok = false;
-		}
-		if (warnings && !r->login[0] && r->secret_file[0])
-			buf_putf(warnings, "route %s: secret_file has no effect without login\n",
-			    r->match);
-		if (warnings && !c->dns[0] && str_starts(str_of(r->via), STR("mx")))
-			buf_putf(warnings,
-			    "route %s: dns is empty, so no MX record is ever found; its mail "
-			    "waits\n",
-			    r->match);
+		ok = check_login(&c->routes[i], err) && ok;
+		ok = check_turn(&c->routes[i], err) && ok;
+		if (warnings)
+			warn(c, &self, &c->routes[i], warnings);
 	}
+	self_done(&self);
 	return ok;
 }

@@ -1,11 +1,15 @@
 #include "conf/setup.h"
 
+#include "crypt/crypt.h"
 #include "sys/file.h"
+#include "sys/spawn.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CONF_DUMP_MAX (256u << 20) /* alias files are in it */
+#define ERR_MAX (64u << 10)
 
 static struct conf *
 take_text(int fd, struct buf *err)
@@ -21,8 +25,9 @@ take_text(int fd, struct buf *err)
 	return c;
 }
 
-struct conf *
-setup_take(struct ipc_frame *f, enum ipc_role role, struct msg_setup *ret, struct buf *err)
+/* Closes the frame's descriptor (fd is -1 then). */
+static struct conf *
+take(struct ipc_frame *f, enum ipc_role role, struct msg_setup *ret, struct buf *err)
 {
 	struct conf *c = NULL;
 	struct msg_setup m;
@@ -40,8 +45,8 @@ setup_take(struct ipc_frame *f, enum ipc_role role, struct msg_setup *ret, struc
 	return c;
 }
 
-struct conf *
-setup_receive(int sock, enum ipc_role role, struct msg_setup *ret, struct buf *err)
+static struct conf *
+receive(int sock, enum ipc_role role, struct msg_setup *ret, struct buf *err)
 {
 	struct ipc_frame f;
 	struct buf store = BUF_INIT(IPC_BODY_MAX + 64);
@@ -50,7 +55,7 @@ setup_receive(int sock, enum ipc_role role, struct msg_setup *ret, struct buf *e
 	if (rc < 0)
 		buf_putf(err, "no setup came from parent: %s", strerror(-rc));
 	else
-		c = setup_take(&f, role, ret, err);
+		c = take(&f, role, ret, err);
 	buf_done(&store);
 	return c;
 }
@@ -61,4 +66,54 @@ setup_log_level(const struct conf *c)
 	enum log_level level = LOG_INFO;
 	(void)log_level_parse(str_of(c->log_level), &level);
 	return level;
+}
+
+bool
+setup_again(struct ipc_frame *f, enum ipc_role role, struct conf **conf)
+{
+	struct buf err = BUF_INIT(ERR_MAX);
+	struct msg_setup m;
+	struct conf *c = take(f, role, &m, &err);
+	if (c) {
+		conf_free(*conf);
+		*conf = c;
+		log_set_level(setup_log_level(c));
+	} else {
+		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
+	}
+	buf_done(&err);
+	return c != NULL;
+}
+
+/* "dns", or "reader.1" where there may be several. */
+static void
+name_of(char out[24], enum ipc_role role, unsigned index)
+{
+	if (role == ROLE_READER || role == ROLE_RELAY)
+		snprintf(out, 24, "%s.%u", ipc_role_name[role], index);
+	else
+		snprintf(out, 24, "%s", ipc_role_name[role]);
+}
+
+int
+setup_main(enum ipc_role role, setup_fn *fn, void *arg)
+{
+	static char name[24];
+	char failed[32];
+	struct msg_setup m;
+	struct buf err = BUF_INIT(ERR_MAX);
+	int status = 1;
+	log_init(ipc_role_name[role], STDERR_FILENO, LOG_INFO);
+	struct conf *c = receive(SPAWN_FD, role, &m, &err);
+	if (c) {
+		name_of(name, role, m.index);
+		log_init(name, STDERR_FILENO, setup_log_level(c));
+		crypt_init();
+		status = fn(arg, c, &m, &err);
+	}
+	snprintf(failed, sizeof(failed), "%s-failed", ipc_role_name[role]);
+	if (err.len)
+		LOG(LOG_ERROR, 0, failed, LOGF("error", str_trim(buf_str(&err))));
+	buf_done(&err);
+	return status;
 }

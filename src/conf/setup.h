@@ -9,11 +9,14 @@
 #include "ipc/msg.h"
 #include "log/log.h"
 
-/* Waits for the first message on sock. NULL, with one line in err, when it is anything else
- * than a valid setup for this role; else the configuration, which the caller owns. */
-struct conf *setup_receive(int sock, enum ipc_role role, struct msg_setup *ret, struct buf *err);
-/* The same from a frame of a running channel. Closes the frame's descriptor (fd is -1 then). */
-struct conf *setup_take(
-    struct ipc_frame *f, enum ipc_role role, struct msg_setup *ret, struct buf *err);
+/* What a role does between its setup and its end, with the exit status as its result; a sentence in err
+ * is logged. conf is its to free. */
+typedef int setup_fn(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err);
+/* The main function of a role: begins its log, waits for the setup, reads libcrypto's configuration,
+ * and leaves the rest to fn. */
+int setup_main(enum ipc_role role, setup_fn *fn, void *arg);
+/* A reload: what the frame brings takes the place of *conf (or NULL), and the log its level. False: no
+ * valid setup for this role, as the log says. */
+bool setup_again(struct ipc_frame *f, enum ipc_role role, struct conf **conf);
 /* The level for log_init(): conf's, or info. */
 enum log_level setup_log_level(const struct conf *c);

@@ -267,8 +267,8 @@ conf_value_same(const struct conf_key *k, const void *a, const void *b)
 }
 
 /* Letters, digits and what machines' names hold in practice: "my_esa.local", "[192.0.2.1]". */
-bool
-conf_good_host(struct str v, const char **ret_want)
+static bool
+good_host(struct str v, const char **ret_want)
 {
 	*ret_want = "a host name, such as mail.example.org";
 	if (v.len == 0 || v.len > 255)
@@ -286,7 +286,7 @@ conf_good_host(struct str v, const char **ret_want)
 bool
 conf_good_host_or_empty(struct str v, const char **ret_want)
 {
-	return conf_good_host(v, ret_want) || v.len == 0;
+	return good_host(v, ret_want) || v.len == 0;
 }
 
 static bool

@@ -54,7 +54,7 @@
 #define POST_LEN (4 + 1024 + 4 + POST_MAX)
 #define KEEP_LEN (4 + KEEP_KEY_MAX + 4 + KEEP_VALUE_MAX)
 #define STS_MAX (1 + (4 + (64u << 10)) + (4 + 256))
-#define LOGIN_START_MAX (2 * (4 + 255) + (4 + 512) + 2 + 3 * (4 + 64))
+#define LOGIN_START_MAX (2 * (4 + 255) + (4 + 512) + 3 + 3 * (4 + 64))
 #define LOGIN_MAX (1 + (4 + 32) + 1 + (4 + SASL_TEXT_MAX) + (4 + 256))
 #define SRS_ASK_MAX (1 + 4 + 1024 + 4 + 255)
 #define TURN_MAX (2 + (4 + 512) + TURN_DOMAINS_MAX * (4 + 255))
@@ -137,7 +137,7 @@ static const struct frame_type types[] = {
 	[IPC_LOGIN_DROP] = { "login-drop", 0, false },
 	[IPC_LOGIN] = { "login", LOGIN_MAX, false, .secret = true },
 	[IPC_SRS_ASK] = { "srs-ask", SRS_ASK_MAX, false },
-	[IPC_SRS] = { "srs", 1024, false },
+	[IPC_SRS] = { "srs", 1 + 1024, false },
 	[IPC_ETRN] = { "etrn", 1024, false },
 	[IPC_ETRN_DONE] = { "etrn-done", 4, false },
 	[IPC_TURN_ASK] = { "turn-ask", TURN_MAX, false },

@@ -12,6 +12,7 @@ const char *const ipc_role_name[ROLE_COUNT] = {
 	[ROLE_DNS] = "dns",
 	[ROLE_FETCH] = "fetch",
 	[ROLE_GSSAPI] = "gssapi",
+	[ROLE_GSSAPI_OUT] = "gssapi-out",
 	[ROLE_RELAY] = "relay",
 };
 
@@ -48,6 +49,7 @@ const char *const status_key_name[STATUS_KEY_COUNT] = {
 	[STATUS_CONNECTIONS_POP3] = "connections_pop3",
 	[STATUS_CONNECTIONS_OUT] = "connections_out",
 	[STATUS_SENT] = "sent",
+	[STATUS_QUEUE] = "queue",
 };
 
 #define LAYERS_ALL (2u * LAYER_NO_DUMP - 1)

@@ -2,23 +2,32 @@
  * msg: every message between our processes: its number, its struct, put and get side by side.
  *
  * Receivers re-validate everything: a get that returns false is a breach of the channel.
- * Strings are views into the frame. Caps stand next to the fields they bound.
+ * Strings are views into the frame. Caps stand next to the fields they bound. What is said of one
+ * matter has a part of its own: msg_access.h, msg_auth.h, msg_onward.h.
  */
 #pragma once
 
 #include "base/buf.h"
 #include "base/str.h"
 #include "base/wire.h"
+#include "ipc/msg_access.h"
+#include "ipc/msg_auth.h"
+#include "ipc/msg_onward.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 enum ipc_role {
-	ROLE_PARENT, ROLE_FRONT, ROLE_AUTH, ROLE_STORE, ROLE_READER,
-	ROLE_DNS,    /* looks names up */
-	ROLE_FETCH,  /* asks by HTTPS what the configuration names */
-	ROLE_GSSAPI, /* an auth of its own for Kerberos, whose library opens files late */
-	ROLE_RELAY,  /* brings letters to other servers */
+	ROLE_PARENT,
+	ROLE_FRONT,
+	ROLE_AUTH,
+	ROLE_STORE,
+	ROLE_READER,
+	ROLE_DNS,        /* looks names up */
+	ROLE_FETCH,      /* asks by HTTPS for tokens and policies, and hands reports in */
+	ROLE_GSSAPI,     /* an auth of its own for Kerberos, whose library opens files late */
+	ROLE_GSSAPI_OUT, /* the same for logins at other servers; it has a network, for tickets */
+	ROLE_RELAY,      /* brings letters to other servers */
 	ROLE_COUNT
 };
 extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "store" ... */
@@ -73,23 +82,23 @@ enum ipc_type {
 	IPC_SYNC = 112,     /* id; body: 16 octets of domain, or empty for all */
 	IPC_SYNCED,         /* id: everything durable at the time of the ask is applied */
 	/* command line to parent, then to the role that parent hands it to */
-	IPC_CTL_TO = 128,   /* body: u8 enum ipc_role: connect me; ROLE_PARENT answers itself */
-	IPC_CTL_OK,         /* connected */
-	IPC_ASK,            /* id; body: msg_ask */
-	IPC_ROW,            /* id; body: msg_row: one answer row, more may follow */
-	IPC_DONE,           /* id; body: msg_done: end of the answer */
-	IPC_ASK_FD,         /* IPC_ASK with a descriptor, for the questions that take one */
-	/* front to auth (and to gssapi the SASL ones) */
-	IPC_SIGN = 160,     /* id: front's; body: msg_sign */
-	IPC_SASL_START,     /* id: the exchange, chosen by front; body: msg_sasl_start */
-	IPC_SASL_STEP,      /* id; body: octets of the client, base64 taken off */
-	IPC_SASL_DROP,      /* id: the client gave up or is gone; no answer */
-	/* auth to front */
-	IPC_SIGNED = 176,   /* id; body: the signature; empty: refused */
-	IPC_SASL,           /* id; body: msg_sasl. With CHALLENGE the exchange goes on */
-	IPC_CERTS,          /* fd: sealed memfd: PEM texts of certificates with chains (public), each
-	                     * behind a u32 of its length; the first is the default */
-	IPC_TICKETS,        /* body: TLS_TICKET_KEYS keys of 80 octets: name, aes, hmac */
+	IPC_CTL_TO = 128, /* body: u8 enum ipc_role: connect me; ROLE_PARENT answers itself */
+	IPC_CTL_OK,       /* connected */
+	IPC_ASK,          /* id; body: msg_ask */
+	IPC_ROW,          /* id; body: msg_row: one answer row, more may follow */
+	IPC_DONE,         /* id; body: msg_done: end of the answer */
+	IPC_ASK_FD,       /* IPC_ASK with a descriptor, for the questions that take one */
+	/* front to auth (and to gssapi the SASL ones); IPC_SIGN from relay, too, as client */
+	IPC_SIGN = 160, /* id: front's; body: msg_sign */
+	IPC_SASL_START, /* id: the exchange, chosen by front; body: msg_sasl_start */
+	IPC_SASL_STEP,  /* id; body: octets of the client, base64 taken off */
+	IPC_SASL_DROP,  /* id: the client gave up or is gone; no answer */
+	/* auth to front; the first and IPC_CERTS to relay, too */
+	IPC_SIGNED = 176, /* id; body: the signature; empty: refused */
+	IPC_SASL,         /* id; body: msg_sasl. With CHALLENGE the exchange goes on */
+	IPC_CERTS,        /* fd: sealed memfd: PEM texts of certificates with chains (public), each
+	                   * behind a u32 of its length; the first is the default */
+	IPC_TICKETS,      /* body: TLS_TICKET_KEYS keys of 80 octets: name, aes, hmac */
 	/* front to dns and back */
 	IPC_NAME_ASK = 192, /* id: echoed; body: 16 octets of address (IPv4 mapped into IPv6) */
 	IPC_NAME,           /* id; body: the verified name (its own addresses lead back), or empty */
@@ -106,10 +115,10 @@ enum ipc_type {
 	IPC_ENTER = 224,    /* body: msg_enter: a login becomes a pass */
 	IPC_READ,           /* body: msg_read; the slot is the reader's until the answer */
 	/* reader to front */
-	IPC_SLOTS = 232,    /* fd: memfd of READ_SLOTS * READ_SLOT_SIZE octets, to be mapped for
-	                     * reading; the first message of the channel */
-	IPC_ENTERED,        /* id; body: msg_entered */
-	IPC_READ_DONE,      /* id; body: msg_read_done: the slot is front's again */
+	IPC_SLOTS = 232, /* fd: memfd of READ_SLOTS_SIZE octets (sys/file.h), to be mapped for
+	                  * reading; the first message of the channel */
+	IPC_ENTERED,     /* id; body: msg_entered */
+	IPC_READ_DONE,   /* id; body: msg_read_done: the slot is front's again */
 	/* store to relay; id is the lease's number, which is never used twice */
 	IPC_JOB = 240,      /* body: msg_job: bring this letter there */
 	IPC_JOB_CANCEL,     /* give it up unless its end mark is on its way; a RESULT follows */
@@ -121,7 +130,9 @@ enum ipc_type {
 	IPC_JOB_RESULT,     /* id; body: msg_result */
 	/* relay to reader and back */
 	IPC_SPOOL_ASK = 256, /* id: relay's; body: msg_spool_ask */
-	IPC_SPOOL,          /* id; body: u8 enum access_status, then octets of the letter */
+	IPC_SPOOL, /* id; body: u8 enum access_status (ACCESS_CANNOT: the letter is damaged),
+	            * then octets of the letter. From store too, of a whole letter: id: the
+	            * lease of the job that follows */
 	/* relay to dns and back */
 	IPC_MX_ASK = 264,   /* id; body: msg_mx_ask */
 	IPC_MX,             /* id; body: msg_mx */
@@ -130,26 +141,27 @@ enum ipc_type {
 	IPC_STS,            /* id; body: msg_sts */
 	/* relay to auth and back: a login at another server */
 	IPC_LOGIN_START = 280, /* id: the exchange; body: msg_login_start */
-	IPC_LOGIN_STEP,     /* id; body: the server's challenge, base64 taken off */
-	IPC_LOGIN_DROP,     /* id: over; no answer */
-	IPC_LOGIN,          /* id; body: msg_login */
+	IPC_LOGIN_STEP, /* id; body: the server's challenge, base64 taken off; of an id that auth
+	                 * does not know: LOGIN_NONE */
+	IPC_LOGIN_DROP, /* id: over; no answer */
+	IPC_LOGIN,      /* id; body: msg_login */
 	/* front to auth and back: addresses that lead back (SRS) */
-	IPC_SRS_ASK = 288,  /* id; body: msg_srs_ask */
-	IPC_SRS,            /* id; body: the other address; empty: it is none of ours, or too long */
+	IPC_SRS_ASK = 288, /* id; body: msg_srs_ask */
+	IPC_SRS, /* id; body: u8 enum srs_verdict of mail/srs.h; with SRS_OK the other address */
 	/* front to store and back: a queue run that a client asks for (RFC 1985) */
 	IPC_ETRN = 296,     /* id; body: its argument */
 	IPC_ETRN_DONE,      /* id; body: u32: letters that wait there; UINT32_MAX: not allowed */
 	/* relay and front: a connection that changes its direction (RFC 2645) */
 	IPC_TURN_ASK = 304, /* front to relay; id; body: msg_turn */
-	IPC_TURN,           /* relay to front; id; TURN_YES; fd: one end of a socket pair, whose octets
-	                     * belong to the peer from here on */
-	IPC_TURN_JOBS,      /* relay to store; id: the turn; body: msg_turn */
-	IPC_TURN_COUNT,     /* store to relay; id; body: u32: letters that will come as jobs */
-	IPC_TURN_END,       /* relay to store; id: no more of them */
-	IPC_TURN_GUEST,     /* relay to front; fd: one end of a socket pair, whose octets are a client's;
-	                     * body: msg_guest */
-	IPC_TURN_NO,        /* relay to front, in place of IPC_TURN; id; body: u8 enum turn_verdict */
-	/* front or store to parent and back: figures of all roles */
+	IPC_TURN,       /* relay to front; id; TURN_YES; fd: one end of a socket pair, whose octets
+	                 * belong to the peer from here on */
+	IPC_TURN_JOBS,  /* relay to store; id: the turn; body: msg_turn */
+	IPC_TURN_COUNT, /* store to relay; id; body: u32: letters that will come as jobs */
+	IPC_TURN_END,   /* relay to store; id: no more of them */
+	IPC_TURN_GUEST, /* relay to front; fd: one end of a socket pair, whose octets are a
+	                 * client's; body: msg_guest */
+	IPC_TURN_NO,    /* relay to front, in place of IPC_TURN; id; body: u8 enum turn_verdict */
+	/* front to parent: those of all; parent to front, store and relay: their own; and back */
 	IPC_FIGURES_ASK = 312, /* id */
 	IPC_FIGURES,        /* id; body: rows of text, see metrics/metrics.h */
 	/* store to fetch and back */
@@ -175,89 +187,6 @@ struct msg_peer {
 	uint8_t role;
 	uint16_t index;
 };
-
-enum secret_kind {
-	SECRET_CERT,     /* PEM: certificate and chain; the key follows */
-	SECRET_KEY,      /* PEM: the private key of the certificate before it */
-	SECRET_JWT,      /* keys that check tokens (oauth.keys) */
-	SECRET_KEYTAB,   /* gssapi: the keys of this server */
-	SECRET_KRB5_CONF, /* gssapi: the configuration of Kerberos */
-	SECRET_CLIENT,   /* fetch: the password of oauth.introspect_client */
-	SECRET_CA,       /* fetch: PEM: the authorities that its server's certificate must come from */
-	SECRET_PASSES,   /* auth, gssapi, store, reader: the key of ipc/pass.h, in a sealed memfd; in
-	                  * no set of files, and without an end */
-	SECRET_ROUTE,    /* auth: the password of a route, in its first line */
-	SECRET_SRS,      /* auth: the keys of mail/srs.h */
-	SECRET_END,      /* that was all: use what came, forget what was */
-	SECRET_KIND_COUNT
-};
-struct msg_secret {
-	uint8_t kind;
-	struct str name; /* the file's, for messages; <= 1024 */
-};
-
-struct msg_sign {
-	struct str key; /* 32 octets: which key (tls/tls.h) */
-	uint8_t alg;    /* enum tls_sign_alg */
-	struct str tbs; /* what is to be signed; <= 512 */
-};
-
-/* An exchange begins. */
-struct msg_sasl_start {
-	struct str service;   /* "smtp" "imap" "pop"; <= 8 */
-	struct str mech;      /* <= 32 */
-	bool has_initial;
-	struct str initial;   /* <= 12288 */
-	bool tls;
-	uint16_t listener;    /* index in the configuration */
-	struct str peer;      /* text of the address; <= 64 */
-	struct str prefix;    /* 16 octets that failures are counted by (tally_key); empty: local */
-	struct str external;  /* identity of a verified client certificate, or empty; <= 512 */
-	struct str exporter, endpoint, unique; /* channel bindings, each <= 64 */
-	struct str user_prompt, pass_prompt; /* of LOGIN, as the dialect has them; <= 256 */
-};
-
-enum sasl_verdict {
-	SASL_V_CHALLENGE,  /* text: what to send, base64 to be put on */
-	SASL_V_OK,         /* account: who it is now; text: a last message for the client or empty */
-	SASL_V_FAIL,       /* wrong name or password */
-	SASL_V_MALFORMED,  /* not a message of this mechanism (501) */
-	SASL_V_BADMECH,    /* not known or switched off (504) */
-	SASL_V_WEAK,       /* the account cannot use this mechanism (534) */
-	SASL_V_TEMPFAIL,   /* 454 */
-	SASL_V_TOO_SOON,   /* all was right, but the last login was too short a time ago */
-	SASL_V_COUNT
-};
-struct msg_sasl {
-	uint8_t verdict;
-	struct str text;    /* <= 12288 */
-	struct str account; /* with OK: the login address, folded; <= 512 */
-	struct str authzid; /* with OK: as asked for, or empty; <= 512 */
-	struct str why;     /* for history and log, no secret in it; <= 256 */
-	uint64_t ticket_ms; /* with OK: when it was made */
-	struct str ticket;  /* with OK: 32 octets (ipc/pass.h) that lead into the mail of `account`,
-	                     * for IPC_ENTER; or empty: there is no way in */
-};
-
-/* What the configuration names; fetch takes no URL from anybody else. */
-enum fetch_what { FETCH_INTROSPECT, FETCH_WHAT_COUNT };
-struct msg_fetch {
-	uint8_t what;
-	struct str form; /* application/x-www-form-urlencoded; <= 32 KiB */
-};
-struct msg_fetched {
-	uint16_t status;  /* of HTTP, or 0: it did not come to an answer */
-	struct str body;  /* <= 256 KiB */
-	struct str error; /* with status 0; <= 256 */
-};
-
-/* gssapi asks auth. */
-struct msg_account {
-	bool pop;        /* this is a login over POP3 */
-	uint32_t delay;  /* ... and the one before must be so many seconds ago */
-	struct str name; /* a folded address that has shown who it is; <= 511 */
-};
-enum account_verdict { ACCOUNT_NONE, ACCOUNT_LETS_IN, ACCOUNT_TOO_SOON, ACCOUNT_VERDICT_COUNT };
 
 /* Layers that are active in a role, as `status` prints them. */
 enum sandbox_layer {
@@ -307,8 +236,9 @@ enum status_key {
 	STATUS_CONNECTIONS_SMTP, /* of connections: SMTP and LMTP */
 	STATUS_CONNECTIONS_IMAP,
 	STATUS_CONNECTIONS_POP3,
-	STATUS_CONNECTIONS_OUT,  /* open to other servers */
-	STATUS_SENT,             /* letters that another server has taken, since the start */
+	STATUS_CONNECTIONS_OUT, /* open to other servers */
+	STATUS_SENT,            /* letters that another server has taken, since the start */
+	STATUS_QUEUE,           /* entries of the queue: letters that wait for other servers */
 	STATUS_KEY_COUNT
 };
 extern const char *const status_key_name[STATUS_KEY_COUNT];
@@ -391,7 +321,8 @@ struct msg_accept {
 #define VIEW_PIECES_MAX 4096
 #define MERGE_RCPT_MAX 200000   /* recipients of one merge */
 struct msg_view {
-	struct msg_rcpt rcpt;   /* rcpt.account 0: elsewhere, see onward */
+	struct msg_rcpt rcpt; /* rcpt.account 0: elsewhere, see onward; for ENTRY_REPORT_DOMAIN: a
+	                       * report that another view is in a mailbox */
 	struct msg_onward onward;
 	/* Elsewhere only: what msg_accept will say, as the views come first. */
 	struct msg_onward_facts facts;
@@ -409,68 +340,6 @@ struct msg_piece {
 	uint64_t off, len;      /* else: so much of the body from there */
 };
 
-/*
- * The mail of an account. What is asked and answered is access/access.h's; here it is octets.
- *
- * A front shows with each request that auth has let somebody in: the ticket of a login, once and
- * soon, and from then on the pass that it was given for it. Both are good for that front alone.
- *
- * READ answers stand in the slot that the request names. No request may name a slot that another
- * open one has; that is a breach. An answer that waits for the writer (access_ask.fresh) does not
- * hold up those that were asked for later.
- */
-#define READ_SLOTS 16
-#define READ_SLOT_SIZE (256u << 10)
-#define MSG_MAC_LEN 32
-#define MSG_ASK_MAX (64u << 10)    /* ACCESS_ASK_MAX */
-#define MSG_CHANGE_MAX (1u << 20)  /* ACCESS_CHANGE_MAX */
-#define MSG_ACCESS_STATUS_MAX 10   /* ACCESS_STATUS_COUNT */
-#define MSG_CHANGES_MAX 4096       /* that a front may have open */
-#define MSG_WATCHES_MAX 100000     /* that a front may have */
-
-struct msg_enter {
-	struct str address; /* as msg_sasl.account told it; <= 512 */
-	uint64_t time_ms;   /* msg_sasl.ticket_ms */
-	struct str mac;     /* 32: msg_sasl.ticket */
-};
-struct msg_entered {
-	uint8_t status;     /* enum access_status */
-	uint64_t account;   /* with ACCESS_OK */
-	struct str mac;     /* 32, or empty without ACCESS_OK */
-};
-struct msg_pass {
-	uint64_t account;
-	struct str mac;     /* 32 */
-};
-struct msg_read {
-	uint16_t slot;      /* < READ_SLOTS */
-	struct msg_pass pass;
-	struct str ask;     /* access_ask; <= MSG_ASK_MAX */
-};
-struct msg_read_done {
-	uint8_t status;
-	uint32_t len;       /* octets in the slot; <= READ_SLOT_SIZE */
-};
-struct msg_access_change {
-	struct msg_pass pass;
-	uint64_t session;   /* that asks, and the address that logged in: for what `trace` says */
-	struct str address; /* <= 512 */
-	struct str change;  /* access_change; <= MSG_CHANGE_MAX */
-	struct str peer;    /* text of the address that the session comes from; <= 64 */
-};
-struct msg_access_done {
-	uint8_t status;
-	struct str octets;  /* access_changed, with ACCESS_OK; <= MSG_CHANGE_MAX */
-};
-struct msg_watch {
-	struct msg_pass pass;
-	uint32_t mailbox;   /* 0: the account itself: its mailboxes and subscriptions */
-	uint64_t since;     /* modseq that front has seen; STIRRED at once if there is more */
-};
-struct msg_room {
-	uint64_t account, octets;
-};
-
 enum accept_status {
 	ACCEPT_OK,       /* durable and in every mailbox */
 	ACCEPT_FAILED,   /* not stored: temporary error */
@@ -485,8 +354,6 @@ struct msg_store_state {
 	uint64_t queue_bytes;
 	uint64_t last_letter;   /* highest letter id ever accepted: a front never uses one below */
 };
-
-#include "ipc/msg_onward.h"
 
 /* A question of the command line. op is a name from the asked role's table ("mailbox.list"). */
 #define ASK_ARGS_MAX 64
@@ -537,36 +404,6 @@ void msg_row_put(struct buf *b, const struct msg_row *m);
 bool msg_row_get(struct str body, struct msg_row *ret);
 void msg_done_put(struct buf *b, const struct msg_done *m);
 bool msg_done_get(struct str body, struct msg_done *ret);
-void msg_secret_put(struct buf *b, const struct msg_secret *m);
-bool msg_secret_get(struct str body, struct msg_secret *ret);
-void msg_sign_put(struct buf *b, const struct msg_sign *m);
-bool msg_sign_get(struct str body, struct msg_sign *ret);
-void msg_sasl_start_put(struct buf *b, const struct msg_sasl_start *m);
-bool msg_sasl_start_get(struct str body, struct msg_sasl_start *ret);
-void msg_sasl_put(struct buf *b, const struct msg_sasl *m);
-bool msg_sasl_get(struct str body, struct msg_sasl *ret);
-void msg_fetch_put(struct buf *b, const struct msg_fetch *m);
-bool msg_fetch_get(struct str body, struct msg_fetch *ret);
-void msg_fetched_put(struct buf *b, const struct msg_fetched *m);
-bool msg_fetched_get(struct str body, struct msg_fetched *ret);
-void msg_account_put(struct buf *b, const struct msg_account *m);
-bool msg_account_get(struct str body, struct msg_account *ret);
-void msg_enter_put(struct buf *b, const struct msg_enter *m);
-bool msg_enter_get(struct str body, struct msg_enter *ret);
-void msg_entered_put(struct buf *b, const struct msg_entered *m);
-bool msg_entered_get(struct str body, struct msg_entered *ret);
-void msg_read_put(struct buf *b, const struct msg_read *m);
-bool msg_read_get(struct str body, struct msg_read *ret);
-void msg_read_done_put(struct buf *b, const struct msg_read_done *m);
-bool msg_read_done_get(struct str body, struct msg_read_done *ret);
-void msg_access_change_put(struct buf *b, const struct msg_access_change *m);
-bool msg_access_change_get(struct str body, struct msg_access_change *ret);
-void msg_access_done_put(struct buf *b, const struct msg_access_done *m);
-bool msg_access_done_get(struct str body, struct msg_access_done *ret);
-void msg_watch_put(struct buf *b, const struct msg_watch *m);
-bool msg_watch_get(struct str body, struct msg_watch *ret);
-void msg_room_put(struct buf *b, const struct msg_room *m);
-bool msg_room_get(struct str body, struct msg_room *ret);
 void msg_u8_put(struct buf *b, uint8_t v);
 bool msg_u8_get(struct str body, uint8_t limit, uint8_t *ret); /* v < limit */
 void msg_u16_put(struct buf *b, uint16_t v);

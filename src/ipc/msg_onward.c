@@ -165,6 +165,7 @@ msg_lease_get(struct wire *w, struct msg_lease *ret)
 void
 msg_hello_put(struct buf *b, const struct msg_hello *m)
 {
+	put_u16(b, m->relays);
 	put_u16(b, m->n);
 	buf_puts(b, m->leases);
 }
@@ -175,6 +176,7 @@ msg_hello_get(struct str body, struct msg_hello *ret)
 	struct wire w = wire_of(body);
 	struct msg_hello m = { 0 };
 	struct msg_lease lease;
+	m.relays = get_u16(&w);
 	m.n = get_u16(&w);
 	m.leases = str_n(w.p, w.left);
 	for (uint16_t i = 0; i < m.n; i++)

@@ -14,11 +14,17 @@
 /*
  * Letters on their way to other servers. store gives jobs (a letter and its recipients at one
  * destination), each under a lease; relay brings them there and says what became of each
- * recipient. A lease that is not heard of for JOB_LEASE_MS is over: its result is refused, and its
- * relay's channel is closed. relay sends no end mark without a STAGE of less than JOB_QUIET_MS ago.
+ * recipient. A letter's octets are a reader's to give (IPC_SPOOL_ASK); those of a short one that
+ * came just now store sends itself: one IPC_SPOOL under the lease, in front of the IPC_JOB.
+ *
+ * A lease counts from given_ms, and anew from each STAGE; a job that is quick needs none. One that
+ * is not heard of for JOB_LEASE_MS is over: its result is refused, and its relay's channel is
+ * closed. relay hands no end mark to the kernel when given_ms and its last STAGE are JOB_QUIET_MS
+ * ago, and sends no STAGE that might reach store too late.
+ *
  * A relay that loses its store gives up what has no end mark yet, keeps the results of the rest and
- * tells them to the next store, which waits for the HELLO of every relay (at most 5 s) before it
- * gives any job.
+ * tells them to the next store. That gives no job before all relays have said HELLO, but for those
+ * that have not done so for 5 s.
  */
 #define JOB_LEASE_MS 300000
 #define JOB_QUIET_MS 60000
@@ -33,9 +39,7 @@ struct msg_job {
 	uint64_t size;     /* octets of the letter as it goes out, before dot-stuffing */
 	uint16_t window;   /* connections to this destination that relay may have now */
 	struct str qid;    /* <= 128 */
-	struct str target; /* "mx:example.net", "smtp:host:port", "lmtp:host:port", "lmtp:/path":
-	                    * queue/target.h;
-	                    * <= 512 */
+	struct str target; /* "mx:example.net", as queue/target.h has it; <= 512 */
 	uint64_t turn;     /* over this turned connection, or 0 */
 	uint64_t given_ms; /* sys_mono_ms() when it was given: the lease runs from there, however long
 	                    * the message lay in the socket */
@@ -43,6 +47,7 @@ struct msg_job {
 	struct str state;  /* queue/entry.h; <= JOB_ENTRY_MAX */
 };
 struct msg_hello {
+	uint16_t relays; /* processes that there are */
 	uint16_t n;
 	struct str leases; /* n encoded msg_lease; walk with msg_lease_get */
 };
@@ -60,25 +65,42 @@ struct msg_stage {
 	struct str where;  /* "mx1.example.net [192.0.2.1]:25", or empty; <= 400 */
 };
 enum job_fate {
-	JOB_SENT,       /* the server has taken it */
-	JOB_RELAYED,    /* ... which passes our DSN wishes on (it offers DSN) */
-	JOB_LATER,      /* 4xx, no connection, no name now */
-	JOB_REFUSED,    /* 5xx, or no way there for ever */
-	JOB_DOUBT,      /* the connection was lost behind the end mark: try again (RFC 1047) */
-	JOB_NOT_TRIED,  /* cancelled, or the relay ends: no attempt is counted */
+	JOB_SENT,    /* the server has taken it */
+	JOB_RELAYED, /* ... which passes our DSN wishes on (it offers DSN) */
+	JOB_UNTIMED, /* ... and does not know of its deadline (BY with N): it offers no DELIVERBY */
+	JOB_LATER,   /* 4xx, no connection, no name now */
+	JOB_REFUSED, /* 5xx, or no way there for ever */
+	JOB_DOUBT,   /* the connection was lost behind the end mark: try again (RFC 1047) */
+	JOB_NOT_TRIED, /* cancelled, or the relay ends: no attempt is counted */
 	JOB_FATE_COUNT
 };
+static inline bool
+job_fate_is_sent(uint8_t fate)
+{
+	return fate == JOB_SENT || fate == JOB_RELAYED || fate == JOB_UNTIMED;
+}
 enum job_trouble { /* who is to be blamed: it slows down a host, or a recipient */
-	JOB_TROUBLE_NONE, JOB_TROUBLE_NAME, JOB_TROUBLE_CONNECT, JOB_TROUBLE_TLS, JOB_TROUBLE_LOGIN,
-	JOB_TROUBLE_GREETING, JOB_TROUBLE_SENDER, JOB_TROUBLE_RCPT, JOB_TROUBLE_LETTER, JOB_TROUBLE_CLOSED,
-	JOB_TROUBLE_POLICY, JOB_TROUBLE_COUNT
+	JOB_TROUBLE_NONE,
+	JOB_TROUBLE_NAME,
+	JOB_TROUBLE_CONNECT,
+	JOB_TROUBLE_TLS,
+	JOB_TROUBLE_LOGIN,
+	JOB_TROUBLE_GREETING,
+	JOB_TROUBLE_SENDER,
+	JOB_TROUBLE_RCPT,
+	JOB_TROUBLE_LETTER,
+	JOB_TROUBLE_CLOSED,
+	JOB_TROUBLE_POLICY,
+	JOB_TROUBLE_DAMAGED /* the letter, here: it is held */,
+	JOB_TROUBLE_COUNT
 };
 struct msg_fate {      /* one for each recipient of the job, in its order */
 	uint8_t fate;
 	uint16_t code;     /* of the reply, or 0 */
 	struct str status; /* "5.1.1", ours where the server gave none; <= 15 */
-	struct str text;   /* the reply without its code, or our words; <= JOB_TEXT_MAX. msg_fate_put()
-	                    * cuts what is longer and puts blanks for control octets */
+	struct str
+	    text; /* the reply without its code, or our words; <= JOB_TEXT_MAX.
+	           * msg_fate_put()   cuts what is longer and puts blanks for control octets */
 };
 struct msg_result {
 	uint8_t trouble;
@@ -175,6 +197,7 @@ struct msg_login_start {
 	struct str host;   /* for GSSAPI and DIGEST-MD5; <= 255 */
 	struct str mechs;  /* offered, parted by blanks; <= 512 */
 	bool tls, verified;
+	bool certified;                        /* the server has seen our certificate */
 	struct str exporter, endpoint, unique; /* channel bindings, each <= 64 */
 };
 enum login_verdict {

@@ -17,6 +17,7 @@ msg_login_start_put(struct buf *b, const struct msg_login_start *m)
 	msg_put_capped(b, m->mechs, MECHS_MAX);
 	put_u8(b, m->tls);
 	put_u8(b, m->verified);
+	put_u8(b, m->certified);
 	msg_put_capped(b, m->exporter, TLS_BINDING_MAX);
 	msg_put_capped(b, m->endpoint, TLS_BINDING_MAX);
 	msg_put_capped(b, m->unique, TLS_BINDING_MAX);
@@ -32,6 +33,7 @@ msg_login_start_get(struct str body, struct msg_login_start *ret)
 	m.mechs = msg_get_line(&w, MECHS_MAX);
 	m.tls = get_bool(&w);
 	m.verified = get_bool(&w);
+	m.certified = get_bool(&w);
 	m.exporter = get_str(&w, TLS_BINDING_MAX);
 	m.endpoint = get_str(&w, TLS_BINDING_MAX);
 	m.unique = get_str(&w, TLS_BINDING_MAX);

@@ -8,7 +8,7 @@
 	"logins logins_failed log_dropped connections_max "                                        \
 	"log_size log_live compactions checkpoints reserve "                                       \
 	"tls tls_handshakes signatures lookups "                                                   \
-	"connections_smtp connections_imap connections_pop3 connections_out sent"
+	"connections_smtp connections_imap connections_pop3 connections_out sent queue"
 
 /* An entry of the queue, by queue.list; and what queue.show says of it besides. */
 #define QUEUE_FIELDS                                                                               \
@@ -16,10 +16,10 @@
 	"trouble mta code status text target"
 #define QUEUE_MORE_FIELDS                                                                          \
 	"account peer session message_id sender envid ret flags hold_until_ms by_ms expires_ms "   \
-	"warned stage where"
+	"warned stage where wish"
 #define QUEUE_TARGET_FIELDS                                                                        \
 	"target state waiting active held connections window retry_ms trouble text sent later "    \
-	"refused oldest_ms"
+	"refused oldest_ms route"
 
 const struct ipc_op ipc_ops[] = {
 	{ "status", ROLE_PARENT, 0, 0, STATUS_FIELDS },
@@ -54,11 +54,11 @@ const struct ipc_op ipc_ops[] = {
 	{ "queue.count", ROLE_STORE, 0, ASK_ARGS_MAX, "entries letters rcpts octets" },
 	{ "queue.show", ROLE_STORE, 1, 1, "kind " QUEUE_FIELDS " " QUEUE_MORE_FIELDS },
 	{ "queue.why", ROLE_STORE, 1, 1, "kind " QUEUE_FIELDS " " QUEUE_MORE_FIELDS },
-	{ "queue.retry", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
-	{ "queue.hold", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
-	{ "queue.release", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
-	{ "queue.bounce", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
-	{ "queue.delete", ROLE_STORE, 1, ASK_ARGS_MAX, "entries" },
+	{ "queue.retry", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
+	{ "queue.hold", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
+	{ "queue.release", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
+	{ "queue.bounce", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
+	{ "queue.delete", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
 	{ "queue.flush", ROLE_STORE, 0, 1, "entries" },
 	{ "queue.targets", ROLE_STORE, 0, 2, QUEUE_TARGET_FIELDS },
 	{ "queue.totals", ROLE_STORE, 0, 0,

@@ -26,39 +26,50 @@
  *           import.forget ACCOUNT MAILBOX JOB
  *           import.letters ACCOUNT MAILBOX JOB("" none) SOURCE, with a pack (ipc/pack.h)
  *                                -> letters octets known
- *           queue.* FILTER...: each "KEY=VALUE", and an entry must fit all that are given; several of
- *                                one key: any of them.
- *                                id=   a queue id, a letter's id, or one entry: "LETTER.PART"
+ *           queue.* FILTER...: each "KEY=VALUE", and an entry must fit all that are given; of
+ *                                several with one key any is enough.
+ *                                id=         a queue id, a letter's id, or one entry: "LETTER.PART"
  *                                from= to=   an address, or "@domain", or part of one with * in it
  *                                domain=     where to; "*.example.net" too
  *                                older= newer=   seconds since it came
  *                                error=      a word of the last reply, its code or status ("4xx",
- *                                            "550", "5.7.1"), or a trouble ("tls")
+ *                                            "550", "5.7.1"), or a trouble ("tls",
+ *                                            which then is no word of a reply)
  *                                state=      one of the words below
  *                                limit=      at most so many entries (list)
  *                                reason=     what to say of it (bounce, hold)
  *                                all=1       no other filter is needed (bounce, delete, hold)
  *           queue.list FILTER...      -> id("LETTER.PART") qid state(ready: due and waiting for its
- *                                turn; waiting: until next_ms; active: a relay has it; held: by an
- *                                administrator; later: until it may leave (FUTURERELEASE); turn:
- *                                until it is fetched (ATRN)) ... rcpts(that wait still, one a line)
- *                                size ... trouble("", name connect tls login greeting sender rcpt
- *                                letter closed policy) mta code status text(of the last attempt:
- *                                the worst recipient's) target("mx:example.net")
+ *                                turn, or until next_ms, when its destination is spared;
+ *                                waiting: until next_ms; active: a relay has it; held: by an
+ *                                administrator or a route; later: until it may leave
+ *                                (FUTURERELEASE); turn: until it is fetched (ATRN); damaged: its
+ *                                record cannot be read, `text` says why) ... rcpts(that wait still,
+ *                                one a line) size ... trouble("", name connect tls login
+ *                                greeting sender rcpt letter closed policy damaged) mta code status
+ *                                text(of the last attempt: the worst recipient's)
+ *                                target("mx:example.net")
  *           queue.count FILTER...     -> entries letters rcpts octets
  *           queue.show ID             -> kind "E": an entry, all fields (flags: words; stage and
- *                                where of an active one); behind it kind "R" for each recipient:
+ *                                where of an active one; wish: hold, bounce, delete when its
+ *                                attempt is over; reason: of that, or why it is held); behind it
+ *                                kind "R" for each recipient:
  *                                state(waits sent failed) in `state`, address in `rcpts`, code
  *                                status text, its notify orcpt via in `ret` `envid` `sender`
  *           queue.why ID              -> the same, and kind "T" behind each entry: its destination
  *                                as queue.targets tells it, in the fields behind `kind`
- *           queue.retry FILTER...     now, whatever the back-off says -> entries
- *           queue.hold, queue.release -> entries
- *           queue.bounce FILTER...    ends in a report to the sender -> entries
- *           queue.delete FILTER...    ends without one -> entries
- *           queue.flush [DOMAIN]      all that waits (for it) is due now, back-offs are over -> entries
+ *           queue.retry FILTER...     now, whatever the back-off says -> entries trying by_route:
+ *                                so many that this was done to, durably; that are tried just now,
+ *                                and it is done to them when that is over (durable, too); that a
+ *                                route holds, which release does not free
+ *           queue.hold, queue.release -> the same
+ *           queue.bounce FILTER...    ends in a report to the sender -> the same
+ *           queue.delete FILTER...    ends without one -> the same
+ *           queue.flush [DOMAIN]      all that waits (for it) is due now, back-offs are over
+ *                                -> entries
  *           queue.targets [limit=N] [domain=D] -> target state(ready, busy: its window is full,
- *                                backoff: until retry_ms, idle) ..., most entries first
+ *                                backoff: until retry_ms, idle) ... route(its match, of one that
+ *                                domains may share), most entries first
  *           queue.totals              -> entries ... (numbers of now; sent later refused doubt:
  *                                recipients since the start; memory: octets)
  *   reader  mailbox.list ADDR         -> name messages bytes uidnext uidvalidity modseq unseen
@@ -68,15 +79,15 @@
  *           mailbox.read ADDR NAME UID -> chunk (up to 64 KiB each)
  *           mailbox.export ADDR NAME  -> "L" uid time_ms size return_path flags, then "D" chunk ...
  *           trace KEY=VALUE ...       -> letter session time_ms kind qid from rcpts message_id peer
- *                                        lsn history. KEYs: key (any id or address), from, to, peer,
- *                                        message-id, since, until (ms); whole=N: up to N letters come
- *                                        with all their records, one row each (kind letter, attempt,
- *                                        report, queue, mailbox), more of them as one row of kind
- *                                        brief without history; limit=N letters; follow=LSN (0:
- *                                        from now on): what has come since, then a row of kind
- *                                        end with the next LSN
- *   relay   relay.fetch [ROUTE]       mail is fetched with ATRN -> route outcome("fetched", "no mail",
- *                                "failed") history
+ *                                        lsn history. KEYs: key (any id or address), from, to,
+ *                                        peer, message-id, since, until (ms); whole=N: up to N
+ *                                        letters come with all their records, one row each (kind
+ *                                        letter, attempt, report, queue, mailbox), more of them as
+ *                                        one row of kind brief without history; limit=N letters;
+ *                                        follow=LSN (0: from now on): what has come since, then a
+ *                                        row of kind end with the next LSN
+ *   relay   relay.fetch [ROUTE]       mail is fetched with ATRN -> route outcome("fetched",
+ *                                "no mail", "failed") history
  *   auth    auth.set ADDR SECRET [WORD...]: SECRET is a password; "plain": the password itself is
  *                                kept too, for the mechanisms that need it; "hash": SECRET is
  *                                one of crypt(3); "scram": a verifier (RFC 5803); "octets": ADDR

@@ -1,6 +1,7 @@
 #include "ipc/role.h"
 
 #include "base/check.h"
+#include "ipc/desk.h"
 #include "log/log.h"
 
 #include <errno.h>
@@ -46,23 +47,15 @@ role_say_status(struct chan *parent, uint64_t id, uint32_t layers, const struct 
 	buf_done(&b);
 }
 
-bool
-role_take_log(struct ipc_frame *m)
-{
-	if (m->fd < 0)
-		return false;
-	int fd = role_take_fd(m);
-	log_redirect(fd);
-	close(fd);
-	return true;
-}
-
 /* --- a whole life --- */
 
 static bool
 on_log(struct role *r, struct ipc_frame *m)
 {
-	return role_take_log(m);
+	if (m->fd < 0)
+		return false;
+	log_redirect(m->fd);
+	return true;
 }
 
 static bool
@@ -76,12 +69,22 @@ on_drain(struct role *r, struct ipc_frame *m)
 	return true;
 }
 
+static bool
+on_ctl(struct role *r, struct ipc_frame *m)
+{
+	if (!r->desk || m->fd < 0)
+		return false;
+	desk_take(r->desk, role_take_fd(m));
+	return true;
+}
+
 static const struct {
 	enum ipc_type type;
 	bool (*handle)(struct role *r, struct ipc_frame *m);
 } common[] = {
 	{ IPC_LOG, on_log },
 	{ IPC_DRAIN, on_drain },
+	{ IPC_CTL, on_ctl },
 };
 
 static void
@@ -139,10 +142,13 @@ role_run(struct role *r, int channel)
 	loop_on_turn(r->loop, on_turn, r);
 	r->parent = chan_new(r->loop, channel, &handler, r);
 	if (r->parent) {
-		role_say_ready(r->parent, r->layers);
+		if (!r->says_ready)
+			role_say_ready(r->parent, r->layers);
 		loop_run(r->loop);
 		if (r->end)
 			r->end(r->arg);
+		if (r->desk)
+			desk_flush(r->desk);
 	} else {
 		LOG(LOG_ERROR, 0, "no-channel", LOGZ("error", strerror(errno)));
 		r->exit_status = 1;

@@ -1,14 +1,17 @@
 /*
  * role: what every role says to parent and takes from it, whatever else it does.
  *
- * A small role leaves its whole life to role_run(): it opens what it needs, gives up its rights,
- * and gives a table of what it takes from parent besides IPC_LOG and IPC_DRAIN.
+ * A role leaves its life to role_run(): it opens what it needs, gives up its rights, and gives a
+ * table of what it takes from parent besides IPC_LOG, IPC_DRAIN and, with a desk, IPC_CTL.
+ * conf/setup.h has what comes before.
  */
 #pragma once
 
 #include "ipc/chan.h"
 #include "ipc/msg.h"
 #include "loop/loop.h"
+
+struct desk;
 
 /* The frame's descriptor; from here on it is the caller's. */
 int role_take_fd(struct ipc_frame *m);
@@ -22,8 +25,6 @@ struct role_count {
 /* IPC_STATUS in answer to ask `id`; the lines that the log lost are counted in. */
 void role_say_status(struct chan *parent, uint64_t id, uint32_t layers,
     const struct role_count *counts, size_t n);
-/* IPC_LOG: log lines go to the descriptor that came. */
-bool role_take_log(struct ipc_frame *m);
 
 struct role_row {
 	enum ipc_type type;
@@ -32,17 +33,19 @@ struct role_row {
 
 struct role {
 	struct loop *loop;
+	struct desk *desk; /* or NULL: no command is answered; flushed when the role ends */
 	const struct role_row *rows;
 	size_t n;
 	void *arg;
 	bool (*idle)(void *arg); /* nothing is open: told to drain, the role may end */
 	void (*end)(void *arg);  /* or NULL: last words, before the channel to parent closes */
+	bool says_ready;         /* by itself, later */
 	uint32_t layers;
 	struct chan *parent; /* while it runs */
 	struct loop_timer *drain;
 	bool draining;
 	int exit_status;
 };
-/* Says ready, and returns the exit status when parent is gone, misbehaved, or said drain and the
- * role is idle or the time for it is over. channel: to parent; taken over. */
+/* Says ready, and returns the exit status when the loop was stopped: parent is gone, misbehaved, or
+ * said drain and the role is idle or the time for it is over. channel: to parent; taken over. */
 int role_run(struct role *r, int channel);

@@ -89,12 +89,16 @@ static const struct {
 	    "Entries of the queue for the destinations that most wait for; the rest is other." },
 	[METRIC_DELIVERIES] = { "pennypost_deliveries_total", COUNTER,
 	    "Recipients elsewhere, by what an attempt came to." },
+	[METRIC_DELIVERIES_TO] = { "pennypost_destination_deliveries_total", COUNTER,
+	    "The same by destination, of some; the rest is other." },
 	[METRIC_DELIVERY_SECONDS] = { "pennypost_delivery_seconds", HISTOGRAM,
 	    "From a letter's acceptance to its delivery elsewhere.", delivery_bounds },
 	[METRIC_CONNECTIONS_OUT] = { "pennypost_relay_connections", GAUGE,
 	    "Connections to other servers." },
 	[METRIC_SENT] = { "pennypost_relay_letters_total", COUNTER,
 	    "Letters that another server has taken." },
+	[METRIC_TLS_OUT] = { "pennypost_relay_tls_total", COUNTER,
+	    "Sessions with other servers, by what asked for TLS and what came of it." },
 };
 
 /* --- rows --- */
@@ -316,6 +320,12 @@ metrics_sum_add(struct metrics_sum *s, struct str rows)
 		rows = str_skip(rows, lf + 1);
 	}
 	return true;
+}
+
+bool
+metrics_sum_empty(const struct metrics_sum *s)
+{
+	return s->n == 0;
 }
 
 void

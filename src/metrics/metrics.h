@@ -66,9 +66,11 @@ enum metric {
 	METRIC_QUEUE_ENTRIES,
 	METRIC_QUEUE_DESTINATION,
 	METRIC_DELIVERIES,
+	METRIC_DELIVERIES_TO,
 	METRIC_DELIVERY_SECONDS,
 	METRIC_CONNECTIONS_OUT,
 	METRIC_SENT,
+	METRIC_TLS_OUT,
 	METRIC_COUNT
 };
 
@@ -98,4 +100,5 @@ struct metrics_sum *metrics_sum_new(void);
 struct metrics_sum *metrics_sum_free(struct metrics_sum *s); /* NULL is allowed */
 /* False: these are no rows; what stood in front of the mistake is added. */
 bool metrics_sum_add(struct metrics_sum *s, struct str rows);
+bool metrics_sum_empty(const struct metrics_sum *s);
 void metrics_sum_put(struct metrics_sum *s, struct buf *out);

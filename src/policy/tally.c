@@ -254,8 +254,8 @@ tally_leave(struct tally *t, const struct tally_key *k, unsigned listener)
 	seat_leave(t, &s);
 }
 
-uint64_t
-tally_tls(const struct tally *t)
+static uint64_t
+tls_count(const struct tally *t)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < FRONT_MAX; i++)
@@ -268,7 +268,7 @@ bool
 tally_tls_enter(struct tally *t, uint64_t limit)
 {
 	up(&t->own->tls);
-	if (limit == UINT64_MAX || tally_tls(t) <= limit)
+	if (limit == UINT64_MAX || tls_count(t) <= limit)
 		return true;
 	down(&t->own->tls);
 	return false;

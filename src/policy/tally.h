@@ -53,7 +53,6 @@ uint64_t tally_total(const struct tally *t);
 /* One TLS session more; false, and nothing is counted, when there are `limit` already. */
 bool tally_tls_enter(struct tally *t, uint64_t limit);
 void tally_tls_leave(struct tally *t);
-uint64_t tally_tls(const struct tally *t);
 /* What our own front holds of letters that have no answer yet. */
 void tally_octets_set(struct tally *t, uint64_t octets);
 uint64_t tally_octets(const struct tally *t);

@@ -1,5 +1,8 @@
 #include "queue/entry.h"
 
+#include "queue/notify.h"
+#include "queue/sched.h"
+
 #define ADDRESS_MAX 1024
 #define DOMAIN_MAX 255
 #define LINE_MAX 512
@@ -10,6 +13,7 @@
 #define STATUS_MAX 15
 #define LIST_MAX (512u << 10) /* of recipients, encoded */
 #define VERSION 1
+#define STATE_VERSION 2 /* 1: without the reason */
 
 static void
 put_capped(struct buf *b, struct str s, size_t max)
@@ -142,7 +146,7 @@ queue_told_get(struct wire *w, struct queue_told *ret)
 	t.code = get_u16(w);
 	t.status = get_line(w, STATUS_MAX);
 	t.text = get_line(w, ENTRY_TEXT_MAX);
-	w->bad |= t.state >= RCPT_STATES || t.code > 999;
+	w->bad |= t.state >= RCPT_STATES || t.event >= NOTIFY_EVENTS || t.code > 999;
 	if (w->bad)
 		return false;
 	*ret = t;
@@ -152,12 +156,12 @@ queue_told_get(struct wire *w, struct queue_told *ret)
 void
 queue_state_put(struct buf *b, const struct queue_state *s)
 {
-	put_u8(b, VERSION);
+	put_u8(b, STATE_VERSION);
 	put_u32(b, s->attempts);
 	put_u64(b, s->next_ms);
 	put_u64(b, s->last_ms);
 	put_u8(b, s->held);
-	put_u8(b, s->frozen_turn);
+	put_u8(b, s->wish);
 	put_u8(b, s->warned);
 	put_u8(b, s->trouble);
 	put_u8(b, s->by_over);
@@ -165,6 +169,7 @@ queue_state_put(struct buf *b, const struct queue_state *s)
 	put_capped(b, s->mta, DOMAIN_MAX);
 	put_u32(b, s->n);
 	put_str(b, s->rcpts);
+	put_str(b, str_first(s->reason, ENTRY_TEXT_MAX));
 }
 
 static bool
@@ -183,12 +188,12 @@ queue_state_get(struct str octets, struct queue_state *ret)
 {
 	struct wire w = wire_of(octets);
 	struct queue_state s = { 0 };
-	bool known = get_u8(&w) == VERSION;
+	uint8_t version = get_u8(&w);
 	s.attempts = get_u32(&w);
 	s.next_ms = get_u64(&w);
 	s.last_ms = get_u64(&w);
 	s.held = get_bool(&w);
-	s.frozen_turn = get_bool(&w);
+	s.wish = get_u8(&w);
 	s.warned = get_u8(&w);
 	s.trouble = get_u8(&w);
 	s.by_over = get_bool(&w);
@@ -196,8 +201,26 @@ queue_state_get(struct str octets, struct queue_state *ret)
 	s.mta = get_line(&w, DOMAIN_MAX);
 	s.n = get_u32(&w);
 	s.rcpts = get_str(&w, LIST_MAX);
-	if (!wire_done(&w) || !known || s.n > ENTRY_RCPTS_MAX || !told_valid(s.rcpts, s.n))
+	if (version > 1)
+		s.reason = get_line(&w, ENTRY_TEXT_MAX);
+	if (!wire_done(&w) || version < 1 || version > STATE_VERSION || s.n > ENTRY_RCPTS_MAX ||
+	    s.wish > SCHED_WISH_DELETE || !told_valid(s.rcpts, s.n))
 		return false;
 	*ret = s;
 	return true;
+}
+
+const char *
+queue_stored_get(struct str value, struct str state, struct queue_entry *ret,
+    struct queue_state *ret_state)
+{
+	struct queue_entry e;
+	struct queue_state s = { 0 };
+	if (!queue_entry_get(value, &e))
+		return "its record does not decode";
+	*ret = e;
+	if (state.p && (!queue_state_get(state, &s) || s.n != e.n_rcpts))
+		return "the record of who has it already does not decode";
+	*ret_state = s;
+	return NULL;
 }

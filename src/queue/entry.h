@@ -48,17 +48,18 @@ bool queue_rcpt_get(struct wire *w, struct queue_rcpt *ret); /* advances w */
 enum queue_rcpt_state { RCPT_WAITS, RCPT_SENT, RCPT_FAILED, RCPT_STATES };
 struct queue_state {
 	uint32_t attempts;
-	uint64_t next_ms, last_ms;   /* when it is due; when it was tried last, or 0 */
-	bool held;                   /* by an administrator: until it is released */
-	bool frozen_turn;            /* its domain is fetched by ATRN only */
-	uint8_t warned;              /* delay warnings that were sent */
-	uint8_t trouble;             /* enum job_trouble of the last attempt */
-	bool by_over;                /* its deadline (DELIVERBY) is over, and was told */
-	uint64_t report;             /* id of the letter that tells the events below, or 0: it is on its
-	                              * way to be accepted, and then this state changes */
-	struct str mta;              /* host of the last attempt, or empty */
-	uint32_t n;                  /* recipients, in the order of the entry */
-	struct str rcpts;            /* encoded queue_told */
+	uint64_t next_ms, last_ms; /* when it is due; when it was tried last, or 0 */
+	bool held;                 /* by an administrator: until it is released */
+	uint8_t wish;              /* enum sched_wish: when its attempt is over */
+	uint8_t warned;            /* delay warnings that were sent */
+	uint8_t trouble;           /* enum job_trouble of the last attempt */
+	bool by_over;              /* its deadline (DELIVERBY) is over, and was told */
+	uint64_t report;           /* id of the letter that tells the events below, or 0: it is on its
+	                            * way to be accepted, and then this state changes */
+	struct str mta;            /* host of the last attempt, or empty */
+	uint32_t n;                /* recipients, in the order of the entry */
+	struct str rcpts;          /* encoded queue_told */
+	struct str reason;         /* of the wish, or why it is held, or empty; <= ENTRY_TEXT_MAX */
 };
 struct queue_told {              /* what is known of a recipient */
 	uint8_t state;               /* enum queue_rcpt_state */
@@ -68,5 +69,9 @@ struct queue_told {              /* what is known of a recipient */
 };
 void queue_state_put(struct buf *b, const struct queue_state *s);
 bool queue_state_get(struct str octets, struct queue_state *ret);
+/* What the store has of an entry; state p NULL: none yet, and *ret_state is all zeroes. NULL, or
+ * what is wrong with them. */
+const char *queue_stored_get(struct str value, struct str state, struct queue_entry *ret,
+    struct queue_state *ret_state);
 void queue_told_put(struct buf *b, const struct queue_told *t);
 bool queue_told_get(struct wire *w, struct queue_told *ret);

@@ -31,6 +31,7 @@ static const struct {
 	/* RFC 2852 4.1.4 */
 	[NOTIFY_OVERDUE] = { REPORT_FAILED, WISH_FAILURE, true, { "5.4.7", 5 }, NULL },
 	[NOTIFY_LATE] = { REPORT_DELAYED, WISH_DELAY, false, { "4.4.7", 5 }, NULL },
+	[NOTIFY_UNTIMED] = { REPORT_RELAYED, WISH_SUCCESS, false, { "2.1.9", 5 }, NULL },
 };
 
 static unsigned
@@ -59,7 +60,9 @@ notify_wanted(struct str notify, enum notify_event event, const struct notify_le
 	unsigned w = wishes(notify);
 	if (event == NOTIFY_NOTHING || (w & WISH_NEVER))
 		return false;
-	/* RFC 2852 4: with T each relay tells. */
+	/* RFC 2852 4: with T each relay tells; and who has a deadline hears where it ends. */
+	if (event == NOTIFY_UNTIMED)
+		return true;
 	if (l->by_trace && (event == NOTIFY_RELAYED || event == NOTIFY_PASSED))
 		return true;
 	bool unasked = !(w & WISH_GIVEN) && (events[event].wish & WISH_DELAY);
@@ -162,6 +165,7 @@ notify_plan(const struct notify_conf *c, const struct notify_letter *l,
 		.n = told,
 		.utf8 = l->utf8,
 		.full = failure && !null && whole(c, l),
+		.copy = null,
 	};
 	return null ? NOTIFY_POSTMASTER : NOTIFY_SENDER;
 }

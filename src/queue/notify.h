@@ -32,6 +32,7 @@ enum notify_event {
 	NOTIFY_DELAYED,   /* waits for long, and is tried on */
 	NOTIFY_OVERDUE,   /* DELIVERBY with R: too late, given up */
 	NOTIFY_LATE,      /* DELIVERBY with N: too late, tried on */
+	NOTIFY_UNTIMED,   /* DELIVERBY with N: another server has it, which does not know it */
 	NOTIFY_EVENTS
 };
 

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 
 struct sched *
-sched_new(const struct sched_rules *rules, uint64_t seed)
+sched_new(const struct sched_rules *rules, sched_way_fn *way, void *arg, uint64_t seed)
 {
 	struct sched *s = xalloc(sizeof(*s));
-	*s = (struct sched){ .rules = *rules, .seed = seed, .chance = seed | 1 };
+	*s = (struct sched){
+		.rules = *rules, .way = way, .way_arg = arg, .seed = seed, .chance = seed | 1
+	};
 	memcpy(s->key, &seed, sizeof(seed));
 	seed *= 0x9e3779b97f4a7c15u;
 	memcpy(s->key + 8, &seed, sizeof(seed));
@@ -58,6 +60,9 @@ set_state(struct sched *s, struct sched_entry *e, enum sched_state state)
 	s->in_state[state]++;
 }
 
+/* Nobody is owed an attempt for ever that cannot be made here: its sender hears of that, too. */
+#define UNTRIED_MOST 250
+
 /* Out of whatever it stands in; it is busy then. */
 static void
 take_out(struct sched *s, struct sched_entry *e)
@@ -67,8 +72,10 @@ take_out(struct sched *s, struct sched_entry *e)
 		due_del(s, e);
 	if (e->state == SCHED_READY || e->state == SCHED_TURN)
 		ready_del(s, d, e);
-	if (e->state == SCHED_HELD)
+	if (e->state == SCHED_HELD) {
 		d->n_held--;
+		e->due_ms = MAX(e->due_ms, s->now_ms); /* nobody could try it before */
+	}
 	check(e->state != SCHED_ACTIVE);
 	set_state(s, e, SCHED_BUSY);
 }
@@ -90,10 +97,31 @@ put_in(struct sched *s, struct sched_entry *e, uint64_t now)
 		set_state(s, e, e->due_ms <= now ? SCHED_READY : SCHED_WAITS);
 	if (e->state != SCHED_WAITS) {
 		e->later = false;
+		e->owed = e->untried < UNTRIED_MOST;
 		ready_put(s, d, e);
 	}
 	due_put(s, e);
 	dest_link(s, d);
+}
+
+/* The longest pause there is. */
+static uint64_t
+pause_most(const struct sched *s)
+{
+	return s->rules.retry_most_ms + s->rules.retry_most_ms / 4 + 1;
+}
+
+/* Its times by a clock that is behind the one they were made by. When a sender wants it to leave is
+ * no time of ours. */
+static void
+pull_back(const struct sched *s, struct sched_entry *e, uint64_t now)
+{
+	if (e->later)
+		return;
+	uint64_t ahead = e->created_ms > now ? e->created_ms - now : 0;
+	e->created_ms -= ahead;
+	e->by_ms -= e->by_ms > ahead ? ahead : 0;
+	e->due_ms = MIN(e->due_ms, now + pause_most(s));
 }
 
 /* Where its domain's mail goes by now. */
@@ -112,12 +140,11 @@ move(struct sched *s, struct sched_entry *e)
 }
 
 struct sched_entry *
-sched_add(struct sched *s, const struct sched_facts *f, struct str domain, struct str target,
-    enum sched_kind kind, uint32_t most, uint64_t now)
+sched_add(struct sched *s, const struct sched_facts *f, struct str domain, uint64_t now)
 {
 	if (letter_find(s, f->letter, f->part))
 		return NULL;
-	uint32_t m = domain_get(s, domain, target, kind, most), i = slab_new(&s->entries);
+	uint32_t m = domain_get(s, domain), i = slab_new(&s->entries);
 	struct sched_entry *e = entry_at(s, i);
 	*e = (struct sched_entry){ .letter = f->letter,
 		.created_ms = f->created_ms,
@@ -136,9 +163,10 @@ sched_add(struct sched *s, const struct sched_facts *f, struct str domain, struc
 		.trouble = f->trouble,
 		.held = f->held,
 		.later = f->later };
-	domain_at(s, m)->n++;
+	domain_entered(s, m);
 	s->octets += e->size;
 	s->in_state[SCHED_BUSY]++;
+	pull_back(s, e, now);
 	sched_letter_put(s, i);
 	move(s, e);
 	put_in(s, e, now);
@@ -181,17 +209,49 @@ sched_back(struct sched *s, struct sched_entry *e, uint64_t now)
 	put_in(s, e, now);
 }
 
+/* --- the clock --- */
+
+#define GAP_MS 600000     /* no turn for so long: the machine, or its clock, was elsewhere */
+#define SET_BACK_MS 60000 /* less is waited for */
+
+static void
+set_back(struct sched *s, uint64_t now)
+{
+	struct sched_entry *e;
+	uint32_t pos = 0;
+	while (sched_each(s, &pos, &e))
+		pull_back(s, e, now);
+	dest_pull_back(s, now, now + pause_most(s));
+}
+
+static void
+look_at_clock(struct sched *s, uint64_t now)
+{
+	bool behind = now + SET_BACK_MS < s->now_ms;
+	bool gap = now > s->now_ms + GAP_MS;
+	if (behind || now > s->now_ms)
+		s->now_ms = now;
+	if (!behind && !gap)
+		return;
+	if (behind)
+		set_back(s, now);
+	s->since_ms = now;
+	due_again(s);
+}
+
 /* --- what is next --- */
+
+#define RIPE_AT_ONCE 32 /* a million may be due at one moment, and others want a turn, too */
 
 static enum sched_what
 deadline(struct sched *s, const struct sched_entry *e, uint64_t now)
 {
-	uint64_t age = now > e->created_ms ? now - e->created_ms : 0;
-	if (age >= s->rules.lifetime_ms)
+	bool ages = dest_at(s, e->dest)->kind != SCHED_OWN;
+	if (ages && due_age(s, e, s->rules.lifetime_ms) <= now)
 		return SCHED_LATE;
 	if (e->by_ms && !e->by_over && e->by_ms <= now)
 		return SCHED_BY;
-	if (s->rules.warn_ms && !e->warned && age >= s->rules.warn_ms)
+	if (ages && s->rules.warn_ms && !e->warned && due_age(s, e, s->rules.warn_ms) <= now)
 		return SCHED_WARN;
 	return SCHED_NOTHING;
 }
@@ -217,12 +277,16 @@ sched_given(struct sched *s, struct sched_entry *e, uint64_t now)
 enum sched_what
 sched_next(struct sched *s, uint64_t now, struct sched_entry **ret)
 {
+	look_at_clock(s, now);
 	dest_awake(s, now);
-	while (s->due.n) {
+	for (unsigned i = 0; i < RIPE_AT_ONCE && s->due.n; i++) {
 		struct sched_entry *e = entry_at(s, s->due.at[0]);
 		if (due_key(s, e) > now)
 			break;
-		enum sched_what what = deadline(s, e, now);
+		bool ripe = e->state == SCHED_WAITS && e->due_ms <= now;
+		enum sched_what what = ripe ? SCHED_NOTHING : deadline(s, e, now);
+		if (what != SCHED_NOTHING && host_is_full(s))
+			break;
 		take_out(s, e);
 		if (what != SCHED_NOTHING) {
 			dest_link(s, dest_at(s, e->dest));
@@ -248,7 +312,7 @@ uint64_t
 sched_wake(struct sched *s)
 {
 	uint64_t t = SCHED_NEVER;
-	if (s->due.n)
+	if (s->due.n && !host_is_full(s))
 		t = due_key(s, entry_at(s, s->due.at[0]));
 	if (s->backoff.n)
 		t = MIN(t, dest_at(s, s->backoff.at[0])->backoff_ms);
@@ -279,9 +343,12 @@ sched_ended(struct sched *s, struct sched_entry *e, const struct sched_end *end,
 	e->unproven = false;
 	dest_ended(s, d, end, now);
 	if (!end->tried) {
+		e->untried += e->untried < UNTRIED_MOST;
 		e->due_ms = now + sched_jitter(s, NOT_TRIED_MS);
 		return;
 	}
+	e->owed = false;
+	e->untried = 0;
 	e->attempts += e->attempts < UINT16_MAX;
 	e->trouble = end->trouble;
 	e->code = end->code;

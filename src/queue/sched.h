@@ -6,18 +6,27 @@
  * nothing that the store does not know, but for how destinations behaved lately.
  *
  * An entry belongs to a domain and by it to a destination: domains that one route brings to one
- * server share a destination, every other domain has its own. A destination has
+ * server share a destination, every other domain has its own. Two routes to one server are two
+ * destinations: what one of them is refused (its login, say) is no business of the other. A
+ * destination has
  *
  *   - a window: how many connections it may have at once. It starts small, grows with each letter
- *     that arrives and shrinks when a server says 421 or 4xx, closes or cannot be reached;
+ *     that arrives and shrinks when a server says 421, refuses a session or breaks it off;
  *   - a back-off: nobody there could be reached. Until its end nothing is tried; then one entry is,
  *     and the rest waits for what becomes of it. So ten thousand letters for a host that is down
  *     cost one connection for each back-off;
  *   - its entries that are due, by priority (RFC 6710) and then by time.
  *
+ * An entry that is due is tried before it is given up or called late, for as long as the longest
+ * pause is: so a stop of the server, or a clock that jumps forward, ends nothing that nobody could
+ * try. When the clock is set back, no time stays further ahead than a pause may be.
+ *
  * Destinations get their turn in a circle, so that a letter to a thousand domains does not hold up
- * the letter behind it. Those that have not shown lately that they answer quickly share half of
- * all places; however many of them hang, the others go on.
+ * the letter behind it. Those that have not shown lately that they take letters, and quickly, share
+ * half of all places and one turn in eight; however many of them hang, the others go on.
+ *
+ * What the host does itself (its own entries, warnings, ends) waits while ten thousand entries are
+ * in its hands, and it gets jobs only. It calls again when some are done.
  *
  * An entry costs about 100 octets, and 290 when every entry has a domain of its own.
  */
@@ -33,7 +42,7 @@
 #define SCHED_TEXT_MAX 200 /* kept of what a destination said last */
 
 struct sched_rules {
-	uint64_t lifetime_ms;    /* an entry that is older has failed */
+	uint64_t lifetime_ms;    /* an entry that is older has failed, see above */
 	uint64_t warn_ms;        /* one that is older: the sender is told; 0: never */
 	uint64_t retry_first_ms; /* between the first two attempts; it doubles */
 	uint64_t retry_most_ms;
@@ -67,10 +76,12 @@ struct sched_entry { /* to be read, not written */
 	uint16_t attempts, n_rcpts, code;
 	int8_t priority;
 	uint8_t state, warned, trouble;
+	uint8_t untried;   /* times in a row that it came back so */
 	bool held : 1;     /* by an administrator, whatever its state is now */
 	bool unproven : 1; /* active: counted as such */
 	bool later : 1;    /* waits for its release time: FUTURERELEASE */
 	bool by_over : 1;  /* its deadline was told */
+	bool owed : 1;     /* it is due, and was not tried since */
 	uint8_t wish : 2;  /* enum sched_wish */
 };
 
@@ -86,19 +97,28 @@ struct sched_facts {
 	bool held, later;
 };
 
-struct sched *sched_new(const struct sched_rules *rules, uint64_t seed);
+/* Where mail for a domain goes. */
+struct sched_way {
+	struct str target; /* in the form of target.h. "mx:DOMAIN" is a destination of the domain's
+	                    * own, as are the kinds that no relay sees */
+	struct str route;  /* match of the route that says so, or empty */
+	enum sched_kind kind;
+	uint32_t most; /* connections; 0: as the rules say */
+};
+/* Asked for each domain when it is new, and by sched_retarget(). *ret is all zeroes before; what it
+ * views must live until the next question. */
+typedef void sched_way_fn(void *arg, struct str domain, struct sched_way *ret);
+
+struct sched *sched_new(const struct sched_rules *rules, sched_way_fn *way, void *arg,
+    uint64_t seed);
 struct sched *sched_free(struct sched *s);
 void sched_rules(struct sched *s, const struct sched_rules *rules);
 /* How many jobs the relays that are here take together; 0: none is here. */
 void sched_places(struct sched *s, uint32_t n);
 
-/*
- * target: where the domain's mail goes now, in the form of target.h ("mx:DOMAIN" has a destination of
- * its own, as have the kinds that no relay sees). An entry that is there already stays as it is:
- * NULL. most: connections at most, or 0: as the rules say.
- */
+/* An entry that is there already stays as it is: NULL. */
 struct sched_entry *sched_add(struct sched *s, const struct sched_facts *f, struct str domain,
-    struct str target, enum sched_kind kind, uint32_t most, uint64_t now);
+    uint64_t now);
 /* NULL: there is none. */
 struct sched_entry *sched_find(struct sched *s, uint64_t letter, uint32_t part);
 void sched_del(struct sched *s, struct sched_entry *e); /* not an active one */
@@ -117,11 +137,11 @@ uint64_t sched_wake(struct sched *s);
 
 /* The end of a job. */
 struct sched_end {
-	bool tried;      /* false: no attempt is counted */
-	bool sent;       /* at least one recipient was taken */
-	bool retry;      /* some recipients wait on */
-	bool dead;       /* nobody there can be reached now */
-	bool slow_down;  /* 421, 4xx, no connection: fewer at once */
+	bool tried;     /* false: no attempt is counted */
+	bool sent;      /* at least one recipient was taken */
+	bool retry;     /* some recipients wait on */
+	bool dead;      /* nobody there can be reached now */
+	bool slow_down; /* 421, or no session to be had: fewer at once */
 	uint8_t trouble;
 	uint16_t code;
 	uint16_t n_rcpts; /* that wait */
@@ -151,16 +171,14 @@ bool sched_fits(struct str pattern, struct str domain);
 /* All that waits for such domains is due now and no back-off holds: how many, with those that are
  * being tried. Held ones and those to be released later are left alone. */
 uint32_t sched_flush(struct sched *s, struct str pattern, uint64_t now);
-uint32_t sched_waiting_for(struct sched *s, struct str domain); /* entries, whatever their state */
 
-/* Where mail for the domain of each destination goes may have changed. */
-void sched_retarget(struct sched *s,
-    struct str (*fn)(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_t *ret_most),
-    void *arg, uint64_t now);
+/* Where mail for any domain goes may have changed. */
+void sched_retarget(struct sched *s, uint64_t now);
 
 struct sched_dest_view {
-	struct str target;
-	struct str domain; /* of one that has its own */
+	struct str target, route; /* route: of one that domains may share */
+	struct str domain;        /* of one that has its own */
+	bool holds;               /* SCHED_HOLDS */
 	uint32_t entries, ready, waiting, active, held, window;
 	uint64_t backoff_until_ms, sent, later, refused, oldest_ms;
 	uint8_t trouble;
@@ -168,8 +186,17 @@ struct sched_dest_view {
 };
 void sched_dest_of(struct sched *s, const struct sched_entry *e, struct sched_dest_view *ret);
 struct str sched_domain_of(struct sched *s, const struct sched_entry *e);
-enum sched_kind sched_kind_of(struct sched *s, const struct sched_entry *e);
 uint32_t sched_window_of(struct sched *s, const struct sched_entry *e);
+/* A walk through the entries of some domains, which ends with the last of them. */
+struct sched_some {
+	bool *fits;    /* by the domain's number */
+	uint64_t left; /* entries */
+	uint32_t pos;
+};
+void sched_some_begin(struct sched *s, struct sched_some *w);
+void sched_some_add(struct sched *s, struct sched_some *w, struct str domain);
+bool sched_some_next(struct sched *s, struct sched_some *w, struct sched_entry **ret);
+void sched_some_end(struct sched_some *w);
 /* Walks: start with *pos 0; false at the end. What is added meanwhile may be missed. */
 bool sched_each(struct sched *s, uint32_t *pos, struct sched_entry **ret);
 bool sched_dest_each(struct sched *s, uint32_t *pos, struct sched_dest_view *ret);

@@ -1,15 +1,17 @@
 #include "queue/sched_priv.h"
 
+#include "base/buf.h"
 #include "base/check.h"
+#include "queue/target.h"
 
 #include <stdlib.h>
 
 #define IDLE_MAX 20000 /* destinations without entries that are remembered */
 #define WINDOW_ONE 256u
-#define SLOW_MS 3000    /* a job that takes longer does not prove anything */
+#define SLOW_MS 1000    /* a job that takes longer, and twice as long as others, proves nothing */
+#define TURNS 8         /* of so many one is for destinations that have not proven anything */
 #define STALLED_MS 5000 /* no job has ended for so long although some are active */
 #define BACKOFF_FIRST_MS 60000
-#define OWN_AT_ONCE 8
 #define CHUNK_OVERHEAD 16 /* of what malloc() gives */
 
 uint64_t
@@ -62,27 +64,38 @@ ring_enter(struct sched *s, struct sched_dest *d, uint8_t ring)
 	first->ring_prev = d->self;
 }
 
+static uint32_t
+window_most(const struct sched *s, const struct sched_dest *d)
+{
+	return MAX(d->most ? d->most : s->rules.window_most, 1);
+}
+
+uint32_t
+dest_window(const struct sched *s, const struct sched_dest *d)
+{
+	return MAX(MIN(d->window / WINDOW_ONE, window_most(s, d)), 1);
+}
+
 /* Jobs at once. Who is known to answer gets the next letter before the last one is told of, so that
  * no connection waits for us. */
 static uint32_t
-jobs_most(const struct sched_dest *d)
+jobs_most(const struct sched *s, const struct sched_dest *d)
 {
-	uint32_t window = MAX(d->window / WINDOW_ONE, 1);
-	if (d->kind == SCHED_OWN)
-		return OWN_AT_ONCE;
+	uint32_t window = dest_window(s, d);
 	return d->proven ? 2 * window : window;
 }
 
 static uint8_t
-ring_of(const struct sched_dest *d)
+ring_of(const struct sched *s, const struct sched_dest *d)
 {
-	if (d->n == 0 && d->n_active == 0)
+	if (d->n == 0 && d->n_active == 0 && d->aimed == 0)
 		return RING_IDLE;
-	if (d->n_ready == 0 || d->backoff_ms || d->n_active >= jobs_most(d) ||
-	    d->kind == SCHED_HOLDS || d->kind == SCHED_FETCHED)
+	if (d->n_ready == 0 || d->kind == SCHED_HOLDS || d->kind == SCHED_FETCHED)
 		return RING_NONE;
 	if (d->kind == SCHED_OWN)
 		return RING_OWN;
+	if (d->backoff_ms || d->n_active >= jobs_most(s, d))
+		return RING_NONE;
 	return d->proven ? RING_PROVEN : RING_UNPROVEN;
 }
 
@@ -91,7 +104,7 @@ static void dest_free(struct sched *s, struct sched_dest *d);
 void
 dest_link(struct sched *s, struct sched_dest *d)
 {
-	uint8_t ring = ring_of(d);
+	uint8_t ring = ring_of(s, d);
 	/* A domain that has moved elsewhere has no use for it. */
 	if (ring == RING_IDLE && d->domain && domain_at(s, d->domain)->dest != d->self) {
 		d->domain = 0;
@@ -123,6 +136,7 @@ void
 domain_free(struct sched *s, uint32_t i)
 {
 	struct sched_domain *m = domain_at(s, i);
+	check(m->n == 0);
 	sched_name_del(s, i);
 	s->text_memory -= m->len + 1 + CHUNK_OVERHEAD;
 	free(m->name);
@@ -163,10 +177,10 @@ dest_free_all(struct sched *s)
 
 /* Is it the destination that a domain has to itself? */
 static bool
-is_own(struct str name, struct str target, enum sched_kind kind)
+is_own(struct str name, const struct sched_way *way)
 {
-	return kind != SCHED_RELAYED ||
-	       (str_starts(target, STR("mx:")) && str_eq(str_skip(target, 3), name));
+	return way->kind != SCHED_RELAYED ||
+	       (str_starts(way->target, STR("mx:")) && str_eq(str_skip(way->target, 3), name));
 }
 
 static struct sched_dest *
@@ -178,61 +192,102 @@ dest_new(struct sched *s, struct str target, enum sched_kind kind)
 	d->kind = (uint8_t)kind;
 	d->window = MAX(s->rules.window_first, 1) * WINDOW_ONE;
 	text_set(s, &d->target, target);
+	d->target_len = (uint16_t)target.len;
 	return d;
 }
 
-/* The destination that the domain has by this target; its own one is made anew when it is another.
- */
 static struct sched_dest *
-dest_get(struct sched *s, uint32_t domain, struct str target, enum sched_kind kind)
+dest_shared(struct sched *s, const struct sched_way *way)
+{
+	struct buf key = BUF_INIT(2 * TARGET_MAX);
+	buf_putf(&key, STR_FMT "\n" STR_FMT, STR_ARG(way->target), STR_ARG(way->route));
+	check(!key.failed);
+	struct sched_dest *d = map_get(&s->shared, buf_str(&key));
+	if (!d) {
+		d = dest_new(s, buf_str(&key), way->kind);
+		d->target_len = (uint16_t)way->target.len;
+		map_put(&s->shared, buf_str(&key), d);
+	}
+	buf_done(&key);
+	return d;
+}
+
+/* The destination that the domain has on this way; its own one is made anew when it is another. */
+static struct sched_dest *
+dest_get(struct sched *s, uint32_t domain, const struct sched_way *way)
 {
 	struct sched_domain *m = domain_at(s, domain);
-	struct sched_dest *d;
-	if (!is_own(domain_name(m), target, kind)) {
-		d = map_get(&s->shared, target);
-		if (!d) {
-			d = dest_new(s, target, kind);
-			map_put(&s->shared, target, d);
-		}
+	if (!is_own(domain_name(m), way))
+		return dest_shared(s, way);
+	struct str text = way->kind == SCHED_RELAYED ? STR_NULL : way->target;
+	struct sched_dest *d = m->dest ? dest_at(s, m->dest) : NULL;
+	if (d && d->domain == domain && d->kind == way->kind && str_eq(str_of(d->target), text))
 		return d;
-	}
-	struct str text = kind == SCHED_RELAYED ? STR_NULL : target;
-	d = m->dest ? dest_at(s, m->dest) : NULL;
-	if (d && d->domain == domain && d->kind == kind && str_eq(str_of(d->target), text))
-		return d;
-	d = dest_new(s, text, kind);
+	d = dest_new(s, text, way->kind);
 	d->domain = domain;
 	return d;
 }
 
+void
+domain_aim(struct sched *s, uint32_t domain)
+{
+	struct sched_domain *m = domain_at(s, domain);
+	struct sched_way way = { 0 };
+	s->way(s->way_arg, domain_name(m), &way);
+	struct sched_dest *d = dest_get(s, domain, &way);
+	struct sched_dest *was = m->dest ? dest_at(s, m->dest) : NULL;
+	d->most = way.most;
+	if (was == d)
+		return;
+	m->dest = d->self;
+	d->aimed += m->n > 0;
+	if (was)
+		was->aimed -= m->n > 0;
+	/* What is the domain's own must not be forgotten together with it. */
+	if (was && was->domain == domain) {
+		dest_link(s, was);
+		was = NULL;
+	}
+	dest_link(s, d); /* a new one that gets no entry is idle */
+	if (was)
+		dest_link(s, was);
+}
+
 uint32_t
-domain_get(struct sched *s, struct str name, struct str target, enum sched_kind kind, uint32_t most)
+domain_get(struct sched *s, struct str name)
 {
 	uint32_t i = sched_name_find(s, name);
-	if (i == 0) {
-		i = slab_new(&s->domains);
-		domain_at(s, i)->name = str_dup(name);
-		domain_at(s, i)->len = (uint32_t)name.len;
-		s->text_memory += name.len + 1 + CHUNK_OVERHEAD;
-		sched_name_put(s, i);
-	}
-	struct sched_domain *m = domain_at(s, i);
-	struct sched_dest *d = dest_get(s, i, target, kind);
-	uint32_t was = m->dest;
-	m->dest = d->self;
-	d->most = most;
-	if (was && was != d->self && dest_at(s, was)->domain == i)
-		dest_link(s, dest_at(s, was));
+	if (i)
+		return i;
+	i = slab_new(&s->domains);
+	domain_at(s, i)->name = str_dup(name);
+	domain_at(s, i)->len = (uint32_t)name.len;
+	s->text_memory += name.len + 1 + CHUNK_OVERHEAD;
+	sched_name_put(s, i);
+	domain_aim(s, i);
 	return i;
+}
+
+void
+domain_entered(struct sched *s, uint32_t domain)
+{
+	struct sched_domain *m = domain_at(s, domain);
+	if (m->n++ == 0)
+		dest_at(s, m->dest)->aimed++;
 }
 
 void
 domain_left(struct sched *s, uint32_t domain)
 {
 	struct sched_domain *m = domain_at(s, domain);
+	struct sched_dest *d = dest_at(s, m->dest);
 	check(m->n > 0);
-	if (--m->n == 0 && dest_at(s, m->dest)->domain != domain)
+	if (--m->n)
+		return;
+	d->aimed--;
+	if (d->domain != domain)
 		domain_free(s, domain);
+	dest_link(s, d);
 }
 
 /* --- whose turn it is --- */
@@ -275,11 +330,11 @@ unproven_turn(struct sched *s)
 struct sched_dest *
 dest_turn(struct sched *s, uint64_t now)
 {
-	if (s->ring[RING_OWN])
+	if (s->ring[RING_OWN] && !host_is_full(s))
 		return ring_turn(s, RING_OWN);
 	if (s->n_active >= s->places)
 		return NULL;
-	s->turn = !s->turn;
+	s->turn = (s->turn + 1) % TURNS;
 	struct sched_dest *d = s->turn ? proven_turn(s, now) : unproven_turn(s);
 	if (!d)
 		d = s->turn ? unproven_turn(s) : proven_turn(s, now);
@@ -315,17 +370,24 @@ back_off(struct sched *s, struct sched_dest *d, uint64_t now)
 	backoff_put(s, d);
 }
 
+/* By the last jobs there, and by what a job took lately wherever it went. */
+static bool
+is_slow(struct sched *s, struct sched_dest *d, uint32_t took_ms)
+{
+	s->took += took_ms - s->took / TOOK_OF;
+	d->took_ms = d->took_ms ? (d->took_ms + took_ms) / 2 : took_ms;
+	return d->took_ms > SLOW_MS && d->took_ms > 2 * s->took / TOOK_OF;
+}
+
 static void
 answered(struct sched *s, struct sched_dest *d, const struct sched_end *end)
 {
-	uint32_t most = d->most ? d->most : s->rules.window_most;
 	d->fails = 0;
-	d->took_ms = (d->took_ms + end->took_ms) / 2;
-	d->proven = d->took_ms < SLOW_MS;
+	d->proven = !is_slow(s, d, end->took_ms) && !end->retry;
 	if (end->slow_down)
 		d->window = MAX(d->window / 2, WINDOW_ONE);
 	else if (end->sent)
-		d->window = MIN(d->window + WINDOW_ONE, MAX(most, 1) * WINDOW_ONE);
+		d->window = MIN(d->window + WINDOW_ONE, window_most(s, d) * WINDOW_ONE);
 }
 
 void
@@ -362,4 +424,17 @@ dest_awake(struct sched *s, uint64_t now)
 {
 	while (s->backoff.n && dest_at(s, s->backoff.at[0])->backoff_ms <= now)
 		dest_wake(s, dest_at(s, s->backoff.at[0]));
+}
+
+/* The heap of back-offs stays one: all are cut at the same time. */
+void
+dest_pull_back(struct sched *s, uint64_t now, uint64_t most)
+{
+	for (uint32_t i = 1; i < s->dests.n; i++) {
+		struct sched_dest *d = dest_at(s, i);
+		if (d->self != i || !d->window)
+			continue;
+		d->backoff_ms = MIN(d->backoff_ms, most);
+		d->quiet_ms = MIN(d->quiet_ms, now);
+	}
 }

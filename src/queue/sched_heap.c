@@ -84,11 +84,22 @@ after(uint64_t from, uint64_t ms)
 }
 
 uint64_t
+due_age(struct sched *s, const struct sched_entry *e, uint64_t age)
+{
+	uint64_t t = after(e->created_ms, age);
+	if (!e->owed)
+		return t;
+	return MAX(t, after(MAX(e->due_ms, s->since_ms), s->rules.retry_most_ms));
+}
+
+/* What the host deals with itself is done as soon as it is due, however old it is. */
+uint64_t
 due_key(struct sched *s, const struct sched_entry *e)
 {
-	uint64_t key = after(e->created_ms, s->rules.lifetime_ms);
-	if (!e->warned && s->rules.warn_ms)
-		key = MIN(key, after(e->created_ms, s->rules.warn_ms));
+	bool ages = dest_at(s, e->dest)->kind != SCHED_OWN;
+	uint64_t key = ages ? due_age(s, e, s->rules.lifetime_ms) : SCHED_NEVER;
+	if (ages && !e->warned && s->rules.warn_ms)
+		key = MIN(key, due_age(s, e, s->rules.warn_ms));
 	if (e->by_ms && !e->by_over)
 		key = MIN(key, e->by_ms);
 	if (e->state == SCHED_WAITS)

@@ -3,6 +3,8 @@
 
 #include "base/check.h"
 
+#include <stdlib.h>
+
 bool
 sched_each(struct sched *s, uint32_t *pos, struct sched_entry **ret)
 {
@@ -33,13 +35,71 @@ sched_fits(struct str pattern, struct str domain)
 	       (domain.len == tail.len || domain.p[domain.len - tail.len - 1] == '.');
 }
 
+void
+sched_some_begin(struct sched *s, struct sched_some *w)
+{
+	*w = (struct sched_some){ .fits = xalloc(s->domains.n * sizeof(*w->fits)) };
+}
+
+static void
+some_add(struct sched *s, struct sched_some *w, uint32_t domain)
+{
+	if (domain && !w->fits[domain])
+		w->left += domain_at(s, domain)->n;
+	w->fits[domain] |= domain != 0;
+}
+
+void
+sched_some_add(struct sched *s, struct sched_some *w, struct str domain)
+{
+	char name[256];
+	for (size_t i = 0; i < domain.len && i < sizeof(name); i++) {
+		char c = domain.p[i];
+		name[i] = c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+	}
+	if (domain.len <= sizeof(name))
+		some_add(s, w, sched_name_find(s, str_n(name, domain.len)));
+}
+
+static void
+some_that_fit(struct sched *s, struct sched_some *w, struct str pattern)
+{
+	if (pattern.len > 0 && pattern.p[0] != '*' && pattern.p[0] != '@') {
+		sched_some_add(s, w, pattern);
+		return;
+	}
+	for (uint32_t i = 1; i < s->domains.n; i++)
+		if (domain_at(s, i)->name && sched_fits(pattern, domain_name(domain_at(s, i))))
+			some_add(s, w, i);
+}
+
+bool
+sched_some_next(struct sched *s, struct sched_some *w, struct sched_entry **ret)
+{
+	while (w->left && sched_each(s, &w->pos, ret))
+		if (w->fits[(*ret)->domain]) {
+			w->left--;
+			return true;
+		}
+	return false;
+}
+
+void
+sched_some_end(struct sched_some *w)
+{
+	free(w->fits);
+}
+
 uint32_t
 sched_flush(struct sched *s, struct str pattern, uint64_t now)
 {
-	uint32_t n = 0, pos = 0;
+	uint32_t n = 0;
 	struct sched_entry *e;
-	while (sched_each(s, &pos, &e)) {
-		if (e->later || !sched_fits(pattern, sched_domain_of(s, e)))
+	struct sched_some some;
+	sched_some_begin(s, &some);
+	some_that_fit(s, &some, pattern);
+	while (sched_some_next(s, &some, &e)) {
+		if (e->later)
 			continue;
 		n += e->state == SCHED_ACTIVE || e->state == SCHED_BUSY;
 		if (e->state != SCHED_WAITS && e->state != SCHED_READY)
@@ -54,33 +114,21 @@ sched_flush(struct sched *s, struct str pattern, uint64_t now)
 			sched_back(s, e, now);
 		}
 	}
+	sched_some_end(&some);
 	return n;
-}
-
-uint32_t
-sched_waiting_for(struct sched *s, struct str domain)
-{
-	uint32_t m = sched_name_find(s, domain);
-	return m ? domain_at(s, m)->n : 0;
 }
 
 /* First the domains, then every entry that is in nobody's hands follows its own. */
 void
-sched_retarget(struct sched *s,
-    struct str (*fn)(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_t *ret_most),
-    void *arg, uint64_t now)
+sched_retarget(struct sched *s, uint64_t now)
 {
 	uint32_t pos = 0;
 	struct sched_entry *e;
 	/* A domain may be forgotten meanwhile, and its number is empty then. */
 	for (uint32_t i = 1; i < s->domains.n; i++) {
-		struct str name = domain_name(domain_at(s, i));
-		enum sched_kind kind = SCHED_RELAYED;
-		uint32_t most = 0;
-		if (!name.p)
+		if (!domain_at(s, i)->name)
 			continue;
-		struct str target = fn(arg, name, &kind, &most);
-		domain_get(s, name, target, kind, most);
+		domain_aim(s, i);
 		const struct sched_domain *m = domain_at(s, i);
 		if (m->n == 0 && dest_at(s, m->dest)->domain != i)
 			domain_free(s, i);
@@ -99,13 +147,16 @@ sched_retarget(struct sched *s,
 static void
 view(struct sched *s, const struct sched_dest *d, struct sched_dest_view *ret)
 {
-	*ret = (struct sched_dest_view){ .target = str_of(d->target),
+	struct str target = str_of(d->target);
+	*ret = (struct sched_dest_view){ .target = str_first(target, d->target_len),
+		.route = str_skip(target, d->target_len + 1u),
+		.holds = d->kind == SCHED_HOLDS,
 		.entries = d->n,
 		.ready = d->n_ready,
 		.waiting = d->n_waiting,
 		.active = d->n_active,
 		.held = d->n_held,
-		.window = MAX(d->window / 256, 1),
+		.window = dest_window(s, d),
 		.backoff_until_ms = d->backoff_ms,
 		.sent = d->sent,
 		.later = d->later,
@@ -129,16 +180,10 @@ sched_domain_of(struct sched *s, const struct sched_entry *e)
 	return domain_name(domain_at(s, e->domain));
 }
 
-enum sched_kind
-sched_kind_of(struct sched *s, const struct sched_entry *e)
-{
-	return dest_at(s, e->dest)->kind;
-}
-
 uint32_t
 sched_window_of(struct sched *s, const struct sched_entry *e)
 {
-	return MAX(dest_at(s, e->dest)->window / 256, 1);
+	return dest_window(s, dest_at(s, e->dest));
 }
 
 bool
@@ -167,7 +212,7 @@ sched_survey(struct sched *s)
 	}
 	while (sched_each(s, &pos, &e)) {
 		struct sched_dest *d = dest_at(s, e->dest);
-		d->n_waiting += e->state == SCHED_WAITS || e->state == SCHED_TURN;
+		d->n_waiting += e->state == SCHED_WAITS;
 		if (d->oldest_ms == 0 || e->created_ms < d->oldest_ms)
 			d->oldest_ms = e->created_ms;
 	}

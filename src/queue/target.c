@@ -64,20 +64,19 @@ nothing_get(struct str s, struct target *t)
 	return s.len == 0;
 }
 
-/* "5.1.2 TEXT". */
+/* "5.1.2 TEXT" (RFC 3463 2). */
 static bool
 error_get(struct str s, struct target *t)
 {
-	struct str status = str_word(&s);
-	unsigned dots = 0;
-	for (size_t i = 0; i < status.len; i++) {
-		dots += status.p[i] == '.';
-		if (status.p[i] != '.' && (status.p[i] < '0' || status.p[i] > '9'))
-			return false;
-	}
+	struct str status = str_word(&s), detail = status;
+	struct str class = str_cut(&detail, '.'), subject = str_cut(&detail, '.');
+	uint64_t n;
 	t->text = str_trim(s);
-	return dots == 2 && status.p[0] == '5' && status.p[1] == '.' && t->text.len > 0 &&
-	       str_copy(t->status, sizeof(t->status), status);
+	for (size_t i = 0; i < t->text.len; i++) /* it stands in a report */
+		if ((unsigned char)t->text.p[i] < ' ')
+			return false;
+	return str_eq(class, STR("5")) && num_u64(subject, 999, &n) && num_u64(detail, 999, &n) &&
+	       t->text.len > 0 && str_copy(t->status, sizeof(t->status), status);
 }
 
 static const struct {

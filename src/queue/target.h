@@ -10,8 +10,8 @@
  *   error:5.1.2 TEXT          fails at once
  *
  * Pure. The route of a domain is that with the longest match: the domain itself, "*.example.net",
- * "*". A domain that no route matches goes by mx:. Jobs of one target share connections, window and
- * back-off.
+ * "*". A domain that no route matches goes by mx:. What one route brings to one target shares
+ * connections, window and back-off.
  */
 #pragma once
 

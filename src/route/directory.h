@@ -42,7 +42,7 @@ struct directory {
 };
 bool directory_open(struct directory *d, struct str block); /* checks header and bounds */
 uint64_t directory_version(const struct directory *d);
-uint64_t directory_users(const struct directory *d);
+uint64_t directory_users(const struct directory *d); /* how many there are (tests) */
 bool directory_is_local(const struct directory *d, struct str domain); /* domain without brackets */
 /* The address that postmaster stands for; empty: nobody. */
 struct str directory_postmaster(const struct directory *d);

@@ -45,8 +45,8 @@ bool sasl_client_end(struct sasl_client *c);
 /* May it say so by now? Without changing anything. */
 bool sasl_client_proved(const struct sasl_client *c);
 /* Opens the library that DIGEST-MD5 and NTLM need now, for a process that can open nothing later; GSSAPI
- * is not among what it has then. */
-void sasl_client_preload(void);
+ * is among what it has then only with `tickets`. */
+void sasl_client_preload(bool tickets);
 struct str sasl_client_out(const struct sasl_client *c);
 struct str sasl_client_masked(const struct sasl_client *c); /* never empty */
 const char *sasl_client_why(const struct sasl_client *c);

@@ -138,9 +138,9 @@ start(void)
 }
 
 void
-sasl_client_preload(void)
+sasl_client_preload(bool tickets)
 {
-	no_tickets = true;
+	no_tickets = !tickets;
 	pthread_once(&once, start);
 }
 

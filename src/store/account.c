@@ -279,11 +279,11 @@ wipe_next(struct work *w)
 {
 	if (w->account && w->n_mailboxes) {
 		struct store_dom d = store_dom_mailbox(w->account, w->mailboxes[--w->n_mailboxes]);
-		return domain_wipe(w->s, &d, wiped_some, w);
+		return domain_wipe(w->s, &d, "expunged: the account was removed", wiped_some, w);
 	}
 	if (w->account) {
 		struct store_dom d = store_dom_account(w->account);
-		return domain_wipe(w->s, &d, wiped_names, w);
+		return domain_wipe(w->s, &d, NULL, wiped_names, w);
 	}
 	if (w->n_accounts == 0)
 		return finish(w, 0);

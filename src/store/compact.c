@@ -30,7 +30,6 @@
 #define LEAST 2   /* segments of garbage that are never worth the work */
 #define GROWTH 16 /* segments of log after which a checkpoint is made for its own sake */
 #define PAUSE_MAX_MS 5000
-#define OPEN_MAX 64 /* segments with intents that are looked at one by one */
 
 /* How much is done, in percent. */
 struct effort {

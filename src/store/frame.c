@@ -81,20 +81,3 @@ frame_payload_ok(const struct frame *f, const void *payload)
 {
 	return crc32c(0, payload, f->len) == f->crc;
 }
-
-enum frame_state
-frame_get(struct str at, uint64_t lsn, const unsigned char store_id[STORE_ID_LEN],
-    struct frame *ret, struct str *ret_payload)
-{
-	struct frame f;
-	if (at.len < FRAME_HEAD)
-		return FRAME_BAD;
-	enum frame_state state = frame_head_get(at.p, lsn, at.len, store_id, &f);
-	if (state != FRAME_OK)
-		return state;
-	if (!frame_payload_ok(&f, at.p + FRAME_HEAD))
-		return FRAME_BAD;
-	*ret = f;
-	*ret_payload = str_n(at.p + FRAME_HEAD, f.len);
-	return FRAME_OK;
-}

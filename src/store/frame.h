@@ -86,6 +86,3 @@ void frame_end(struct buf *b, size_t begin, enum frame_type type, uint64_t id, u
 enum frame_state frame_head_get(const void *p, uint64_t lsn, uint64_t room,
     const unsigned char store_id[STORE_ID_LEN], struct frame *ret);
 bool frame_payload_ok(const struct frame *f, const void *payload);
-/* Both at once over octets in memory; at begins with the header. */
-enum frame_state frame_get(struct str at, uint64_t lsn, const unsigned char store_id[STORE_ID_LEN],
-    struct frame *ret, struct str *ret_payload);

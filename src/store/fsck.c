@@ -103,8 +103,16 @@ int
 fsck_run(const char *dir, struct fsck_report *ret,
     void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg)
 {
+	return fsck_run_queued(dir, ret, NULL, progress, arg);
+}
+
+int
+fsck_run_queued(const char *dir, struct fsck_report *ret, fsck_queued_fn *queued,
+    void (*progress)(void *arg, uint64_t done, uint64_t all), void *arg)
+{
 	*ret = (struct fsck_report){ .text = BUF_INIT(FSCK_TEXT_MAX) };
 	struct fsck f = { .report = ret,
+		.queued = queued,
 		.progress = progress,
 		.arg = arg,
 		.dir = -1,
@@ -125,6 +133,8 @@ fsck_run(const char *dir, struct fsck_report *ret,
 		r = fsck_index(&f);
 	if (r == 0 && f.has_index)
 		r = fsck_checkpoint(&f);
+	if (r == 0 && f.has_id)
+		r = fsck_trace(&f);
 	/* The last line may have been cut off; the count says how many there were. */
 	ret->text.failed = false;
 	index_close(&f.ix);
@@ -181,6 +191,8 @@ fsck_rebuild(const char *dir, struct fsck_report *ret,
 		return r;
 	struct emb *e = s->impl;
 	r = count_letters(&e->ix, ret);
+	if (r == 0)
+		r = fsck_tables(dir);
 	if (r < 0)
 		buf_putf(err, "reading the new index: %s; check the disk", strerror(-r));
 	mutex_lock(&e->m);

@@ -100,6 +100,7 @@ account_record(void *arg, struct str key, struct str value)
 {
 	const struct naming *n = arg;
 	struct copy_intent c;
+	unsigned char url_key[MAIL_URL_KEY_LEN];
 	uint32_t special;
 	bool good = true;
 	n->f->report->records++;
@@ -107,6 +108,8 @@ account_record(void *arg, struct str key, struct str value)
 		check_name(n, str_skip(key, 2), value);
 	} else if (str_starts(key, STR("T|"))) {
 		good = key.len == 6 && special_get(value, &special);
+	} else if (str_starts(key, STR("U|"))) {
+		good = key.len == 6 && url_key_get(value, url_key);
 	} else if (str_starts(key, STR("w|"))) {
 		good = key.len == 6 && value.len == 1;
 	} else if (str_starts(key, STR("P|"))) {

@@ -18,6 +18,7 @@ struct fsck_ver {
 
 struct fsck {
 	struct fsck_report *report;
+	fsck_queued_fn *queued; /* or NULL */
 	void (*progress)(void *arg, uint64_t done, uint64_t all);
 	void *arg;
 	uint64_t done, all;
@@ -44,6 +45,9 @@ int fsck_log(struct fsck *f);
 void fsck_blob(struct fsck *f, uint64_t lsn, const struct blob_record *b);
 /* Does ref lead to a frame that is this letter's body? NULL, or what is wrong. */
 const char *fsck_ref(struct fsck *f, const struct store_ref *ref, uint64_t letter);
+/* fsck_trace.c */
+int fsck_trace(struct fsck *f);
+int fsck_tables(const char *dir); /* removes those of histories: the next start makes them */
 /* fsck_index.c */
 int fsck_index(struct fsck *f);
 /* fsck_refs.c: in the index, what is derived against what it is derived from */
@@ -64,6 +68,8 @@ struct fsck_queue {
 	MDB_txn *txn;   /* while it is read */
 	struct seen_entry *entries;
 	size_t n, cap;
+	struct seen_entry last; /* the one that was read last, damaged or not */
+	struct str value;       /* its own, or p NULL: damaged */
 };
 int fsck_queue_read(struct fsck *f, MDB_txn *txn, const struct store_dom *d, struct fsck_queue *q);
 void fsck_queue_judge(struct fsck_queue *q);

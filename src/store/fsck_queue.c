@@ -51,32 +51,66 @@ progress_record(struct fsck_queue *q, struct str key, struct str value)
 	return key.len == DONE_KEY_LEN && value.len == 4;
 }
 
+static void
+entry_problem(struct fsck_queue *q, const char *what)
+{
+	const struct seen_entry *e = &q->last;
+	char id[14];
+	id_format(id, e->letter);
+	fsck_problem(q->f,
+	    "queue: entry %s.%u: %s; stop the server, make the index anew with `pennypost fsck "
+	    "--rebuild-index`, and if it is still so, `pennypost queue delete %s.%u`",
+	    id, e->part, what, id, e->part);
+}
+
+/* It stands right behind its entry. */
+static void
+state_record(struct fsck_queue *q, const struct seen_entry *of, struct str state)
+{
+	char id[14];
+	id_format(id, of->letter);
+	if (q->last.letter != of->letter || q->last.part != of->part)
+		fsck_problem(q->f, "queue: the state of entry %s.%u has no entry", id, of->part);
+	else if (q->value.p && q->f->queued && q->f->queued(q->value, state))
+		entry_problem(q, q->f->queued(q->value, state));
+}
+
+static void
+add_entry(struct fsck_queue *q)
+{
+	if (q->n == q->cap) {
+		q->cap = q->cap ? q->cap * 2 : 64;
+		q->entries = xrealloc(q->entries, q->cap * sizeof(*q->entries));
+	}
+	q->entries[q->n++] = q->last;
+}
+
 static bool
 entry_record(struct fsck_queue *q, struct str key, struct str value)
 {
 	struct store_dom d = store_dom_queue(0);
 	struct store_queued e;
 	struct store_place place;
-	struct seen_entry seen;
-	char id[14];
-	const struct seen_entry *last = q->n ? &q->entries[q->n - 1] : NULL;
+	struct seen_entry seen = { 0 };
 	if (queued_key_get(&d, key, true, &seen.letter, &seen.part)) {
-		id_format(id, seen.letter);
-		/* It stands right behind its entry. */
-		if (!last || last->letter != seen.letter || last->part != seen.part)
-			fsck_problem(q->f, "queue: the state of entry %s.%u has no entry", id,
-			    seen.part);
+		state_record(q, &seen, value);
 		return true;
 	}
-	if (!queued_key_get(&d, key, false, &seen.letter, &seen.part) ||
-	    !queued_get(value, &e, &place))
+	if (!queued_key_get(&d, key, false, &seen.letter, &seen.part))
 		return false;
-	seen.ref = e.ref;
-	if (q->n == q->cap) {
-		q->cap = q->cap ? q->cap * 2 : 64;
-		q->entries = xrealloc(q->entries, q->cap * sizeof(*q->entries));
+	q->last = seen;
+	q->value = STR_NULL;
+	if (!queued_get(value, &e, &place)) {
+		entry_problem(q, "its record does not decode");
+		return true;
 	}
-	q->entries[q->n++] = seen;
+	q->last.ref = e.ref;
+	add_entry(q);
+	const char *what = q->f->queued ? q->f->queued(e.value, STR_NULL) : NULL;
+	if (what)
+		entry_problem(q, what);
+	else
+		q->value = e.value;
 	fsck_user_derived(q->f, q->txn, &d, key, value);
 	return true;
 }

@@ -173,9 +173,12 @@ void mail_rename(struct store *s, uint64_t account, struct str from, struct str 
 /* The name need not exist. Doing it again is no mistake. */
 void mail_subscribe(struct store *s, uint64_t account, struct str name, bool on, mail_fn *fn,
     void *arg);
-/* Replaces a mailbox's special use. */
-void mail_set_special(struct store *s, uint64_t account, uint32_t mailbox, uint32_t special,
-    mail_fn *fn, void *arg);
+/* The key that URLs of a mailbox's letters are authorized with (RFC 4467 2.2): made of random octets
+ * unless there is one, or with `renew` in any case. It goes with its mailbox. */
+#define MAIL_URL_KEY_LEN 32
+void mail_make_url_key(struct store *s, uint64_t account, uint32_t mailbox, bool renew, mail_fn *fn,
+    void *arg);
+void mail_forget_url_keys(struct store *s, uint64_t account, mail_fn *fn, void *arg);
 /* Finishes copies, moves and deletions, and accounts half made, that a crash interrupted. Call it once
  * after opening the writer, before others may change mail. */
 void mail_sweep(struct store *s, mail_fn *fn, void *arg);
@@ -205,8 +208,6 @@ int mail_each_change(struct store_snap *sn, uint64_t since, mail_meta_fn *fn, vo
  * floor, not all of them are known any more; all UIDs that are not there count. */
 typedef bool mail_range_fn(void *arg, uint32_t first, uint32_t last);
 int mail_each_vanished(struct store_snap *sn, uint64_t since, mail_range_fn *fn, void *arg);
-/* UIDs that are there, as ranges: UIDs without a gap are one. */
-int mail_each_range(struct store_snap *sn, mail_range_fn *fn, void *arg);
 /* Names by bit: fn is called for each, in order; bit is that of its flag (16...). */
 typedef bool mail_keyword_fn(void *arg, unsigned bit, struct str name);
 int mail_each_keyword(struct store_snap *sn, mail_keyword_fn *fn, void *arg);
@@ -230,6 +231,10 @@ int mail_each_name(struct store_snap *account, mail_name_fn *fn, void *arg);
 int mail_find_name(struct store_snap *account, struct str name, uint32_t *ret);
 /* Its name; the view lives with the snapshot. */
 int mail_name_of(struct store_snap *account, uint32_t mailbox, struct str *ret);
+
+/* 0, -ENOENT or -errno. */
+int mail_get_url_key(
+    struct store_snap *account, uint32_t mailbox, unsigned char ret[MAIL_URL_KEY_LEN]);
 
 /* Octets and letters of all mailboxes of an account: opens and closes snapshots of its own. */
 int mail_usage(struct store *s, uint64_t account, uint64_t *ret_bytes, uint64_t *ret_messages);

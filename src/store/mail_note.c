@@ -1,20 +1,16 @@
 /* What a change of mail leaves in the histories of its letters. */
 #include "store/mail_priv.h"
 
-#include "log/log.h"
-
 #define NOTED_MAX (256u << 10)
 
 void
 mail_note_letter(struct mail_op *op, uint32_t mailbox, uint64_t letter, uint32_t uid)
 {
-	char id[14];
 	struct buf *b = &op->out.noted;
 	if (!op->by.who.len)
 		return;
-	id_format(id, letter);
 	b->max = NOTED_MAX;
-	buf_putf(b, "%llu %u %s %u\n", (unsigned long long)op->account, mailbox, id, uid);
+	store_note_line(b, op->account, mailbox, letter, uid);
 }
 
 static const char *

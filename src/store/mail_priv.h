@@ -143,10 +143,12 @@ bool append_fits(const struct mailbox_append *a, const struct store_body *body);
 struct letter *append_letter(
     struct store_body *body, const struct mailbox_append *a, struct str keywords);
 
-/* --- names.c, options.c --- */
+/* --- names.c, options.c, urlkey.c --- */
 /* The value of A's "T|mailbox4": version (1), 4 special use. */
 bool special_get(struct str value, uint32_t *ret);
 void special_put(struct buf *b, uint32_t special);
+/* The value of A's "U|mailbox4". */
+bool url_key_get(struct str value, unsigned char ret[MAIL_URL_KEY_LEN]);
 struct str options_key(char out[10], uint64_t account);
 bool options_get(struct str value, struct mail_options *ret);
 /* A batch that makes a mailbox's header unless it is there (-EAGAIN). */
@@ -162,8 +164,10 @@ extern const struct mail_folder mail_folders[MAIL_FOLDERS];
 enum wipe_state { WIPE_OPEN, WIPE_DONE };
 
 /* --- wipe.c --- */
-/* Removes all keys of a domain, some at a time. */
-void domain_wipe(struct store *s, const struct store_dom *d, store_fn *fn, void *arg);
+/* Removes all keys of a domain, some at a time. Of a mailbox why says what the histories of its
+ * letters end with; else NULL. */
+void domain_wipe(
+    struct store *s, const struct store_dom *d, const char *why, store_fn *fn, void *arg);
 /* The same for a deleted mailbox, whose state in A becomes WIPE_DONE. */
 void mailbox_wipe(struct store *s, uint64_t account, uint32_t mailbox, store_fn *fn, void *arg);
 

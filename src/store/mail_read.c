@@ -14,8 +14,6 @@ struct each {
 	mail_range_fn *range;
 	void *arg;
 	struct store_snap *sn;
-	struct mail_range at; /* of a walk that joins neighbours */
-	bool stopped;
 	int rc;
 };
 
@@ -119,37 +117,6 @@ mail_each_vanished(struct store_snap *sn, uint64_t since, mail_range_fn *fn, voi
 		return 0;
 	vanished_key(from, since + 1);
 	r = store_scan(sn, str_n(from, sizeof(from)), STR("V}"), 0, false, each_vanished, &e);
-	return r < 0 ? r : e.rc;
-}
-
-static bool
-each_uid(void *arg, struct str key, struct str value)
-{
-	struct each *e = arg;
-	if (key.len != 6) {
-		e->rc = -EBADMSG;
-		return false;
-	}
-	uint32_t uid = be32_get((const unsigned char *)key.p + 2);
-	if (e->at.first && uid == e->at.last + 1) {
-		e->at.last = uid;
-		return true;
-	}
-	if (e->at.first && !e->range(e->arg, e->at.first, e->at.last)) {
-		e->stopped = true;
-		return false;
-	}
-	e->at = (struct mail_range){ uid, uid };
-	return true;
-}
-
-int
-mail_each_range(struct store_snap *sn, mail_range_fn *fn, void *arg)
-{
-	struct each e = { .range = fn, .arg = arg };
-	int r = store_scan(sn, STR("R|"), STR("R}"), 0, false, each_uid, &e);
-	if (r == 0 && e.rc == 0 && !e.stopped && e.at.first)
-		fn(arg, e.at.first, e.at.last);
 	return r < 0 ? r : e.rc;
 }
 

@@ -6,16 +6,15 @@
  * B: "H" header, "R|uid4" letter, "D|letter8|rcpt" dedup (of a merge: "D|letter8|number4"),
  * "C|modseq8|uid4", "V|modseq8" -> UIDs that vanished, "K" keywords, "E|uid4" outline, "P|copy8"
  * how far a copy into it is, "I|..." marks of imports. A also: "n|mailbox", the last mailbox's
- * number, "T|mbox4" attributes, "S|name" subscriptions, "P|copy8" copies under way, "w|mbox4"
- * deleted mailboxes. G also: "o|account8" options. N's value 0: the name cannot be selected.
- * Numbers in keys are big-endian; the "|" is the octet 0x7c.
+ * number, "T|mbox4" attributes, "U|mbox4" keys for URLs, "S|name" subscriptions, "P|copy8" copies
+ * under way, "w|mbox4" deleted mailboxes. G also: "o|account8" options. N's value 0: the name
+ * cannot be selected. Numbers in keys are big-endian; the "|" is the octet 0x7c.
  */
 #pragma once
 
 #include "store/store.h"
 
 #define MAILBOX_INBOX 1u
-#define MAILBOX_NAME_MAX 1024
 #define MAILBOX_NAME_STORED_MAX (STORE_KEY_MAX - 2) /* octets of a name that can be made */
 
 /* Bits of a letter's flags (RFC 9051 2.3.2). Bits 5 to 15 are free for more system flags, 16 to
@@ -140,19 +139,3 @@ void mailbox_expunge(struct store_batch *b, uint32_t uid);
 
 typedef bool mailbox_list_fn(void *arg, uint32_t mailbox, struct str name);
 int mailbox_list(struct store_snap *account, mailbox_list_fn *fn, void *arg);
-
-/* Trace records, read from the log itself. id: a queue id as shown, or a letter's or session's
- * id in its 13-character form. Calls fn for each letter that matches, oldest first. */
-struct trace_record {
-	uint64_t letter, session, time_ms;
-	struct str qid, from, history;
-	struct str rcpts; /* lines "account mailbox address" */
-	uint8_t kind;     /* enum store_note_kind */
-	struct str message_id, peer;
-};
-typedef bool trace_fn(void *arg, const struct trace_record *t);
-int trace_find(const char *dir, struct str id, trace_fn *fn, void *arg);
-/* The same in slices: looks through one segment, the first whose number is *seq or more, and
- * moves *seq behind it; 0: there is no more. Begin with 1. */
-int trace_find_slice(
-    const char *dir, struct str id, uint64_t *seq, trace_fn *fn, void *arg);

@@ -440,6 +440,7 @@ plan_delete(struct naming *w, struct store_snap *sn, struct store_batch *b)
 	if (w->number) {
 		store_del(b, str_n(key, number_key(key, 'M', w->number)));
 		store_del(b, str_n(key, number_key(key, 'T', w->number)));
+		store_del(b, str_n(key, number_key(key, 'U', w->number)));
 		store_put(b, str_n(key, number_key(key, 'w', w->number)), str_n(&open, 1), 0);
 	}
 	return r < 0 ? r : 1;

@@ -3,6 +3,7 @@
 #include "store/store_priv.h"
 
 #include "base/check.h"
+#include "log/log.h"
 
 #include <errno.h>
 
@@ -80,6 +81,15 @@ trace_payload_get(struct str payload, struct trace_payload *ret)
 		return false;
 	*ret = t;
 	return true;
+}
+
+void
+store_note_line(struct buf *rcpts, uint64_t account, uint32_t mailbox, uint64_t letter,
+    uint32_t uid)
+{
+	char id[14];
+	id_format(id, letter);
+	buf_putf(rcpts, "%llu %u %s %u\n", (unsigned long long)account, mailbox, id, uid);
 }
 
 static bool

@@ -59,24 +59,6 @@ mail_subscribe(struct store *s, uint64_t account, struct str name, bool on, mail
 	naming_go(w);
 }
 
-void
-mail_set_special(struct store *s, uint64_t account, uint32_t mailbox, uint32_t special, mail_fn *fn,
-    void *arg)
-{
-	struct store_dom d = store_dom_account(account);
-	struct store_batch *b = store_batch_new(s, &d);
-	struct buf value = BUF_INIT(16);
-	char key[6];
-	struct str k = str_n(key, number_key(key, 'T', mailbox));
-	special_put(&value, special);
-	if (special)
-		store_put(b, k, buf_str(&value), 0);
-	else
-		store_del(b, k);
-	buf_done(&value);
-	commit(b, fn, arg);
-}
-
 /* --- options --- */
 
 struct str

@@ -109,7 +109,6 @@ struct scan {
 	struct store_queued q;
 	bool any; /* q waits for its state, which would follow */
 	bool stopped;
-	int rc;
 };
 
 static void
@@ -138,10 +137,10 @@ take_key(void *arg, struct str key, struct str value)
 	show(s);
 	if (s->stopped)
 		return false;
-	if (!queued_key_get(&d, key, false, &letter, &part) || !queued_get(value, &s->q, &place)) {
-		s->rc = -EBADMSG;
-		return false;
-	}
+	if (!queued_key_get(&d, key, false, &letter, &part))
+		return true; /* nobody's: fsck tells */
+	if (!queued_get(value, &s->q, &place))
+		s->q = (struct store_queued){ .damaged = true };
 	s->q.letter = letter;
 	s->q.part = part;
 	s->any = true;
@@ -155,9 +154,9 @@ store_queue_scan(struct store_snap *sn, uint64_t letter, uint32_t part, uint32_t
 	struct scan s = { .fn = fn, .arg = arg, .left = limit };
 	char from[QUEUED_KEY_MAX];
 	int r = store_scan(sn, queued_key(from, letter, part), STR("t}"), 0, false, take_key, &s);
-	if (r == 0 && s.rc == 0)
+	if (r == 0)
 		show(&s);
-	return r < 0 ? r : s.rc;
+	return r;
 }
 
 int

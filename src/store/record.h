@@ -110,7 +110,6 @@ void queued_put(struct buf *b, const struct store_queued *q, const struct store_
 bool queued_get(struct str value, struct store_queued *ret, struct store_place *ret_place);
 
 /* --- views: the octets that the reference of a merge's views leads to are so many of them --- */
-#define VIEW_LEAST 32 /* octets of the shortest */
 void store_view_put(struct buf *b, const struct store_view *v);
 /* Advances w. body: octets that pieces may be of. */
 bool store_view_get(struct wire *w, uint64_t body, struct store_view *ret);

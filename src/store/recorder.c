@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #define FLUSH_BYTES (1u << 20)
-#define PAUSE_MS 100  /* so that what comes meanwhile is copied together */
-#define TICK_MS 30000 /* files grow old */
+#define PAUSE_MS 100           /* so that what comes meanwhile is copied together */
+#define TICK_MS 30000          /* files grow old */
+#define PARTS 10               /* files that the limits allow, at least */
+#define FILE_LEAST (64u << 10) /* else tables take most of it */
 #define TROUBLE_MS 1000
 #define TROUBLES_MAX 60 /* in a row */
 
@@ -149,12 +151,28 @@ give_way(struct recorder *r, int rc, uint64_t durable)
 	if (full ? recorder_shed(r, r->size, 0, true) : ++r->troubles < TROUBLES_MAX)
 		return;
 	r->troubles = 0;
-	buf_reset(&r->out);
+	recorder_drop(r);
 	r->lost++;
 	r->at = MAX(r->at, durable);
 	let_go(r);
 }
 
+/* A clock that was ahead must not keep files for ever: no file is younger than one behind it. */
+static void
+forget_future(struct recorder *r, uint64_t now)
+{
+	for (size_t i = r->n_sealed; i-- > 1;)
+		if (r->sealed[i - 1].last_ms > now)
+			r->sealed[i - 1].last_ms = r->sealed[i].last_ms;
+}
+
+static uint64_t
+part_of(const struct recorder *r, uint64_t size)
+{
+	return MIN(r->file_max, MAX(size / PARTS, (uint64_t)FILE_LEAST));
+}
+
+/* Files go whole, so each is but a small part of what may be there, in size and in time. */
 static void
 keep_limits(struct recorder *r)
 {
@@ -162,6 +180,10 @@ keep_limits(struct recorder *r)
 	uint64_t size = r->size, keep = r->keep_ms;
 	mutex_unlock(&r->e->m);
 	uint64_t now = (uint64_t)sys_wall_ms();
+	r->file_bytes = part_of(r, size);
+	if (r->fd >= 0 && r->now.first_ms < now && now - r->now.first_ms > keep / PARTS)
+		(void)recorder_seal(r);
+	forget_future(r, now);
 	(void)recorder_shed(r, size, now > keep ? now - keep : 0, false);
 }
 
@@ -269,7 +291,8 @@ recorder_open(struct recorder **ret, struct store *s, const struct recorder_opti
 		.place_fd = -1,
 		.size = o->size,
 		.keep_ms = o->keep_ms,
-		.file_bytes = MIN(o->file_bytes, TRC_FILE_MAX / 2) };
+		.file_max = MIN(o->file_bytes, TRC_FILE_MAX / 2) };
+	r->file_bytes = part_of(r, o->size);
 	r->log = r->e->log;
 	r->out = BUF_INIT(0);
 	mutex_lock(&r->e->m);

@@ -6,12 +6,14 @@
  * acknowledged without it, and a search looks through what it has not followed yet in the log
  * itself. No segment is freed before it has been followed and what it held is on the disk.
  *
- * When a file is full its table is written and the next one begun. The oldest files go when they
- * are older than keep_ms or all take more than `size`. A disk that is full takes the oldest file;
- * if there is only one left, histories are passed over, and the log says so: letters come first.
+ * When a file is full, or a tenth of keep_ms old, its table is written and the next one begun. The
+ * oldest files go when they are older than keep_ms or all take more than `size`. A disk that is
+ * full takes the oldest file; if there is only one left, histories are passed over, and the log
+ * says so: letters come first.
  *
  * kill -9 at any time: nothing is lost but time, since the log has it. After a power loss the last
- * file is cut behind its last whole record and the log is followed from there.
+ * file is cut behind its last whole record, or at its first gap, and the log is followed from
+ * there.
  *
  * Opening, closing and the rest belong to the thread that has the store.
  */
@@ -29,7 +31,7 @@
 
 struct recorder;
 struct recorder_options {
-	uint64_t file_bytes; /* RECORDER_FILE_BYTES */
+	uint64_t file_bytes; /* RECORDER_FILE_BYTES; less with a small size */
 	uint64_t size;       /* of all files */
 	uint64_t keep_ms;
 };
@@ -60,14 +62,14 @@ typedef bool trace_found_fn(void *arg, const struct trace_found *f); /* false: s
 struct trace_search;
 /* What q has is copied. 0 or -errno. */
 int trace_search_new(struct trace_search **ret, const char *dir, const struct trace_query *q);
+/* All that is about these letters; arrival: only how each came, and that only where the time in its
+ * id says that it should be. Copied. */
+int trace_search_letters(struct trace_search **ret, const char *dir, const uint64_t *letters,
+    size_t n, bool arrival);
 struct trace_search *trace_search_free(struct trace_search *s);
-/* Only what is about this letter, which q must ask for by its id: older files are not looked at. */
-void trace_search_letter(struct trace_search *s, uint64_t letter);
-/* A slice of the work, some milliseconds: 1: there is more; 0: that was all; or -errno. Newest files
- * come first; a history may come twice (with the same lsn) while the recorder goes on. */
+/* A slice of the work, some milliseconds: 1: there is more; 0: that was all; or -errno. Newest
+ * files come first; a history may come twice (with the same lsn) while the recorder goes on. */
 int trace_search_step(struct trace_search *s, trace_found_fn *fn, void *arg);
-/* Has the directory ever been recorded? Else only the log can be searched. */
-bool trace_recorded(const char *dir);
 
 /* Histories in the log from lsn on, in order, at most max octets of log; *ret_lsn: where to go on.
  * lsn 0: from the end. For who looks on. 0 or -errno. */

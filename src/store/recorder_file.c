@@ -104,11 +104,10 @@ trc_record_get(const void *p, uint64_t at, uint64_t room, const unsigned char id
 
 /* --- reading --- */
 
-int
-trcread_open(struct trcread *r, int dir, uint64_t number)
+static int
+open_file(struct trcread *r, int dir, uint64_t number)
 {
 	char name[TRC_NAME_LEN];
-	unsigned char head[TRC_HEAD];
 	struct stat st;
 	*r = TRCREAD_NULL;
 	r->buf = BUF_INIT(TRC_PAYLOAD_MAX + WINDOW);
@@ -117,20 +116,50 @@ trcread_open(struct trcread *r, int dir, uint64_t number)
 	if (r->fd < 0)
 		return -errno;
 	int rc = fstat(r->fd, &st) < 0 ? -errno : 0;
-	if (rc == 0 && st.st_size < TRC_HEAD)
+	if (rc == 0 && (st.st_size < TRC_HEAD || (uint64_t)st.st_size > TRC_FILE_MAX))
 		rc = -EBADMSG;
+	if (rc == 0) {
+		r->size = (uint64_t)st.st_size;
+		trcread_range(r, TRC_HEAD, r->size);
+	}
+	return rc;
+}
+
+int
+trcread_open(struct trcread *r, int dir, uint64_t number)
+{
+	unsigned char head[TRC_HEAD];
+	int rc = open_file(r, dir, number);
 	if (rc == 0)
 		rc = pread_all(r->fd, head, sizeof(head), 0);
-	if (rc == 0 && (!trc_head_get(head, &r->head) || r->head.number != number ||
-			   (uint64_t)st.st_size > TRC_FILE_MAX))
+	if (rc == 0 && (!trc_head_get(head, &r->head) || r->head.number != number))
 		rc = -EBADMSG;
-	if (rc < 0) {
+	if (rc < 0)
 		trcread_close(r);
-		return rc;
-	}
-	r->size = (uint64_t)st.st_size;
-	r->off = r->end = TRC_HEAD;
-	return 0;
+	return rc;
+}
+
+int
+trcread_open_of(struct trcread *r, int dir, uint64_t number, const unsigned char id[STORE_ID_LEN])
+{
+	int rc = open_file(r, dir, number);
+	memcpy(r->head.id, id, STORE_ID_LEN);
+	if (rc < 0)
+		trcread_close(r);
+	return rc;
+}
+
+void
+trcread_range(struct trcread *r, uint64_t from, uint64_t to)
+{
+	r->off = r->end = from;
+	r->to = MIN(to, r->size);
+}
+
+void
+trcread_ahead(const struct trcread *r, uint64_t at, uint64_t n)
+{
+	(void)posix_fadvise(r->fd, (off_t)at, (off_t)n, POSIX_FADV_WILLNEED);
 }
 
 void
@@ -188,7 +217,7 @@ take(struct trcread *r, uint64_t at, uint64_t ahead, struct trc_record *ret, str
 int
 trcread_next(struct trcread *r, struct trc_record *ret, struct str *ret_payload)
 {
-	for (; r->off + TRC_RECORD_HEAD <= r->size; r->off += TRC_ALIGN) {
+	for (; r->off < r->to && r->off + TRC_RECORD_HEAD <= r->size; r->off += TRC_ALIGN) {
 		int rc = take(r, r->off, WINDOW, ret, ret_payload);
 		if (rc < 0)
 			return rc;
@@ -205,7 +234,7 @@ trcread_next(struct trcread *r, struct trc_record *ret, struct str *ret_payload)
 int
 trcread_at(struct trcread *r, uint64_t at, struct trc_record *ret, struct str *ret_payload)
 {
-	return at % TRC_ALIGN == 0 && at >= TRC_HEAD ? take(r, at, 4096, ret, ret_payload) : 0;
+	return at % TRC_ALIGN == 0 && at >= TRC_HEAD ? take(r, at, TRC_AHEAD, ret, ret_payload) : 0;
 }
 
 /* --- files --- */
@@ -282,6 +311,8 @@ trc_place_get(const unsigned char p[TRC_PLACE_LEN], struct trc_place *ret)
 	return true;
 }
 
+#define READS_OF_PLACE 3
+
 int
 trc_place_read(int dir, struct trc_place *ret)
 {
@@ -289,9 +320,14 @@ trc_place_read(int dir, struct trc_place *ret)
 	int fd = openat(dir, "followed", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int rc = pread_all(fd, p, sizeof(p), 0);
+	struct stat st;
+	int rc = fstat(fd, &st) < 0 ? -errno : st.st_size == 0 ? -ENOENT : -EBADMSG;
+	/* A recorder may be writing to it at this moment. */
+	for (int i = 0; i < READS_OF_PLACE && rc == -EBADMSG; i++) {
+		rc = pread_all(fd, p, sizeof(p), 0);
+		if (rc == -EIO || (rc == 0 && !trc_place_get(p, ret)))
+			rc = -EBADMSG;
+	}
 	close(fd);
-	if (rc == 0 && !trc_place_get(p, ret))
-		rc = -EBADMSG;
-	return rc == -EIO ? -EBADMSG : rc;
+	return rc;
 }

@@ -38,60 +38,37 @@ sealed_add(struct recorder *r, uint64_t number, uint64_t octets, uint64_t last_m
 	r->sealed[r->n_sealed++] = (struct sealed){ number, octets, last_ms };
 }
 
-static uint64_t
-table_octets(uint64_t n)
-{
-	return TABLE_HEAD + TABLE_FAN * 4ull + n * TABLE_ENTRY;
-}
-
-struct adding {
-	struct digests *d;
-	const unsigned char *id;
-	uint64_t at;
-};
-
-static bool
-add_key(void *arg, struct str key)
-{
-	struct adding *a = arg;
-	digests_add(a->d, trace_key_digest(a->id, key), a->at);
-	return true;
-}
-
+/* What is known of a file that has no records yet. */
 static void
-index_record(struct table_head *h, struct digests *d, const unsigned char *id, uint64_t at,
-    const struct trace_payload *t)
+head_of(const struct recorder *r, struct table_head *h, uint64_t number)
 {
-	struct adding a = { d, id, at };
-	trace_keys_each(t, add_key, &a);
-	h->first_ms = MIN(h->first_ms, t->time_ms);
-	h->last_ms = MAX(h->last_ms, t->time_ms);
+	*h = (struct table_head){ .number = number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
+	memcpy(h->id, r->e->id, STORE_ID_LEN);
 }
 
-/* Reads a file from its beginning to its end; what a table would say of it. */
+/* Its head alone. 0, -ENOENT, -EBADMSG or -errno. */
 static int
-scan(struct recorder *r, uint64_t number, struct table_head *h, struct digests *d)
+read_table(const struct recorder *r, uint64_t number, struct table_head *ret)
 {
-	struct trcread f;
-	struct trc_record rec;
-	struct trace_payload t;
-	struct str payload;
-	int rc = trcread_open(&f, r->dir, number);
-	if (rc == 0 && memcmp(f.head.id, r->e->id, STORE_ID_LEN) != 0)
-		rc = -EBADMSG;
-	*h = (struct table_head){ .number = number, .first_ms = UINT64_MAX };
-	if (rc == 0)
-		h->lsn = f.head.lsn;
-	while (rc == 0 && (rc = trcread_next(&f, &rec, &payload)) == 1) {
-		rc = 0;
-		if (trace_payload_get(payload, &t))
-			index_record(h, d, r->e->id, rec.at, &t);
-		h->lsn = MAX(h->lsn, rec.lsn + frame_size(rec.len));
+	struct table *t = xalloc(sizeof(*t));
+	int rc = table_open(t, r->dir, number);
+	if (rc == 0) {
+		rc = table_load(t);
+		*ret = t->head;
+		table_close(t);
 	}
-	h->size = f.end;
-	if (rc == 0 && f.damaged)
-		LOG(LOG_ERROR, 0, "trace-damaged", LOGN("file", number), LOGN("octets", f.damaged));
-	trcread_close(&f);
+	free(t);
+	return rc;
+}
+
+static int
+scan(struct recorder *r, uint64_t number, struct table_head *h, struct contents *c)
+{
+	uint64_t damaged = 0;
+	head_of(r, h, number);
+	int rc = contents_of_file(r->dir, h, c, &damaged);
+	if (rc == 0 && damaged)
+		LOG(LOG_ERROR, 0, "trace-damaged", LOGN("file", number), LOGN("octets", damaged));
 	return rc;
 }
 
@@ -108,30 +85,72 @@ set_aside(struct recorder *r, uint64_t number)
 	(void)unlinkat(r->dir, name, 0);
 }
 
+/* Is it a file of this store? 0, -ENOENT, -EBADMSG or -errno. */
+static int
+read_head(const struct recorder *r, uint64_t number, uint64_t *ret_size)
+{
+	struct trcread f;
+	int rc = trcread_open(&f, r->dir, number);
+	if (rc < 0)
+		return rc;
+	*ret_size = f.size;
+	if (memcmp(f.head.id, r->e->id, STORE_ID_LEN) != 0)
+		rc = -EBADMSG;
+	trcread_close(&f);
+	return rc;
+}
+
 static int
 open_sealed(struct recorder *r, uint64_t number)
 {
 	struct table_head h;
-	struct digests d = { 0 };
-	int fd = table_open(r->dir, number, &h);
-	int rc = MIN(fd, 0);
-	if (fd >= 0)
-		close(fd);
-	if (rc == -ENOENT || rc == -EBADMSG) {
-		rc = scan(r, number, &h, &d);
-		h.n = (uint32_t)d.n;
-		if (rc == 0 && table_write(r->dir, &h, &d) < 0)
+	struct contents c = { 0 };
+	uint64_t size = 0;
+	int rc = read_head(r, number, &size);
+	/* A table may be that of the file as it was another time. */
+	if (rc == 0 && (read_table(r, number, &h) < 0 || h.size != size)) {
+		rc = scan(r, number, &h, &c);
+		if (rc == 0 && table_write(r->dir, &h, &c) < 0)
 			LOG(LOG_WARN, 0, "trace-table-failed", LOGN("file", number));
-		digests_done(&d);
+		contents_done(&c);
 	}
 	if (rc == -EBADMSG) {
 		set_aside(r, number);
 		return 0;
 	}
 	if (rc == 0) {
-		sealed_add(r, number, h.size + table_octets(h.n), h.last_ms);
+		sealed_add(r, number, h.size + table_octets(&h), h.last_ms);
 		r->at = MAX(r->at, h.lsn);
 	}
+	return rc;
+}
+
+/* A power loss may take any part of what was not synced, not only the end. That is of one segment,
+ * which the log still has; so the file is written anew from the gap on. Other gaps are damage. */
+static int
+cut_at_gap(struct recorder *r, uint64_t number)
+{
+	struct trcread f;
+	struct trc_record rec;
+	struct str payload;
+	char name[TRC_NAME_LEN];
+	int rc = trcread_open(&f, r->dir, number);
+	if (rc < 0)
+		return rc;
+	uint64_t end = TRC_HEAD;
+	while ((rc = trcread_next(&f, &rec, &payload)) == 1 && f.damaged == 0)
+		end = f.end;
+	trcread_close(&f);
+	if (rc <= 0 || lsn_seq(rec.lsn) != lsn_seq(r->now.lsn) ||
+	    !segs_have(r->e, lsn_seq(rec.lsn)))
+		return MIN(rc, 0);
+	trc_name(name, number, "trc");
+	int fd = openat(r->dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	rc = fd < 0 || ftruncate(fd, (off_t)end) < 0 ? -errno : 0;
+	if (fd >= 0)
+		close(fd);
+	if (rc == 0)
+		LOG(LOG_WARN, 0, "trace-repaired", LOGN("file", number), LOGN("from", end));
 	return rc;
 }
 
@@ -141,8 +160,14 @@ open_last(struct recorder *r, uint64_t number, uint64_t *ret_cut)
 {
 	char name[TRC_NAME_LEN];
 	struct stat st;
+	uint64_t damaged = 0;
 	trc_name(name, number, "trc");
-	int rc = scan(r, number, &r->now, &r->digests);
+	head_of(r, &r->now, number);
+	int rc = contents_of_file(r->dir, &r->now, &r->contents, &damaged);
+	if (rc == 0 && damaged && (rc = cut_at_gap(r, number)) == 0) {
+		contents_reset(&r->contents);
+		rc = scan(r, number, &r->now, &r->contents);
+	}
 	if (rc == -EBADMSG) {
 		set_aside(r, number);
 		r->now = (struct table_head){ .number = number };
@@ -177,17 +202,6 @@ sweep(struct recorder *r)
 	closedir(d);
 }
 
-/* Has the last file its table already? Then the next one was not begun. */
-static bool
-has_table(struct recorder *r, uint64_t number)
-{
-	struct table_head h;
-	int fd = table_open(r->dir, number, &h);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
-}
-
 static int
 open_files(struct recorder *r, uint64_t *ret_cut)
 {
@@ -195,7 +209,9 @@ open_files(struct recorder *r, uint64_t *ret_cut)
 	size_t n = 0;
 	int rc = trc_list(r->dir, &numbers, &n);
 	for (size_t i = 0; rc == 0 && i < n; i++) {
-		bool last = i + 1 == n && !has_table(r, numbers[i]);
+		/* Has the last file its table already? Then the next one was not begun. */
+		struct table_head h;
+		bool last = i + 1 == n && read_table(r, numbers[i], &h) < 0;
 		rc = last ? open_last(r, numbers[i], ret_cut) : open_sealed(r, numbers[i]);
 		r->now.number = numbers[i];
 	}
@@ -211,10 +227,13 @@ recorder_files_open(struct recorder *r, uint64_t durable, uint64_t *ret_cut)
 	int rc = open_files(r, ret_cut);
 	if (rc < 0)
 		return rc;
+	bool told = trc_place_read(r->dir, &place) == 0;
+	/* All files were too old: their numbers, and what they held, do not come again. */
+	if (told && r->now.number == 0)
+		r->now.number = place.number;
 	/* It says more than the last record does, when what it was written behind is there. */
-	if (trc_place_read(r->dir, &place) == 0 &&
-	    (place.number < r->now.number ||
-		(place.number == r->now.number && (r->fd < 0 || place.size <= r->now.size))))
+	if (told && (place.number < r->now.number || (place.number == r->now.number &&
+							 (r->fd < 0 || place.size <= r->now.size))))
 		r->at = MAX(r->at, place.lsn);
 	r->at = MIN(r->at, durable);
 	r->place_fd = openat(r->dir, "followed", O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -234,7 +253,7 @@ recorder_files_close(struct recorder *r)
 		*fds[i] = -1;
 	}
 	free(r->sealed);
-	digests_done(&r->digests);
+	contents_done(&r->contents);
 	buf_done(&r->out);
 }
 
@@ -243,7 +262,7 @@ recorder_files_close(struct recorder *r)
 static int
 begin_file(struct recorder *r)
 {
-	char name[TRC_NAME_LEN];
+	char name[TRC_NAME_LEN], table[TRC_NAME_LEN];
 	unsigned char head[TRC_HEAD];
 	struct trc_head h = {
 		.number = r->now.number + 1, .made_ms = (uint64_t)sys_wall_ms(), .lsn = r->at
@@ -253,6 +272,10 @@ begin_file(struct recorder *r)
 	trc_name(name, h.number, "trc");
 	int fd = openat(r->dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int rc = fd < 0 ? -errno : pwrite_all(fd, head, sizeof(head), 0);
+	/* One that stands there already is of another file with this number. */
+	trc_name(table, h.number, "idx");
+	if (rc == 0 && unlinkat(r->dir, table, 0) < 0 && errno != ENOENT)
+		rc = -errno;
 	if (rc == 0 && (fdatasync(fd) < 0 || fsync(r->dir) < 0))
 		rc = -errno;
 	if (rc < 0) {
@@ -263,15 +286,22 @@ begin_file(struct recorder *r)
 		return rc;
 	}
 	r->fd = fd;
-	r->digests.n = 0;
-	r->now =
-	    (struct table_head){ .number = h.number, .size = TRC_HEAD, .first_ms = UINT64_MAX };
+	contents_reset(&r->contents);
+	head_of(r, &r->now, h.number);
 	return 0;
 }
 
+static void
+end_file(struct recorder *r)
+{
+	sealed_add(r, r->now.number, r->now.size + table_octets(&r->now), r->now.last_ms);
+	close(r->fd);
+	r->fd = -1;
+}
+
 /* A file without a table is found all the same, and gets one at the next start. */
-static int
-seal(struct recorder *r)
+int
+recorder_seal(struct recorder *r)
 {
 	int rc = recorder_flush(r);
 	if (rc == 0)
@@ -279,14 +309,11 @@ seal(struct recorder *r)
 	if (rc < 0)
 		return rc;
 	r->now.lsn = r->at;
-	r->now.n = (uint32_t)r->digests.n;
-	rc = table_write(r->dir, &r->now, &r->digests);
+	rc = table_write(r->dir, &r->now, &r->contents);
 	if (rc < 0)
 		LOG(LOG_WARN, 0, "trace-table-failed", LOGN("file", r->now.number),
 		    LOGZ("error", strerror(-rc)));
-	sealed_add(r, r->now.number, r->now.size + table_octets(r->now.n), r->now.last_ms);
-	close(r->fd);
-	r->fd = -1;
+	end_file(r);
 	return 0;
 }
 
@@ -298,7 +325,7 @@ recorder_add(struct recorder *r, uint64_t lsn, struct str payload, const struct 
 		return -EFBIG;
 	if (r->fd >= 0 && r->now.size + r->out.len > TRC_HEAD &&
 	    r->now.size + r->out.len + size > r->file_bytes) {
-		int rc = seal(r);
+		int rc = recorder_seal(r);
 		if (rc < 0)
 			return rc;
 	}
@@ -316,7 +343,7 @@ recorder_add(struct recorder *r, uint64_t lsn, struct str payload, const struct 
 		buf_trunc(&r->out, was);
 		return -ENOMEM;
 	}
-	index_record(&r->now, &r->digests, r->e->id, at, t);
+	contents_add(&r->contents, &r->now, at, t);
 	r->records++;
 	return 0;
 }
@@ -336,6 +363,18 @@ recorder_flush(struct recorder *r)
 	else
 		buf_reset(&r->out);
 	return 0;
+}
+
+void
+recorder_drop(struct recorder *r)
+{
+	buf_reset(&r->out);
+	if (r->fd < 0)
+		return;
+	(void)!ftruncate(r->fd, (off_t)r->now.size); /* of it a part may be there */
+	contents_reset(&r->contents);
+	if (scan(r, r->now.number, &r->now, &r->contents) < 0)
+		end_file(r);
 }
 
 int

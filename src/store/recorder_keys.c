@@ -4,30 +4,34 @@
 #include "base/num.h"
 #include "log/log.h"
 
+/* As far as it counts, without brackets. */
 static struct str
-strip_brackets(struct str s)
+key_bare(struct str s)
 {
 	s = str_trim(s);
 	if (s.len >= 2 && s.p[0] == '<' && s.p[s.len - 1] == '>')
-		return str_n(s.p + 1, s.len - 2);
-	return s;
+		s = str_n(s.p + 1, s.len - 2);
+	return str_first(s, TRACE_KEY_MAX);
 }
 
-size_t
-trace_key_fold(char out[TRACE_KEY_MAX], struct str s)
+bool
+trace_key_letter(struct str key, uint64_t *ret)
 {
-	s = str_first(strip_brackets(s), TRACE_KEY_MAX);
-	for (size_t i = 0; i < s.len; i++)
-		out[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 'a' - 'A') : s.p[i];
-	return s.len;
+	struct str head = str_first(key, str_find(key, '.')), part = str_skip(key, head.len + 1);
+	uint64_t n;
+	if (key.len == 17 && key.p[0] == 'M')
+		return num_hex(str_skip(key, 1), ret);
+	return id_parse(head, ret) && (head.len == key.len || num_u64(part, UINT32_MAX, &n));
 }
 
 uint64_t
 trace_key_digest(const unsigned char id[STORE_ID_LEN], struct str s)
 {
-	char folded[TRACE_KEY_MAX];
-	size_t n = trace_key_fold(folded, s);
-	return siphash(id, str_n(folded, n));
+	char small[TRACE_KEY_MAX];
+	s = key_bare(s);
+	for (size_t i = 0; i < s.len; i++)
+		small[i] = s.p[i] >= 'A' && s.p[i] <= 'Z' ? (char)(s.p[i] + 'a' - 'A') : s.p[i];
+	return siphash(id, str_n(small, s.len));
 }
 
 /* --- what a history has --- */
@@ -49,14 +53,20 @@ trace_keys_each(const struct trace_payload *t, trace_key_fn *fn, void *arg)
 	char letter[14], session[14];
 	id_format(letter, t->letter);
 	id_format(session, t->session);
-	const struct str keys[] = { t->letter ? str_of(letter) : STR_NULL,
-		t->session ? str_of(session) : STR_NULL, t->qid, t->message_id, t->from, t->peer };
+	const struct trace_wanted keys[] = {
+		{ t->letter ? str_of(letter) : STR_NULL, 0 },
+		{ t->session ? str_of(session) : STR_NULL, 0 },
+		{ t->qid, 0 },
+		{ t->message_id, TRACE_KEY_MESSAGE_ID },
+		{ t->from, t->kind == STORE_NOTE_LETTER ? TRACE_KEY_FROM : 0 },
+		{ t->peer, TRACE_KEY_PEER },
+	};
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (keys[i].len && !fn(arg, keys[i]))
+		if (keys[i].key.len && !fn(arg, keys[i].key, keys[i].kind))
 			return;
 	for (struct str lines = t->rcpts; lines.p && lines.len;) {
 		struct str key = line_key(t, str_cut(&lines, '\n'));
-		if (key.len && !fn(arg, key))
+		if (key.len && !fn(arg, key, t->kind == STORE_NOTE_MAILBOX ? 0 : TRACE_KEY_TO))
 			return;
 	}
 }
@@ -76,39 +86,19 @@ trace_letters_each(const struct trace_payload *t, trace_letter_fn *fn, void *arg
 
 /* --- what is asked for --- */
 
-struct wanted {
-	char folded[TRACE_KEY_MAX];
-	size_t n;
+struct comparing {
+	struct str key;
+	unsigned kind;
 	bool found;
 };
 
 static bool
-compare(void *arg, struct str key)
+compare(void *arg, struct str key, unsigned kind)
 {
-	struct wanted *w = arg;
-	char folded[TRACE_KEY_MAX];
-	size_t n = trace_key_fold(folded, key);
-	w->found = n == w->n && memcmp(folded, w->folded, n) == 0;
-	return !w->found;
-}
-
-static bool
-same(struct str a, struct str b)
-{
-	struct wanted w;
-	w.n = trace_key_fold(w.folded, a);
-	(void)compare(&w, b);
-	return w.found;
-}
-
-static bool
-goes_to(const struct trace_payload *t, struct str to)
-{
-	struct str lines = t->rcpts;
-	while (t->kind != STORE_NOTE_MAILBOX && lines.p && lines.len)
-		if (same(to, line_key(t, str_cut(&lines, '\n'))))
-			return true;
-	return false;
+	struct comparing *c = arg;
+	if (c->kind == TRACE_KEY_ANY || (c->kind & kind))
+		c->found = str_ieq(key_bare(key), c->key);
+	return !c->found;
 }
 
 struct about {
@@ -131,29 +121,35 @@ trace_is_about(const struct trace_payload *t, uint64_t letter)
 	return a.found;
 }
 
+size_t
+trace_query_wanted(const struct trace_query *q, struct trace_wanted ret[TRACE_WANTED_MAX])
+{
+	const struct trace_wanted all[TRACE_WANTED_MAX] = {
+		{ q->key, TRACE_KEY_ANY },
+		{ q->from, TRACE_KEY_FROM },
+		{ q->to, TRACE_KEY_TO },
+		{ q->peer, TRACE_KEY_PEER },
+		{ q->message_id, TRACE_KEY_MESSAGE_ID },
+	};
+	size_t n = 0;
+	for (size_t i = 0; i < TRACE_WANTED_MAX; i++)
+		if (all[i].key.len)
+			ret[n++] = all[i];
+	return n;
+}
+
 bool
 trace_matches(const struct trace_payload *t, const struct trace_query *q)
 {
-	struct wanted w = { .found = false };
+	struct trace_wanted w[TRACE_WANTED_MAX];
+	size_t n = trace_query_wanted(q, w);
 	if (t->time_ms < q->since_ms || (q->until_ms && t->time_ms >= q->until_ms))
 		return false;
-	if ((q->from.len && (t->kind != STORE_NOTE_LETTER || !same(q->from, t->from))) ||
-	    (q->to.len && !goes_to(t, q->to)) || (q->peer.len && !same(q->peer, t->peer)) ||
-	    (q->message_id.len && !same(q->message_id, t->message_id)))
-		return false;
-	if (!q->key.len)
-		return true;
-	w.n = trace_key_fold(w.folded, q->key);
-	trace_keys_each(t, compare, &w);
-	return w.found;
-}
-
-struct str
-trace_query_key(const struct trace_query *q)
-{
-	return q->key.len          ? q->key
-	       : q->message_id.len ? q->message_id
-	       : q->to.len         ? q->to
-	       : q->from.len       ? q->from
-	                           : q->peer;
+	for (size_t i = 0; i < n; i++) {
+		struct comparing c = { .key = key_bare(w[i].key), .kind = w[i].kind };
+		trace_keys_each(t, compare, &c);
+		if (!c.found)
+			return false;
+	}
+	return true;
 }

@@ -23,11 +23,21 @@ struct trace_query {
 	uint64_t since_ms, until_ms; /* until_ms 0: no end */
 };
 
-/* A text as it is compared: small letters, brackets taken off; octets of out that it takes. */
-size_t trace_key_fold(char out[TRACE_KEY_MAX], struct str s);
+/* What a key is in its history; 0: an id, or the queue id. */
+enum trace_key_kind {
+	TRACE_KEY_FROM = 1,
+	TRACE_KEY_TO = 2,
+	TRACE_KEY_PEER = 4,
+	TRACE_KEY_MESSAGE_ID = 8,
+	TRACE_KEY_ANY = 15,
+};
+
+/* The letter that a key names: by its id, IMAP's EMAILID (RFC 8474), an entry of the queue
+ * "LETTER.PART". */
+bool trace_key_letter(struct str key, uint64_t *ret);
 uint64_t trace_key_digest(const unsigned char id[STORE_ID_LEN], struct str s);
 
-typedef bool trace_key_fn(void *arg, struct str key); /* not folded; false: stop */
+typedef bool trace_key_fn(void *arg, struct str key, unsigned kind); /* not folded; false: stop */
 void trace_keys_each(const struct trace_payload *t, trace_key_fn *fn, void *arg);
 
 /* Which letters is it about? */
@@ -36,5 +46,10 @@ void trace_letters_each(const struct trace_payload *t, trace_letter_fn *fn, void
 
 bool trace_is_about(const struct trace_payload *t, uint64_t letter);
 bool trace_matches(const struct trace_payload *t, const struct trace_query *q);
-/* The text to look up first: the one that fewest letters have; p NULL: there is only the time. */
-struct str trace_query_key(const struct trace_query *q);
+/* What a history must have for it; none: there is only the time. */
+struct trace_wanted {
+	struct str key;
+	unsigned kind; /* TRACE_KEY_ANY: whatever it is */
+};
+#define TRACE_WANTED_MAX 5u
+size_t trace_query_wanted(const struct trace_query *q, struct trace_wanted ret[TRACE_WANTED_MAX]);

@@ -21,14 +21,15 @@ struct recorder {
 	uint64_t followed;
 
 	/* the thread's own */
-	uint64_t file_bytes;
-	uint64_t at;       /* lsn: all below it is in the files or in out */
+	uint64_t file_max;     /* how long a file gets, */
+	uint64_t file_bytes;   /* and with a small limit */
+	uint64_t at;           /* lsn: all below it is in the files or in out */
 	struct sealed *sealed; /* ascending */
 	size_t n_sealed, cap_sealed;
-	int fd;            /* of the file that is written to */
-	struct table_head now; /* it: number, size as written, times */
-	struct digests digests;
-	struct buf out;    /* records that are still to be written */
+	int fd;                   /* of the file that is written to */
+	struct table_head now;    /* it: number, size as written, times */
+	struct contents contents; /* of it */
+	struct buf out;           /* records that are still to be written */
 	uint64_t records, lost;
 	bool unsynced;     /* written since the last sync */
 	int trouble;       /* what the disk said last, or 0 */
@@ -47,6 +48,9 @@ void recorder_files_close(struct recorder *r);
 int recorder_add(struct recorder *r, uint64_t lsn, struct str payload,
     const struct trace_payload *t);
 int recorder_flush(struct recorder *r);
+/* What was added since the last flush is passed over. */
+void recorder_drop(struct recorder *r);
+int recorder_seal(struct recorder *r);   /* the file that is written to ends; there is one */
 int recorder_settle(struct recorder *r); /* what is written is on the disk */
 int recorder_place(struct recorder *r);  /* says how far it is */
 /* Removes what is too much or too old; force: the oldest in any case. True: something went. */

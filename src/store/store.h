@@ -142,7 +142,7 @@ struct store_rcpt {
 };
 /* Recipients elsewhere, which wait in the queue: see "the queue" below. */
 #define STORE_ENTRY_MAX (128u << 10)
-#define STORE_ENTRIES_MAX 10000
+#define STORE_ENTRIES_MAX 20000 /* of one letter */
 struct store_entry {
 	uint32_t part;     /* of the letter; they ascend */
 	struct str value;  /* opaque; 1..STORE_ENTRY_MAX */
@@ -268,9 +268,11 @@ struct store_queued {
 	uint64_t size;     /* octets of the letter: trace header, header, inserted line, rest */
 	struct str value;
 	struct str state;  /* p NULL: none yet */
+	bool damaged;      /* its record does not decode: nothing else but letter and part is known */
 };
 typedef bool store_queued_fn(void *arg, const struct store_queued *q); /* false: stop */
-/* sn: of store_dom_queue(). Entries in order from (letter, part) on. */
+/* sn: of store_dom_queue(). Entries in order from (letter, part) on, damaged ones among them;
+ * store_queue_get() of such a one is -EBADMSG, and store_queue_del() takes it away. */
 int store_queue_scan(struct store_snap *sn, uint64_t letter, uint32_t part, uint32_t limit,
     store_queued_fn *fn, void *arg);
 int store_queue_get(
@@ -301,6 +303,9 @@ struct store_note {
 	struct str qid, from, rcpts, message_id, peer; /* by what it is found; any may be empty */
 	struct str octets;
 };
+/* A line of the rcpts of a mailbox event: it tells of one letter. */
+void store_note_line(struct buf *rcpts, uint64_t account, uint32_t mailbox, uint64_t letter,
+    uint32_t uid);
 void store_note(struct store_batch *b, const struct store_note *n);
 
 /* fn runs at least once after any commit in d with a version above since. */

@@ -2,6 +2,7 @@
 #include "sys/listen.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -39,6 +40,16 @@ sys_addr_of(const struct sockaddr *sa, socklen_t len, struct sys_addr *ret)
 	name(&a);
 	*ret = a;
 	return true;
+}
+
+int
+sys_addr_here(int fd, struct sys_addr *ret)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -errno;
+	return sys_addr_of((struct sockaddr *)&ss, len, ret) ? 0 : -EAFNOSUPPORT;
 }
 
 bool

@@ -18,6 +18,7 @@
 
 #define CREATE_RULESET_VERSION 1u
 #define RULE_PATH_BENEATH 1
+#define RULE_NET_PORT 2
 
 enum {
 	FS_EXECUTE = 1u << 0,
@@ -46,6 +47,10 @@ struct path_beneath {
 	int32_t fd;
 } __attribute__((packed));
 
+struct net_port {
+	uint64_t allowed, port;
+};
+
 /* What each version can forbid; later ones add to the last row what we do not know. */
 static const struct {
 	struct ruleset all;
@@ -70,12 +75,15 @@ rights_in_dir(unsigned sets)
 	return 0;
 }
 
-/* What is left free: a resolver binds its sockets before it connects. */
-static uint64_t
-net_rights(unsigned sets)
+/* Who connects may choose an address of ours to come from: bind() to it, at any port the kernel
+ * likes, and at none that somebody may know us by. */
+static void
+allow_sources(const struct sandbox *s, int rules, const struct ruleset *all)
 {
-	return (sets & SANDBOX_UDP ? NET_BIND_TCP : 0u) |
-	       (sets & SANDBOX_TCP ? NET_CONNECT_TCP : 0u);
+	const struct net_port any = { NET_BIND_TCP, 0 };
+	if ((s->sets & SANDBOX_TCP) && (all->net & NET_BIND_TCP) &&
+	    syscall(SYS_landlock_add_rule, rules, RULE_NET_PORT, &any, 0u) < 0)
+		sandbox_die(s, "landlock rule", errno);
 }
 
 static bool
@@ -94,7 +102,8 @@ sandbox_landlock(const struct sandbox *s, int dir_fd)
 		sandbox_die(s, "landlock version", errno);
 	size_t row = MIN((size_t)abi, ARRAY_LEN(abis)) - 1;
 	struct ruleset all = abis[row].all;
-	all.net &= ~net_rights(s->sets);
+	if (s->sets & SANDBOX_TCP)
+		all.net &= ~(uint64_t)NET_CONNECT_TCP;
 	int rules = (int)syscall(SYS_landlock_create_ruleset, &all, abis[row].size, 0u);
 	if (rules < 0)
 		sandbox_die(s, "landlock ruleset", errno);
@@ -103,6 +112,7 @@ sandbox_landlock(const struct sandbox *s, int dir_fd)
 	if (dir_fd >= 0 && beneath.allowed &&
 	    syscall(SYS_landlock_add_rule, rules, RULE_PATH_BENEATH, &beneath, 0u) < 0)
 		sandbox_die(s, "landlock rule", errno);
+	allow_sources(s, rules, &all);
 	if (syscall(SYS_landlock_restrict_self, rules, 0u) < 0)
 		sandbox_die(s, "landlock", errno);
 	close(rules);

@@ -66,38 +66,3 @@ listen_tcp(const char *address, uint16_t port, unsigned flags, int *ret_fd)
 	a.port = port;
 	return listen_on(&a, false, flags, ret_fd);
 }
-
-int
-listen_port(int fd, uint16_t *ret)
-{
-	struct sockaddr_storage ss;
-	struct sys_addr a;
-	socklen_t len = sizeof(ss);
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -errno;
-	if (!sys_addr_of((struct sockaddr *)&ss, len, &a))
-		return -EAFNOSUPPORT;
-	*ret = a.port;
-	return 0;
-}
-
-int
-listen_accept(int fd, int *ret_fd, struct sys_addr *ret_peer)
-{
-	struct sockaddr_storage ss;
-	struct sys_addr a;
-	socklen_t len = sizeof(ss);
-	int conn;
-	do
-		conn = accept4(fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	while (conn < 0 && errno == EINTR);
-	if (conn < 0)
-		return -errno;
-	if (!sys_addr_of((struct sockaddr *)&ss, MIN(len, (socklen_t)sizeof(ss)), &a)) {
-		close(conn);
-		return -ECONNABORTED;
-	}
-	*ret_fd = conn;
-	*ret_peer = a;
-	return 0;
-}

@@ -20,17 +20,16 @@ struct sys_addr {
 };
 bool sys_addr_of(const struct sockaddr *sa, socklen_t len, struct sys_addr *ret);
 bool sys_addr_parse(const char *text, struct sys_addr *ret); /* port 0 */
+/* Of this end of a socket. -EAFNOSUPPORT: it is none of the internet. */
+int sys_addr_here(int fd, struct sys_addr *ret);
 /* The same as text only; "local" for a unix socket, "unknown" for the rest. */
 const char *sys_addr_text(const struct sockaddr *sa, socklen_t len, char out[INET6_ADDRSTRLEN]);
 
 enum { LISTEN_REUSEPORT = 1u << 0 }; /* others of ours listen there too; the kernel shares out */
 
 /* address "*": every address, IPv4 and IPv6 (only IPv4 where the host has no IPv6); "::" is
- * IPv6 only. port 0: the kernel picks one, see listen_port(). */
+ * IPv6 only. port 0: the kernel picks one, see sys_addr_here(). */
 int listen_tcp(const char *address, uint16_t port, unsigned flags, int *ret_fd);
-int listen_port(int fd, uint16_t *ret);
-/* The next connection: -EAGAIN when none waits, -ECONNABORTED when it has already gone. */
-int listen_accept(int fd, int *ret_fd, struct sys_addr *ret_peer);
 
 /* A unix stream socket of mode 0600. A socket file in the way is removed when nobody answers
  * there, else -EADDRINUSE. Paths may be longer than sun_path. Parent only: sets the umask for a

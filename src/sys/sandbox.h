@@ -5,7 +5,8 @@
  * A layer that the kernel or the rights at start do not allow is left out and missing in the
  * returned mask; `status` prints the mask. A layer that should work and fails ends the process.
  * In sanitizer builds seccomp answers EPERM instead of killing (LAYER_SECCOMP_RELAXED) and mmap
- * is not restricted. *
+ * is not restricted.
+ *
  * Make the loop, open what stays open and load what libraries load before the call; start threads
  * after it (Landlock binds only the calling thread and what it starts). Allowed afterwards, in
  * every role: what is in seccomp.c, and no more: memory never executable, shutdown() only of the
@@ -26,7 +27,8 @@ enum {
 	SANDBOX_FILES_RO = 1u << 3, /* openat read-only */
 	SANDBOX_THREADS = 1u << 4, /* create threads after the start */
 	SANDBOX_MEMFD = 1u << 5,   /* memfd_create and seals */
-	SANDBOX_TCP = 1u << 6,     /* connect by TCP, to anywhere; never together with ACCEPT */
+	SANDBOX_TCP = 1u << 6,     /* connect by TCP, from and to any address, never from a port of its
+	                            * choice; never with ACCEPT */
 	SANDBOX_UDP = 1u << 7,     /* datagrams to anywhere, from any port; the same */
 	SANDBOX_NO_NET = 1u << 8,  /* socket is refused and no death: a library may try */
 };

@@ -165,6 +165,7 @@ static const struct conditional conditional_rules[] = {
 	/* Whether there is IPv6, and which addresses of our own. */
 	SOCKET(SANDBOX_TCP, SANDBOX_UDP, AF_INET6, SOCK_DGRAM, EACCES),
 	SOCKET(NET_ANY, 0, AF_NETLINK, SOCK_RAW, EACCES),
+	SOCKET(NET_ANY, 0, AF_UNIX, SOCK_STREAM, EACCES), /* a cache of names (nscd) */
 	{ BASE, FILES_ANY, "newfstatat", EACCES, 0, { { 0 } } },
 	{ SANDBOX_NO_NET, 0, "socket", EACCES, 0, { { 0 } } },
 	{ BASE, 0, "io_uring_setup", ENOSYS, 0, { { 0 } } },

@@ -201,14 +201,14 @@ puppet_start_at(unsigned host, uint16_t port, const char *script)
 	return p;
 }
 
-static struct puppet
+__attribute__((unused)) static struct puppet
 puppet_start(const char *script)
 {
 	return puppet_start_at(1, 0, script);
 }
 
 /* Its exit status; what it read comes into *ret. */
-static int
+__attribute__((unused)) static int
 puppet_end(struct puppet *p, struct buf *ret)
 {
 	int status;
@@ -237,16 +237,22 @@ relay_kit_store(struct relay_kit *r)
 }
 
 static void
-relay_kit_start(struct relay_kit *r, const char *const *sets)
+relay_kit_start_as(struct relay_kit *r, int (*run)(void), const char *const *sets)
 {
 	struct conf *c = kit_conf(sets);
 	*r = (struct relay_kit){ .store_in = BUF_INIT(IPC_BODY_MAX + 64),
 		.reader_in = BUF_INIT(IPC_BODY_MAX + 64),
 		.letter = STR("Subject: hello\r\n\r\nA line.\r\n.dot\r\n") };
-	kit_start(&r->k, relay_main, c, ROLE_RELAY, 0);
+	kit_start(&r->k, run, c, ROLE_RELAY, 0);
 	conf_free(c);
 	relay_kit_store(r);
 	r->reader = kit_peer(&r->k, ROLE_READER, 0);
+}
+
+__attribute__((unused)) static void
+relay_kit_start(struct relay_kit *r, const char *const *sets)
+{
+	relay_kit_start_as(r, relay_main, sets);
 }
 
 __attribute__((unused)) static void
@@ -268,6 +274,7 @@ struct relay_job {
 	const char *envid, *ret;
 	int64_t aged_ms; /* given so long ago */
 	uint64_t by_ms;
+	uint64_t turn;
 	int8_t priority;
 	uint16_t window;
 };
@@ -299,6 +306,7 @@ relay_kit_job(struct relay_kit *r, uint64_t lease, const struct relay_job *j)
 		.window = j->window ? j->window : 1,
 		.qid = STR("q1"),
 		.target = str_of(j->target),
+		.turn = j->turn,
 		.given_ms = (uint64_t)(sys_mono_ms() - j->aged_ms),
 		.entry = buf_str(&entry) };
 	msg_job_put(&body, &m);

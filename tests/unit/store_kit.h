@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "store/mailbox.h"
+#include "store/recorder.h"
 #include "store/store.h"
 
 #include <dirent.h>
@@ -366,3 +367,18 @@ kit_store(void **state)
 	{                                                                                          \
 #f " (emb)", f, kit_set_up_emb, kit_tear_down, NULL                                \
 	}
+
+/* The histories in the log that a text leads to, oldest first. */
+static inline int
+kit_trace(const char *dir, struct str key, trace_found_fn *fn, void *arg)
+{
+	struct trace_search *s;
+	const struct trace_query q = { .key = key };
+	int rc = trace_search_new(&s, dir, &q);
+	if (rc < 0)
+		return rc;
+	while ((rc = trace_search_step(s, fn, arg)) == 1)
+		;
+	trace_search_free(s);
+	return rc;
+}

@@ -25,30 +25,26 @@ load(const char *text, struct buf *err)
 static const struct {
 	const char *text;
 	enum conf_protocol protocol;
-	uint64_t port, idle, line;
+	uint64_t port, idle;
 	bool implicit, starttls, auth, required, submission, bare_lf;
 } rows[] = {
-	{ "port = 25;", CONF_IS_SMTP, 25, 300, 4096, false, true, false, false, false, false },
-	{ "port = 465;", CONF_IS_SMTP, 465, 300, 4096, true, false, true, true, true, true },
-	{ "protocol = \"lmtp\";", CONF_IS_LMTP, 24, 300, 4096, false, false, false, false, false,
-	    false },
-	{ "protocol = \"imap\";", CONF_IS_IMAP, 143, 1800, 65536, false, true, true, false, false,
-	    true },
-	{ "protocol = \"imap\"; port = 993;", CONF_IS_IMAP, 993, 1800, 65536, true, false, true,
-	    false, false, true },
-	{ "protocol = \"imap\"; tls: { implicit = \"yes\"; };", CONF_IS_IMAP, 993, 1800, 65536,
-	    true, false, true, false, false, true },
-	{ "protocol = \"imap\"; port = 1143; limit: { idle_seconds = \"2h\"; command_line = "
-	  "\"8K\"; };",
-	    CONF_IS_IMAP, 1143, 7200, 8192, false, true, true, false, false, true },
-	{ "protocol = \"imap\"; port = 587; bare_lf = \"reject\";", CONF_IS_IMAP, 587, 1800, 65536,
-	    false, true, true, false, false, false },
-	{ "protocol = \"pop3\";", CONF_IS_POP3, 110, 600, 4096, false, true, true, false, false,
-	    true },
-	{ "protocol = \"pop3\"; tls: { implicit = \"yes\"; };", CONF_IS_POP3, 995, 600, 4096, true,
+	{ "port = 25;", CONF_IS_SMTP, 25, 300, false, true, false, false, false, false },
+	{ "port = 465;", CONF_IS_SMTP, 465, 300, true, false, true, true, true, true },
+	{ "protocol = \"lmtp\";", CONF_IS_LMTP, 24, 300, false, false, false, false, false, false },
+	{ "protocol = \"imap\";", CONF_IS_IMAP, 143, 1800, false, true, true, false, false, true },
+	{ "protocol = \"imap\"; port = 993;", CONF_IS_IMAP, 993, 1800, true, false, true, false,
+	    false, true },
+	{ "protocol = \"imap\"; tls: { implicit = \"yes\"; };", CONF_IS_IMAP, 993, 1800, true,
 	    false, true, false, false, true },
+	{ "protocol = \"imap\"; port = 1143; limit: { idle_seconds = \"2h\"; };", CONF_IS_IMAP,
+	    1143, 7200, false, true, true, false, false, true },
+	{ "protocol = \"imap\"; port = 587; bare_lf = \"reject\";", CONF_IS_IMAP, 587, 1800, false,
+	    true, true, false, false, false },
+	{ "protocol = \"pop3\";", CONF_IS_POP3, 110, 600, false, true, true, false, false, true },
+	{ "protocol = \"pop3\"; tls: { implicit = \"yes\"; };", CONF_IS_POP3, 995, 600, true, false,
+	    true, false, false, true },
 	{ "protocol = \"pop3\"; starttls = \"no\"; limit: { idle_seconds = 60; };", CONF_IS_POP3,
-	    110, 600, 4096, false, false, true, false, false, true },
+	    110, 600, false, false, true, false, false, true },
 };
 
 static void
@@ -64,7 +60,6 @@ what_follows(void **state)
 		assert_int_equal(conf_reads_mail(l), rows[i].protocol >= CONF_IS_IMAP);
 		assert_int_equal(l->port, rows[i].port);
 		assert_int_equal(conf_idle_seconds(l), rows[i].idle);
-		assert_int_equal(conf_command_line(l), rows[i].line);
 		assert_int_equal(conf_tls_implicit(l), rows[i].implicit);
 		assert_int_equal(conf_starttls(l), rows[i].starttls);
 		assert_int_equal(conf_auth(l), rows[i].auth);

@@ -56,6 +56,12 @@ static const struct {
 	{ "a.b.example.org", "*.example.org" },
 	{ "example.org", "*" },
 	{ "[192.0.2.1]", "[192.0.2.1]" },
+	{ "MAIL.Example.ORG", "*.example.org" },
+	{ "badexample.org", "*" },
+	{ "x.badexample.org", "*" },
+	{ ".example.org", "*" },
+	{ "example.org.", "*" },
+	{ "", "*" },
 };
 
 static void

@@ -112,7 +112,7 @@ put_hello(struct buf *b)
 	const struct msg_lease one = { 7, 8, 9 }, two = { UINT64_MAX, 1, 0 };
 	msg_lease_put(&list, &one);
 	msg_lease_put(&list, &two);
-	const struct msg_hello m = { 2, buf_str(&list) };
+	const struct msg_hello m = { 3, 2, buf_str(&list) };
 	msg_hello_put(b, &m);
 	buf_done(&list);
 }
@@ -216,7 +216,7 @@ static void
 put_login_start(struct buf *b)
 {
 	const struct msg_login_start m = { STR("*"), STR("mail.example.net"), STR("PLAIN LOGIN"),
-		true, true, STR("e"), STR("p"), STR("u") };
+		true, true, false, STR("e"), STR("p"), STR("u") };
 	msg_login_start_put(b, &m);
 }
 

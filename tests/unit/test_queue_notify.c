@@ -55,6 +55,10 @@ static const struct {
 	{ "never", NOTIFY_EXPIRED, true, N },
 	{ "NEVER", NOTIFY_DELAYED, true, N },
 	{ "NEVER", NOTIFY_DELIVERED, true, N },
+	{ "", NOTIFY_UNTIMED, true, S },
+	{ "", NOTIFY_UNTIMED, false, S },
+	{ "FAILURE", NOTIFY_UNTIMED, true, S },
+	{ "NEVER", NOTIFY_UNTIMED, true, N },
 };
 
 static struct notify_rcpt
@@ -77,7 +81,7 @@ test_wanted(void **state)
 		if (notify_plan(&conf, &l, &q, 1, &row, &r) != wanted[i].want)
 			fail_msg("row %zu", i);
 		if (wanted[i].want == S)
-			assert_true(str_eq(r.to, STR("joe@example.com")));
+			assert_true(str_eq(r.to, STR("joe@example.com")) && !r.copy);
 	}
 }
 
@@ -104,6 +108,7 @@ test_null(void **state)
 	struct notify_rcpt q = rcpt_of(NOTIFY_FAILED, "NEVER");
 	assert_int_equal(notify_plan(&conf, &l, &q, 1, &row, &r), P);
 	assert_true(str_eq(r.to, conf.postmaster));
+	assert_true(r.copy);
 	assert_false(r.full);
 	assert_int_equal(notify_plan(&quiet, &l, &q, 1, &row, &r), N);
 	q.event = NOTIFY_DELAYED;

@@ -64,6 +64,12 @@ static const struct row rows[] = {
 	{ "our address", "mx:example.net", .host = { { 10, "other", "203.0.113.9" } },
 	    .want = "!5.4.6" },
 	{ "our address by number", "smtp:[203.0.113.9]:25", .want = "!5.4.6" },
+	{ "our name", "smtp:us.test:25", .host = { { 0, "us.test", "127.0.1.1" } },
+	    .want = "!5.4.6" },
+	{ "our name, another port", "smtp:us.test:2525", .host = { { 0, "us.test", "127.0.1.1" } },
+	    .want = "us.test may conf 127.0.1.1" },
+	{ "our name is one of two", "lmtp:both.test:25",
+	    .host = { { 0, "both.test", "203.0.113.9 192.0.2.9" } }, .want = "!5.4.6" },
 	{ "our address, another port", "smtp:[203.0.113.9]:2525",
 	    .want = "203.0.113.9 may conf "
 		    "203.0.113.9" },
@@ -209,7 +215,7 @@ make(const struct row *r, uint64_t lot)
 	static struct str names[] = { { "us.test", 7 } };
 	static unsigned char ours[1][16] = { { [10] = 0xff, [11] = 0xff, 203, 0, 113, 9 } };
 	static uint16_t ports[] = { 25 };
-	static const struct plan_self self = { names, 1, ours, 1, ports, 1 };
+	static const struct self self = { names, 1, ours, 1, ports, 1 };
 	struct plan_conf conf = { .port = 25,
 		.ipv6 = !r->no_ipv6,
 		.tls = r->tls ? r->tls : "auto",
@@ -248,6 +254,27 @@ test_rows(void **state)
 		assert_true(p->ok || p->why[0]);
 		plan_unref(p);
 		buf_done(&out);
+	}
+}
+
+/* What dns says in a sentence is said once; where it says nothing, we do. */
+static void
+test_no_answer(void **state)
+{
+	const struct self self = { 0 };
+	const struct plan_conf conf = { .port = 25, .tls = "auto", .self = &self };
+	const struct msg_mx answers[] = {
+		{ .verdict = MX_NO_DOMAIN, .why = STR("there is no domain gone.example") },
+		{ .verdict = MX_NO_DOMAIN },
+	};
+	static const char *const want[] = { "there is no domain gone.example",
+		"there is no such domain" };
+	struct target t;
+	assert_true(target_parse(STR("mx:gone.example"), &t));
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		struct plan *p = plan_new(&conf, &t, &answers[i], NULL);
+		assert_string_equal(p->why, want[i]);
+		plan_unref(p);
 	}
 }
 
@@ -309,6 +336,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
+		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_lot),
 		cmocka_unit_test(test_letters),
 	};

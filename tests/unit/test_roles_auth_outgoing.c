@@ -16,7 +16,9 @@ conf_of(void)
 		"route.lost.example=smtp:127.0.0.1:2525", "route.lost.example.login=ann",
 		"route.lost.example.secret_file=/nowhere/secret",
 		"route.named.example=smtp:127.0.0.1:2525", "route.named.example.login=ann",
-		"route.named.example.mechs=digest-md5, cram-md5 ntlm", NULL };
+		"route.named.example.mechs=digest-md5, cram-md5 ntlm",
+		"route.shown.example=smtp:127.0.0.1:2525", "route.shown.example.login=ann",
+		"route.shown.example.certificate=us.example", NULL };
 	static const char *const with_secret[] = { "smart", "clear", "named" };
 	struct conf *c = kit_conf(sets);
 	for (size_t i = 0; i < ARRAY_LEN(with_secret); i++) {
@@ -35,6 +37,7 @@ struct relay {
 	uint64_t id;
 	struct buf store;
 	struct msg_login last;
+	bool certified; /* the server has seen our certificate */
 };
 
 static void
@@ -55,7 +58,8 @@ begin(struct relay *r, const char *route, const char *mechs, bool tls, bool veri
 		.host = STR("smart.example"),
 		.mechs = str_of(mechs),
 		.tls = tls,
-		.verified = verified };
+		.verified = verified,
+		.certified = r->certified };
 	if (tls)
 		m.exporter = STR("0123456789abcdef0123456789abcdef");
 	r->id++;
@@ -79,6 +83,7 @@ static const struct {
 	enum login_verdict verdict;
 	const char *mech, *octets; /* octets: "-": none; NUL written as ! */
 	const char *why;           /* a part of it */
+	bool certified;
 } firsts[] = {
 	{ "smart.example", "LOGIN PLAIN", true, true, LOGIN_DONE, "PLAIN", "!ann!se cret", "" },
 	{ "smart.example", "LOGIN", true, true, LOGIN_SAY, "LOGIN", "-", "" },
@@ -98,13 +103,21 @@ static const struct {
 	    "" },
 	{ "named.example", "NTLM", false, false, LOGIN_SAY, "NTLM", NULL, "" },
 	{ "named.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "none can be used" },
+	{ "shown.example", "PLAIN EXTERNAL", true, false, LOGIN_DONE, "EXTERNAL", "", "", true },
+	{ "shown.example", "PLAIN EXTERNAL", true, true, LOGIN_NONE, "", "-",
+	    "has not asked for the certificate us.example" },
+	{ "smart.example", "PLAIN EXTERNAL", true, true, LOGIN_DONE, "PLAIN", "!ann!se cret", "" },
 };
 
 static void
 open_relay(struct kit *k, struct relay *r)
 {
+	struct ipc_frame f;
 	*r = (struct relay){ .fd = kit_peer(k, ROLE_RELAY, 0),
 		.store = BUF_INIT(IPC_BODY_MAX + 64) };
+	assert_int_equal(kit_recv(r->fd, &f, &r->store), 0);
+	assert_int_equal(f.type, IPC_CERTS);
+	close(f.fd);
 }
 
 static void
@@ -129,6 +142,7 @@ test_first(void **state)
 	open_relay(&k, &r);
 	for (size_t i = 0; i < ARRAY_LEN(firsts); i++) {
 		char octets[64] = "-";
+		r.certified = firsts[i].certified;
 		begin(&r, firsts[i].route, firsts[i].mechs, firsts[i].tls, firsts[i].verified);
 		for (size_t j = 0; r.last.has_octets && j < sizeof(octets); j++)
 			octets[j] = j >= r.last.octets.len ? '\0'
@@ -252,12 +266,106 @@ test_breach(void **state)
 	open_relay(&k, &r);
 	begin(&r, "smart.example", "PLAIN", true, true);
 	assert_int_equal(r.last.verdict, LOGIN_DONE);
+	/* It was begun with another auth: no breach, and an answer. */
 	assert_int_equal(chan_sync_send(r.fd, IPC_LOGIN_STEP, 99, STR("nobody's"), -1), 0);
+	r.id = 99;
+	wait_login(&r);
+	assert_int_equal(r.last.verdict, LOGIN_NONE);
 	begin(&r, "smart.example", "PLAIN", true, true);
 	assert_int_equal(r.last.verdict, LOGIN_DONE);
 	close(r.fd);
 	buf_done(&r.store);
 	assert_int_equal(kit_stop(&k), 0);
+}
+
+/* --- signatures --- */
+
+static const char to_sign[64 + 34 + 32] =
+    "                                                                "
+    "TLS 1.3, client CertificateVerify\0"
+    "0123456789abcdef0123456789abcdef";
+
+static void
+send_sign(struct relay *r, const struct pair *p)
+{
+	struct msg_sign m = { .key = str_n(p->name, sizeof(p->name)),
+		.alg = TLS_SIGN_ECDSA_SHA256,
+		.tbs = str_n(to_sign, sizeof(to_sign)) };
+	struct buf b = BUF_INIT(4096);
+	msg_sign_put(&b, &m);
+	assert_int_equal(chan_sync_send(r->fd, IPC_SIGN, ++r->id, buf_str(&b), -1), 0);
+	buf_done(&b);
+}
+
+static bool
+is_signed(struct relay *r)
+{
+	struct ipc_frame f;
+	assert_int_equal(kit_recv(r->fd, &f, &r->store), 0);
+	assert_int_equal(f.type, IPC_SIGNED);
+	return f.body.len > 0;
+}
+
+/* A relay may show the certificates that routes name, and no others. */
+static void
+test_sign(void **state)
+{
+	static const struct {
+		const char *name;
+		bool shown;
+	} rows[] = { { "mx.example.com", false }, { "us.example", true }, { "*.example", true } };
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct pair p;
+		struct kit k;
+		struct relay r;
+		struct conf *c = conf_of();
+		tls_init();
+		make_pair(&p, rows[i].name);
+		kit_spawn(&k, auth_main, c, ROLE_AUTH, 0);
+		give_pair(&k, &p, &p);
+		give_secret(&k, SECRET_END, "/dev/null");
+		open_relay(&k, &r);
+		send_sign(&r, &p);
+		if (is_signed(&r) != rows[i].shown)
+			fail_msg("%s", rows[i].name);
+		pair_done(&p);
+		close(r.fd);
+		buf_done(&r.store);
+		assert_int_equal(kit_stop(&k), 0);
+		conf_free(c);
+	}
+}
+
+/* One that asks for many at once is refused some, and gets what it asks for later. */
+static void
+test_many_signatures(void **state)
+{
+	enum { MANY = 600 };
+	struct pair p;
+	struct kit k;
+	struct relay r;
+	size_t made = 0;
+	struct conf *c = conf_of();
+	tls_init();
+	make_pair(&p, "us.example");
+	kit_spawn(&k, auth_main, c, ROLE_AUTH, 0);
+	give_pair(&k, &p, &p);
+	give_secret(&k, SECRET_END, "/dev/null");
+	open_relay(&k, &r);
+	kill(k.pid, SIGSTOP);
+	for (size_t i = 0; i < MANY; i++)
+		send_sign(&r, &p);
+	kill(k.pid, SIGCONT);
+	for (size_t i = 0; i < MANY; i++)
+		made += is_signed(&r);
+	assert_in_range(made, 256, MANY - 1);
+	send_sign(&r, &p);
+	assert_true(is_signed(&r));
+	pair_done(&p);
+	close(r.fd);
+	buf_done(&r.store);
+	assert_int_equal(kit_stop(&k), 0);
+	conf_free(c);
 }
 
 static int
@@ -287,6 +395,8 @@ main(void)
 		cmocka_unit_test(test_steps),
 		cmocka_unit_test(test_scram),
 		cmocka_unit_test(test_breach),
+		cmocka_unit_test(test_sign),
+		cmocka_unit_test(test_many_signatures),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

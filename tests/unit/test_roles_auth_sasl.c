@@ -665,13 +665,6 @@ bearer_end(struct front *f)
 }
 
 static void
-write_file(char path[96], const char *name, struct str text)
-{
-	snprintf(path, 96, "%s/%s", kit_dir, name);
-	assert_int_equal(file_replace(path, text, 0600), 0);
-}
-
-static void
 test_jwt(void **state)
 {
 	static const char key[] = "0123456789abcdef0123456789abcdef";
@@ -809,44 +802,6 @@ test_introspection(void **state)
 }
 
 /* --- keys --- */
-
-struct pair {
-	struct buf key, cert;
-	unsigned char name[TLS_KEY_NAME];
-};
-
-static void
-make_pair(struct pair *p, const char *name)
-{
-	struct buf err = BUF_INIT(4096);
-	struct str names[] = { str_of(name) };
-	p->key = BUF_INIT(64u << 10);
-	p->cert = BUF_INIT(64u << 10);
-	if (!tls_make_self_signed(names, 1, 30, &p->key, &p->cert, &err))
-		fail_msg("%s", buf_cstr(&err));
-	struct tls_key *key = tls_key_read(buf_str(&p->key), &err);
-	assert_non_null(key);
-	tls_key_name(key, p->name);
-	tls_key_free(key);
-	buf_done(&err);
-}
-
-static void
-pair_done(struct pair *p)
-{
-	buf_done(&p->key);
-	buf_done(&p->cert);
-}
-
-static void
-give_pair(struct kit *k, const struct pair *cert, const struct pair *key)
-{
-	char path[96];
-	write_file(path, "cert.pem", buf_str(&cert->cert));
-	give_secret(k, SECRET_CERT, path);
-	write_file(path, "key.pem", buf_str(&key->key));
-	give_secret(k, SECRET_KEY, path);
-}
 
 /* The certificates that a front is sent. */
 static void

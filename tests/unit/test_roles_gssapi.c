@@ -148,7 +148,8 @@ test_front(void **state)
 	assert_int_equal(chan_sync_send(k.sock, IPC_STATUS_ASK, 7, STR_NULL, -1), 0);
 	assert_int_equal(kit_expect(k.sock, IPC_STATUS, &store), 7);
 	assert_true(is_there("gssapi/krb5.conf", &text));
-	assert_true(str_starts(buf_str(&text), STR("[libdefaults]\n\tdefault_realm")));
+	assert_true(str_starts(buf_str(&text), STR("[libdefaults]\n\tdns_")));
+	assert_true(str_find_str(buf_str(&text), STR("\n\tdefault_realm = ")) < text.len);
 	assert_true(str_ends(buf_str(&text), STR("\n[libdefaults]\n  clockskew = 300\n")));
 	assert_int_equal(str_find_str(buf_str(&text), STR("include")), text.len);
 	assert_true(is_there("gssapi/keytab", &text));

@@ -1,163 +1,5 @@
 /* Letters for elsewhere in the store role, with a relay that is played here. */
-#include "roles_store_kit.h"
-
-#include "access/access.h"
-#include "queue/entry.h"
-#include "sys/clock.h"
-
-/* --- a relay --- */
-
-struct fake {
-	int fd;
-	struct buf store;
-	struct ipc_frame f;
-	struct msg_job job;
-	struct queue_entry entry;
-};
-
-static void
-hello(struct fake *r, struct town *t, const struct msg_lease *lease, uint16_t n)
-{
-	struct buf b = BUF_INIT(4096), list = BUF_INIT(4096);
-	*r = (struct fake){ .fd = kit_peer(&t->store, ROLE_RELAY, 0),
-		.store = BUF_INIT(IPC_BODY_MAX + 64) };
-	for (uint16_t i = 0; i < n; i++)
-		msg_lease_put(&list, &lease[i]);
-	const struct msg_hello m = { n, buf_str(&list) };
-	msg_hello_put(&b, &m);
-	assert_int_equal(chan_sync_send(r->fd, IPC_RELAY_HELLO, 0, buf_str(&b), -1), 0);
-	buf_done(&b);
-	buf_done(&list);
-}
-
-static void
-bye(struct fake *r)
-{
-	close(r->fd);
-	buf_done(&r->store);
-}
-
-static void
-next_job(struct fake *r)
-{
-	do /* the octets of a short letter stand in front of its job, under the same lease */
-		assert_int_equal(kit_recv(r->fd, &r->f, &r->store), 0);
-	while (r->f.type == IPC_SPOOL);
-	assert_int_equal(r->f.type, IPC_JOB);
-	assert_true(msg_job_get(r->f.body, &r->job));
-	assert_true(queue_entry_get(r->job.entry, &r->entry));
-}
-
-static void
-say(struct fake *r, uint64_t lease, uint32_t n, enum job_fate fate, uint16_t code, bool dead)
-{
-	struct buf b = BUF_INIT(1u << 16), list = BUF_INIT(1u << 16);
-	for (uint32_t i = 0; i < n; i++)
-		msg_fate_put(&list, &(struct msg_fate){ (uint8_t)fate, code,
-					fate == JOB_SENT    ? STR("2.0.0")
-					: fate == JOB_LATER ? STR("4.7.1")
-							    : STR("5.1.1"),
-					STR("what the server said") });
-	const struct msg_result m = { .dead = dead,
-		.trouble = fate == JOB_SENT ? JOB_TROUBLE_NONE : JOB_TROUBLE_RCPT,
-		.mta = STR("mx.example.net"),
-		.ip = STR("192.0.2.1"),
-		.begun_ms = 5,
-		.ended_ms = 9,
-		.history = STR("+1ms # mx.example.net [192.0.2.1]:25\n"),
-		.n = n,
-		.fates = buf_str(&list) };
-	msg_result_put(&b, &m);
-	assert_int_equal(chan_sync_send(r->fd, IPC_JOB_RESULT, lease, buf_str(&b), -1), 0);
-	buf_done(&b);
-	buf_done(&list);
-}
-
-/* Jobs that come meanwhile are passed over. */
-static void
-taken(struct fake *r, uint64_t lease)
-{
-	do
-		assert_int_equal(kit_recv(r->fd, &r->f, &r->store), 0);
-	while (r->f.type == IPC_JOB || r->f.type == IPC_SPOOL);
-	assert_int_equal(r->f.type, IPC_JOB_TAKEN);
-	assert_true(r->f.id == lease);
-}
-
-/* --- a front --- */
-
-static uint64_t
-new_id(void)
-{
-	static uint64_t seq;
-	return (uint64_t)sys_wall_ms() << 22 | (++seq & 0xfff);
-}
-
-static uint64_t
-hand_in(struct town *t, const char *from, const char *const *to, const char *notify)
-{
-	struct buf body = BUF_INIT(1u << 20), onward = BUF_INIT(1u << 20), rcpts = BUF_INIT(4096);
-	uint64_t id = new_id();
-	struct msg_accept m = { .session = 42,
-		.time_ms = (uint64_t)sys_wall_ms(),
-		.size = sizeof(LETTER) - 1,
-		.header_len = sizeof(HEAD) - 1,
-		.qid = STR("Q1234"),
-		.from = str_of(from),
-		.trace = STR("Received: by test\r\n"),
-		.message_id = STR("<1@test>"),
-		.facts.flags = ONWARD_OURS };
-	for (; *to; to++) {
-		struct str domain = str_skip(str_of(*to), str_find(str_of(*to), '@') + 1);
-		const struct msg_onward o = {
-			.rcpt = str_of(*to), .domain = domain, .notify = str_of(notify)
-		};
-		if (str_eq(domain, STR("example.com"))) {
-			const struct msg_rcpt r = {
-				.account = t->bob, .rcpt = o.rcpt, .notify = o.notify
-			};
-			msg_rcpt_put(&rcpts, &r);
-			m.n_rcpt++;
-		} else {
-			msg_onward_put(&onward, &o);
-			m.n_onward++;
-		}
-	}
-	m.onward = buf_str(&onward);
-	m.rcpts = buf_str(&rcpts);
-	msg_accept_put(&body, &m);
-	send_body(t->front, id, STR(LETTER));
-	assert_int_equal(chan_sync_send(t->front, IPC_ACCEPT, id, buf_str(&body), -1), 0);
-	assert_int_equal(accepted(t->front, id), ACCEPT_OK);
-	buf_done(&body);
-	buf_done(&onward);
-	buf_done(&rcpts);
-	return id;
-}
-
-#define HAND_IN(t, from, ...) hand_in(t, from, (const char *const[]){ __VA_ARGS__, NULL }, "")
-
-static void
-wait_count(struct town *t, const char *what)
-{
-	for (int i = 0; i < 500; i++) {
-		if (KIT_ASK(&t->store, &t->out, "queue.count") == CTL_OK &&
-		    str_starts(buf_str(&t->out), str_of(what)))
-			return;
-		usleep(20000);
-	}
-	fail_msg("the queue has %s instead of %s", buf_cstr(&t->out), what);
-}
-
-static void
-wait_messages(struct town *t, const char *address, uint64_t n)
-{
-	for (int i = 0; i < 500 && messages_of(t, address) != n; i++)
-		usleep(20000);
-	assert_int_equal(messages_of(t, address), n);
-}
-
-/* --- tests --- */
+#include "roles_queue_kit.h"
 
 /* One letter for two domains and a mailbox here: two jobs, with the letter's octets from a reader.
  */
@@ -241,15 +83,17 @@ test_fates(void **state)
 	assert_true(queue_state_get(r.job.state, &s) && s.attempts == 1);
 	say(&r, r.f.id, 1, JOB_LATER, 451, false);
 	taken(&r, r.f.id);
+	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.hold", "all=1", "reason=one\ntwo"),
+	    CTL_INVALID);
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.hold", "domain=example.net"), CTL_OK);
-	assert_true(str_eq(buf_str(&t.out), STR("1\n")));
+	assert_true(str_eq(buf_str(&t.out), STR("1|0|0\n")));
 	assert_false(kit_readable(r.fd, 2500));
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.release", "all=1"), CTL_OK);
 	next_job(&r);
 	say(&r, r.f.id, 1, JOB_LATER, 451, false);
 	taken(&r, r.f.id);
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.delete", "from=alice@*"), CTL_OK);
-	assert_true(str_eq(buf_str(&t.out), STR("1\n")));
+	assert_true(str_eq(buf_str(&t.out), STR("1|0|0\n")));
 	wait_count(&t, "0|");
 	assert_int_equal(messages_of(&t, "alice@example.com"), 1);
 	bye(&r);
@@ -269,10 +113,13 @@ test_leases(void **state)
 	next_job(&r);
 	uint64_t first = r.f.id;
 	uint32_t part = r.job.part;
+	say_talking(&r, first);
 	bye(&r);
 	hello(&r, &t, NULL, 0);
 	next_job(&r);
 	assert_true(r.job.letter == id && r.f.id != first);
+	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.totals"), CTL_OK);
+	assert_true(str_starts(buf_str(&t.out), STR("1|0|0|1|0|0|0|0|0|1|"))); /* one is in doubt */
 	/* The lease of its former life is nobody's. */
 	say(&r, first, 1, JOB_REFUSED, 550, false);
 	taken(&r, first);
@@ -291,6 +138,43 @@ test_leases(void **state)
 	say(&r, mine.lease, 1, JOB_SENT, 250, false);
 	taken(&r, mine.lease);
 	wait_count(&t, "0|");
+	bye(&r);
+	town_close(&t);
+}
+
+/* Nothing is given back before it is known whether a relay has it. */
+static void
+test_bounce_after_a_start(void **state)
+{
+	struct town t;
+	struct fake r;
+	town_open(&t, NULL);
+	town_people(&t);
+	hello(&r, &t, NULL, 0);
+	uint64_t id = HAND_IN(&t, "alice@example.com", "joe@example.net");
+	next_job(&r);
+	const struct msg_lease mine = { r.f.id, id, r.job.part };
+	bye(&r);
+	assert_int_equal(kit_kill(&t.store), -9);
+	struct conf *c = kit_conf(NULL);
+	kit_start(&t.store, store_main, c, ROLE_STORE, 0);
+	kit_join(&t.store, ROLE_STORE, &t.reader, ROLE_READER);
+	conf_free(c);
+	close(t.front);
+	t.front = connect_front(&t, 0);
+	wait_count(&t, "1|");
+	int fd = kit_ctl(&t.store);
+	kit_send_ask(fd, (const char *const[]){ "queue.bounce", "all=1", NULL });
+	assert_false(kit_readable(fd, 500));
+	hello(&r, &t, &mine, 1);
+	buf_reset(&t.out);
+	assert_int_equal(kit_answer(fd, &t.out), CTL_OK);
+	assert_string_equal(buf_cstr(&t.out), "0|1|0\n");
+	close(fd);
+	say(&r, mine.lease, 1, JOB_SENT, 250, false);
+	taken(&r, mine.lease);
+	wait_count(&t, "0|");
+	assert_int_equal(messages_of(&t, "alice@example.com"), 0);
 	bye(&r);
 	town_close(&t);
 }
@@ -457,6 +341,7 @@ main(void)
 		ROW(test_jobs),
 		ROW(test_fates),
 		ROW(test_leases),
+		ROW(test_bounce_after_a_start),
 		ROW(test_restart),
 		ROW(test_dead),
 		ROW(test_delivered),

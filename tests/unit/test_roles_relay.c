@@ -27,6 +27,7 @@ struct row {
 	bool dead;
 	const char *heard;  /* must stand in what the server read */
 	const char *letter; /* or NULL: the usual one */
+	const char *text;   /* of the first recipient; NULL: any */
 };
 
 #define SENT                                                                                       \
@@ -66,9 +67,17 @@ static const struct row rows[] = {
 	    { .rcpts = { "b@example.net" } }, { { JOB_LATER, 451, "4.0.0" } },
 	    .trouble = JOB_TROUBLE_LETTER },
 	{ "greeting later", "S 421 busy\nX\n", { .rcpts = { "b@example.net" } },
-	    { { JOB_LATER, 421, "4.3.2" } }, .trouble = JOB_TROUBLE_GREETING, .dead = true },
-	{ "greeting never", "S 554 no mail here\nX\n", { .rcpts = { "b@example.net" } },
-	    { { JOB_REFUSED, 554, "5.3.2" } }, .trouble = JOB_TROUBLE_GREETING },
+	    { { JOB_LATER, 421, "4.3.2" } }, .trouble = JOB_TROUBLE_GREETING, .dead = true,
+	    .text = "busy" },
+	{ "greeting never", "S 554-no\\n554 mail here\nX\n", { .rcpts = { "b@example.net" } },
+	    { { JOB_REFUSED, 554, "5.3.2" } }, .trouble = JOB_TROUBLE_GREETING,
+	    .text = "no mail here" },
+	{ "greeting without a word", "S 421\nX\n", { .rcpts = { "b@example.net" } },
+	    { { JOB_LATER, 421, "4.3.2" } }, .trouble = JOB_TROUBLE_GREETING, .dead = true,
+	    .text = "the server ends the session (421)" },
+	{ "421 at MAIL", PLAIN "C MAIL\nS 421 4.3.2 too busy\nX\n",
+	    { .rcpts = { "b@example.net" } }, { { JOB_LATER, 421, "4.3.2" } },
+	    .trouble = JOB_TROUBLE_CLOSED, .dead = true, .text = "too busy" },
 	{ "silent", "P 3000\n", { .rcpts = { "b@example.net" } }, { { JOB_LATER, 0, "4.4.2" } },
 	    .trouble = JOB_TROUBLE_CLOSED, .dead = true },
 	{ "closed at once", "X\n", { .rcpts = { "b@example.net" } }, { { JOB_LATER, 0, "4.4.2" } },
@@ -92,6 +101,9 @@ static const struct row rows[] = {
 	    { { JOB_REFUSED, 0, "5.3.4" } }, .trouble = JOB_TROUBLE_LETTER },
 	{ "needs UTF-8", FULL "", { .rcpts = { "b\xc3\xbc@example.net" }, .flags = ONWARD_UTF8 },
 	    { { JOB_REFUSED, 0, "5.6.7" } }, .trouble = JOB_TROUBLE_LETTER },
+	{ "needs DELIVERBY", FULL "",
+	    { .rcpts = { "b@example.net" }, .flags = ONWARD_BY_RETURN, .by_ms = UINT64_C(1) << 42 },
+	    { { JOB_REFUSED, 0, "5.4.7" } }, .trouble = JOB_TROUBLE_LETTER },
 	{ "needs TLS", FULL "", { .rcpts = { "b@example.net" }, .flags = ONWARD_REQUIRETLS },
 	    { { JOB_LATER, 0, "4.7.4" } }, .trouble = JOB_TROUBLE_TLS, .dead = true },
 	{ "VERP",
@@ -148,6 +160,9 @@ check_row(const struct row *row, const struct msg_result *m, size_t n)
 			    row->name, i, f.fate, f.code, status, STR_ARG(f.text),
 			    STR_ARG(m->history));
 	}
+	struct msg_fate first = relay_kit_fate(m, 0);
+	if (row->text && !str_eq(first.text, str_of(row->text)))
+		fail_msg("%s: " STR_FMT, row->name, STR_ARG(first.text));
 	if (m->trouble != row->trouble || m->dead != row->dead)
 		fail_msg("%s: trouble %d dead %d", row->name, m->trouble, m->dead);
 }
@@ -197,17 +212,24 @@ begin(struct relay_kit *r, struct puppet *p, const char *script, char target[64]
 }
 
 static void
-expect_fate(struct relay_kit *r, uint64_t lease, enum job_fate fate)
+expect_told(struct relay_kit *r, uint64_t lease, enum job_fate fate, const char *told)
 {
 	struct msg_result m;
 	relay_kit_result(r, lease, &m);
 	struct msg_fate f = relay_kit_fate(&m, 0);
-	if (f.fate != fate)
+	bool tells = !told || str_find_str(m.history, str_of(told)) < m.history.len;
+	if (f.fate != fate || !tells)
 		fail_msg("lease %u: fate %d: " STR_FMT "\n" STR_FMT, (unsigned)lease, f.fate,
 		    STR_ARG(f.text), STR_ARG(m.history));
 }
 
-/* Letters for one destination share a connection. */
+static void
+expect_fate(struct relay_kit *r, uint64_t lease, enum job_fate fate)
+{
+	expect_told(r, lease, fate, NULL);
+}
+
+/* Letters for one destination share a connection; of each is told what TLS it needs, and why. */
 static void
 test_reuse(void **state)
 {
@@ -220,7 +242,9 @@ test_reuse(void **state)
 	for (unsigned i = 1; i <= 3; i++)
 		relay_kit_job(&r, i, &job);
 	for (unsigned i = 1; i <= 3; i++)
-		expect_fate(&r, i, JOB_SENT);
+		expect_told(&r, i, JOB_SENT,
+		    "# TLS policy: where it is offered (relay.tls = auto; neither DANE nor "
+		    "MTA-STS asks for more)\n");
 	relay_kit_stop(&r);
 	assert_int_equal(puppet_end(&p, NULL), 0);
 }
@@ -343,13 +367,14 @@ static struct {
 	unsigned preference, n;
 	unsigned host[3]; /* 127.0.0.N; 0: ::1 */
 } mx_hosts[3];
+static bool mx_implicit;
 
 static void
 answer_mx(struct relay_kit *r, const struct ipc_frame *f)
 {
 	struct msg_mx_ask a;
 	struct buf hosts = BUF_INIT(4096), body = BUF_INIT(8192);
-	struct msg_mx m = { .verdict = MX_OK, .ttl = 60 };
+	struct msg_mx m = { .verdict = MX_OK, .ttl = 60, .implicit = mx_implicit };
 	assert_int_equal(f->type, IPC_MX_ASK);
 	assert_true(msg_mx_ask_get(f->body, &a) && a.mx);
 	for (; m.n < 3 && mx_hosts[m.n].name; m.n++) {
@@ -416,6 +441,13 @@ test_next_host(void **state)
 	relay_kit_job(&r, 9, &job);
 	relay_kit_result(&r, 9, &m);
 	struct msg_fate f = relay_kit_fate(&m, 0);
+	static const char *const told[] = { "# no route: MX records of example.net: "
+					    "a.example.net (0), b.example.net (10), "
+					    "c.example.net (20)\n",
+		" from 127.0.0.1\n", "# TLS policy: where it is offered (relay.tls = may)\n" };
+	for (size_t i = 0; i < ARRAY_LEN(told); i++)
+		if (str_find_str(m.history, str_of(told[i])) == m.history.len)
+			fail_msg("%s is not in\n" STR_FMT, told[i], STR_ARG(m.history));
 	if (f.fate != JOB_SENT || !str_eq(m.mta, STR("c.example.net")) ||
 	    !str_eq(m.ip, STR("127.0.0.4")))
 		fail_msg("fate %d by " STR_FMT ":\n" STR_FMT, f.fate, STR_ARG(m.mta),
@@ -426,7 +458,7 @@ test_next_host(void **state)
 	assert_int_equal(puppet_end(&busy, NULL), 0);
 }
 
-/* Ourselves as the best host of the domain. */
+/* The domain itself is its host, and that is us. */
 static void
 test_loop(void **state)
 {
@@ -437,6 +469,7 @@ test_loop(void **state)
 	mx_hosts[0].name = "mail.test";
 	mx_hosts[0].n = 1;
 	mx_hosts[0].host[0] = 1;
+	mx_implicit = true;
 	mx_start(&r, 2525);
 	relay_kit_job(&r, 9, &job);
 	relay_kit_result(&r, 9, &m);
@@ -444,6 +477,9 @@ test_loop(void **state)
 	assert_int_equal(f.fate, JOB_REFUSED);
 	assert_true(str_eq(f.status, STR("5.4.6")));
 	assert_true(str_find_str(f.text, STR("loops")) < f.text.len);
+	assert_true(str_find_str(m.history,
+			STR("# no route: no MX records of example.net, so its own address\n")) <
+		    m.history.len);
 	relay_kit_stop(&r);
 	close(r.dns);
 }

@@ -383,6 +383,19 @@ segment_header(void **state)
 	assert_int_equal(seg_head_get(p, &got), -EPROTONOSUPPORT);
 }
 
+static enum frame_state
+whole_frame(struct str at, uint64_t lsn, const unsigned char store_id[STORE_ID_LEN],
+    struct frame *ret, struct str *ret_payload)
+{
+	if (at.len < FRAME_HEAD)
+		return FRAME_BAD;
+	enum frame_state state = frame_head_get(at.p, lsn, at.len, store_id, ret);
+	if (state != FRAME_OK)
+		return state;
+	*ret_payload = str_n(at.p + FRAME_HEAD, ret->len);
+	return frame_payload_ok(ret, ret_payload->p) ? FRAME_OK : FRAME_BAD;
+}
+
 static void
 frames(void **state)
 {
@@ -406,16 +419,16 @@ frames(void **state)
 	struct str payload;
 	uint64_t off = 0;
 	for (int i = 0; i < 3; i++, off += frame_size(f.len)) {
-		assert_int_equal(frame_get(str_n(b.p + off, b.len - off), base + off, id, &f,
+		assert_int_equal(whole_frame(str_n(b.p + off, b.len - off), base + off, id, &f,
 				     &payload),
 		    FRAME_OK);
 		assert_int_equal(f.type, FRAME_TRACE);
 		assert_true(str_eq(payload, str_n("payload!!", 7 + (size_t)i)));
 		/* At another place it is not a frame, nor when the segment ends too early. */
-		assert_int_equal(frame_get(str_n(b.p + off, b.len - off), base + off + 8, id, &f,
+		assert_int_equal(whole_frame(str_n(b.p + off, b.len - off), base + off + 8, id, &f,
 				     &payload),
 		    FRAME_BAD);
-		assert_int_equal(frame_get(str_n(b.p + off, 47), base + off, id, &f, &payload),
+		assert_int_equal(whole_frame(str_n(b.p + off, 47), base + off, id, &f, &payload),
 		    FRAME_BAD);
 	}
 	assert_int_equal(off, b.len);
@@ -424,13 +437,13 @@ frames(void **state)
 		for (int bit = 0; bit < 8; bit++) {
 			b.p[i] ^= (char)(1 << bit);
 			bool padding = i == 47; /* seven octets of payload, one of zeros */
-			assert_int_equal(frame_get(buf_str(&b), base, id, &f, &payload),
+			assert_int_equal(whole_frame(buf_str(&b), base, id, &f, &payload),
 			    padding ? FRAME_OK : FRAME_BAD);
 			b.p[i] ^= (char)(1 << bit);
 		}
 	}
 	memset(b.p, 0, b.len);
-	assert_int_equal(frame_get(buf_str(&b), base, id, &f, &payload), FRAME_NONE);
+	assert_int_equal(whole_frame(buf_str(&b), base, id, &f, &payload), FRAME_NONE);
 	buf_done(&b);
 }
 

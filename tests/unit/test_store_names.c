@@ -383,12 +383,6 @@ subscriptions(void **state)
 	memset(name, 'n', sizeof(name));
 	name[399] = '\0';
 	assert_int_equal(subscribed(s, name, true), -E2BIG);
-	struct mail_got g = { .res = { .rc = 1 } };
-	mail_set_special(s, MAIL_ACCOUNT, 5, 0, mail_take, &g);
-	mail_set_special(s, MAIL_ACCOUNT, 6, MAIL_USE_FLAGGED, mail_take, &g);
-	store_wait(s);
-	assert_int_equal(g.res.rc, 0);
-	assert_non_null(strstr(names(s), "Archive=6/40! Drafts=2/1! Junk=5 "));
 }
 
 static void
@@ -473,6 +467,62 @@ the_sweep_finishes_an_account(void **state)
 	assert_int_equal(mail_problems_of(state), 0);
 }
 
+/* 0: there is none. */
+static int
+url_key(struct store *s, uint32_t mailbox, unsigned char ret[MAIL_URL_KEY_LEN])
+{
+	struct store_dom d = store_dom_account(MAIL_ACCOUNT);
+	struct store_snap *sn = NULL;
+	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+	int rc = mail_get_url_key(sn, mailbox, ret);
+	store_snap_close(sn);
+	return rc;
+}
+
+static int
+url_key_made(struct store *s, uint32_t mailbox, bool renew)
+{
+	struct mail_got g = { .res = { .rc = 1 } };
+	mail_make_url_key(s, MAIL_ACCOUNT, mailbox, renew, mail_take, &g);
+	store_wait(s);
+	return g.res.rc;
+}
+
+/* Keys for URLs: made once, made anew, forgotten, gone with their mailbox. */
+static void
+url_keys(void **state)
+{
+	struct store *s = kit_store(state);
+	struct mail_got g = { .res = { .rc = 1 } };
+	unsigned char first[MAIL_URL_KEY_LEN], again[MAIL_URL_KEY_LEN], other[MAIL_URL_KEY_LEN];
+	mail_account(s);
+	mail_created(s, "b", 0);
+	assert_int_equal(url_key(s, 1, first), -ENOENT);
+	assert_int_equal(url_key_made(s, 99, false), -ENOENT);
+	assert_int_equal(url_key_made(s, 1, false), 0);
+	assert_int_equal(url_key_made(s, 7, true), 0);
+	assert_int_equal(url_key(s, 1, first), 0);
+	assert_int_equal(url_key(s, 7, other), 0);
+	assert_memory_not_equal(first, other, sizeof(first));
+	assert_int_equal(url_key_made(s, 1, false), 0);
+	assert_int_equal(url_key(s, 1, again), 0);
+	assert_memory_equal(first, again, sizeof(first));
+	assert_int_equal(url_key_made(s, 1, true), 0);
+	assert_int_equal(url_key(s, 1, again), 0);
+	assert_memory_not_equal(first, again, sizeof(first));
+	mail_delete(s, MAIL_ACCOUNT, STR("b"), mail_take, &g);
+	store_wait(s);
+	assert_int_equal(url_key(s, 7, other), -ENOENT);
+	mail_forget_url_keys(s, MAIL_ACCOUNT, mail_take, &g);
+	store_wait(s);
+	assert_int_equal(g.res.rc, 0);
+	assert_int_equal(url_key(s, 1, again), -ENOENT);
+	mail_forget_url_keys(s, MAIL_ACCOUNT, mail_take, &g);
+	store_wait(s);
+	assert_int_equal(g.res.rc, 0);
+	assert_int_equal(mail_problems_of(state), 0);
+}
+
 /* A client that has seen an empty mailbox knows modseq 1 (RFC 7162 3.1.2.1: 0 is no number). */
 static void
 first_letters_are_news(void **state)
@@ -499,6 +549,7 @@ main(void)
 		KIT_BOTH(inbox_is_renamed),
 		KIT_BOTH(subscriptions),
 		KIT_BOTH(options),
+		KIT_BOTH(url_keys),
 		KIT_BOTH(the_sweep_wipes),
 		KIT_BOTH(the_sweep_finishes_an_account),
 		KIT_BOTH(first_letters_are_news),

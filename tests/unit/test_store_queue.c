@@ -48,8 +48,8 @@ static bool
 take_ids(void *arg, const struct store_queued *q)
 {
 	struct buf *b = arg;
-	buf_putf(b, "%llu.%u%s" STR_FMT " ", (unsigned long long)q->letter, q->part,
-	    q->state.p ? "=" : "", STR_ARG(q->state));
+	buf_putf(b, "%llu.%u%s%s" STR_FMT " ", (unsigned long long)q->letter, q->part,
+	    q->damaged ? "!" : "", q->state.p ? "=" : "", STR_ARG(q->state));
 	return true;
 }
 
@@ -114,6 +114,27 @@ states_and_scans(void **state)
 	assert_string_equal(scan(s, 2, 0, 2), "3.0 3.1 ");
 }
 
+/* A record that does not decode is told as such, and hides none of the others. */
+static void
+damaged_records(void **state)
+{
+	struct store *s = kit_store(state);
+	struct store_dom d = store_dom_queue(0);
+	struct store_snap *sn;
+	struct store_queued q;
+	assert_int_equal(kit_queue(s, (struct kit_queued){ .id = 1, .parts = 3, .n = 50 }), 0);
+	struct store_batch *b = store_batch_new(s, &d);
+	store_put(b, str_n("t|\0\0\0\0\0\0\0\1|\0\0\0\1", 15), STR("rubbish"), 0);
+	store_put(b, STR("t|what"), STR("rubbish"), 0);
+	assert_int_equal(kit_commit(s, b).rc, 0);
+	assert_string_equal(scan(s, 0, 0, 0), "1.0 1.1! 1.2 ");
+	assert_int_equal(store_snap_open(s, &d, &sn, NULL), 0);
+	assert_int_equal(store_queue_get(sn, 1, 1, &q), -EBADMSG);
+	store_snap_close(sn);
+	assert_int_equal(set_state(s, 1, 1, NULL), 0);
+	assert_string_equal(scan(s, 0, 0, 0), "1.0 1.2 ");
+}
+
 /* A batch that is fenced, conflicts, or belongs elsewhere. */
 static void
 bad_changes(void **state)
@@ -152,12 +173,9 @@ bad_entries(void **state)
 		size_t n;
 		int rc;
 	} rows[] = {
-		{ empty, 1, -E2BIG },
-		{ long_one, 1, -E2BIG },
-		{ same, 2, -E2BIG },
-		{ back, 2, -E2BIG },
-		{ many, STORE_ENTRIES_MAX + 1, -E2BIG },
-		{ many, STORE_ENTRIES_MAX, 0 },
+		{ empty, 1, -E2BIG }, { long_one, 1, -E2BIG }, { same, 2, -E2BIG },
+		{ back, 2, -E2BIG }, { many, STORE_ENTRIES_MAX + 1, -E2BIG },
+		{ many, STORE_ENTRIES_MAX / 2, 0 }, /* all of them need more than this segment */
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct store_res res = { .rc = 1 };
@@ -173,7 +191,7 @@ bad_entries(void **state)
 	struct store_stats st;
 	assert_string_equal(scan(s, 0, 0, 1), "6.0 ");
 	store_stats(s, &st);
-	assert_int_equal(st.queue_entries, STORE_ENTRIES_MAX);
+	assert_int_equal(st.queue_entries, STORE_ENTRIES_MAX / 2);
 	assert_int_equal(st.queue_letters, 1);
 }
 
@@ -254,6 +272,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		KIT_BOTH(entries_come_with_letters),
 		KIT_BOTH(states_and_scans),
+		KIT_BOTH(damaged_records),
 		KIT_BOTH(bad_changes),
 		KIT_BOTH(bad_entries),
 		KIT_BOTH(merges_elsewhere),

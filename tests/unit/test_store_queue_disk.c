@@ -337,7 +337,7 @@ fsck_tells(void **state)
 	assert_int_equal(kit_commit(lab->s, b).rc, 0);
 	assert_int_equal(put_raw(lab->s, queued_key(key, 1, 1), STR("bad")), 0);
 	lab->s = store_close(lab->s);
-	clean(lab->dir, 1, "queue: a record of kind t does not decode");
+	clean(lab->dir, 1, "queue: entry 0000000000001.1: its record does not decode; ");
 	lab->s = kit_open(lab->dir);
 	assert_int_equal(kit_queue_there(lab->s,
 			     (struct kit_queued){ .id = 1, .parts = 2, .n = 900 }),
@@ -352,9 +352,10 @@ struct histories {
 };
 
 static bool
-take_history(void *arg, const struct trace_record *t)
+take_history(void *arg, const struct trace_found *found)
 {
 	struct histories *h = arg;
+	const struct trace_payload *t = &found->t;
 	buf_putf(&h->text, "%u|" STR_FMT "|" STR_FMT "|" STR_FMT "|" STR_FMT "\n", t->kind,
 	    STR_ARG(t->message_id), STR_ARG(t->peer), STR_ARG(t->rcpts), STR_ARG(t->history));
 	return true;
@@ -383,7 +384,7 @@ notes_are_found(void **state)
 	    &(struct store_note){ .kind = STORE_NOTE_QUEUE, .letter = 1, .octets = STR("no") });
 	store_queue_del(b, 1, 0);
 	assert_int_equal(kit_commit(lab->s, b).rc, -EAGAIN);
-	assert_int_equal(trace_find(lab->dir, STR("0000000000001"), take_history, &h), 0);
+	assert_int_equal(kit_trace(lab->dir, STR("0000000000001"), take_history, &h), 0);
 	assert_string_equal(buf_cstr(&h.text),
 	    "0|<x@y>|192.0.2.1|3 1 c@d\n0 0 e@f\n|C: MAIL\nS: 250\n\n"
 	    "1||192.0.2.9|e@f\n|talk\n");

@@ -7,10 +7,14 @@
 
 #include "store_kit.h"
 
+#include "base/crc32c.h"
+#include "base/wire.h"
 #include "log/log.h"
+#include "store/fsck.h"
 #include "store/recorder.h"
 #include "store/recorder_file.h"
 
+#include <sys/wait.h>
 #include <time.h>
 
 #define FILE_BYTES (64u << 10)
@@ -20,6 +24,7 @@ struct lab {
 	char *dir;
 	struct store *s;
 	struct recorder *r;
+	uint64_t file_bytes, keep_ms;
 };
 
 static void
@@ -27,7 +32,7 @@ lab_open(struct lab *l, uint64_t size)
 {
 	char *uri = NULL;
 	struct store_options o = kit_options();
-	struct recorder_options ro = { FILE_BYTES, size, 36500 * RECORDER_DAY_MS };
+	struct recorder_options ro = { l->file_bytes, size, l->keep_ms };
 	struct buf err = BUF_INIT(4096);
 	o.followed = true;
 	check(asprintf(&uri, "emb:%s", l->dir) > 0);
@@ -50,6 +55,8 @@ static int
 set_up(void **state)
 {
 	struct lab *l = xalloc(sizeof(*l));
+	l->file_bytes = FILE_BYTES;
+	l->keep_ms = 36500 * RECORDER_DAY_MS;
 	l->dir = kit_dir();
 	*state = l;
 	return 0;
@@ -147,6 +154,27 @@ found(const struct lab *l, struct trace_query q, uint64_t limit)
 	return s.n;
 }
 
+/* Every tenth letter, all at once. */
+static uint64_t
+letters_found(const struct lab *l, bool arrival)
+{
+	static struct seen s;
+	uint64_t letters[LETTERS / 10];
+	struct trace_search *t = NULL;
+	s = (struct seen){ 0 };
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+		letters[i] = id_of(i * 10 + 3);
+	assert_int_equal(trace_search_letters(&t, l->dir, letters, ARRAY_LEN(letters), arrival), 0);
+	int rc;
+	while ((rc = trace_search_step(t, on_found, &s)) == 1)
+		;
+	assert_int_equal(rc, 0);
+	trace_search_free(t);
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++)
+		assert_int_equal(s.is[i * 10 + 3], 1);
+	return s.n;
+}
+
 #define KEY(text) ((struct trace_query){ .key = STR(text) })
 
 static void
@@ -182,6 +210,16 @@ all_is_found(const struct lab *l)
 	assert_int_equal(found(l,
 			     (struct trace_query){ .peer = STR("192.0.2.7"), .to = STR("x@y") }, 0),
 	    0);
+	assert_int_equal(found(l,
+			     (struct trace_query){
+				 .from = STR("sender42@example.net"),
+				 .to = STR("user0@example.org"),
+			     },
+			     0),
+	    3); /* 42, 742, 1442 */
+	assert_int_equal(found(l, (struct trace_query){ .message_id = STR("Q1234") }, 0), 0);
+	assert_int_equal(letters_found(l, true), LETTERS / 10);
+	assert_int_equal(letters_found(l, false), LETTERS / 10);
 }
 
 static void
@@ -197,7 +235,6 @@ finds_by_everything(void **state)
 	assert_int_equal(st.records, LETTERS);
 	assert_true(st.files > 10);
 	assert_int_equal(st.lag, 0);
-	assert_true(trace_recorded(l->dir));
 	all_is_found(l);
 	lab_close(l);
 	all_is_found(l);
@@ -217,6 +254,49 @@ goes_on_after_a_start(void **state)
 		lab_close(l);
 	}
 	all_is_found(l);
+}
+
+/* The clock goes back by a year and on again: what is asked for by time is found all the same. */
+static void
+finds_what_clocks_did(void **state)
+{
+	struct lab *l = *state;
+	const uint64_t year = 365 * RECORDER_DAY_MS;
+	char rcpts[64];
+	l->file_bytes = 2 * BLOCK_BYTES;
+	lab_open(l, 1u << 30);
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct store_dom q = store_dom_queue(0);
+		struct store_batch *b = store_batch_new(l->s, &q);
+		snprintf(rcpts, sizeof(rcpts), "user%llu@example.com\n",
+		    (unsigned long long)(i % 10));
+		store_note(b, &(struct store_note){ .kind = STORE_NOTE_ATTEMPT,
+				  .letter = id_of(i),
+				  .time_ms = KIT_TIME + i - (i / 100 % 2 ? year : 0),
+				  .rcpts = str_of(rcpts),
+				  .octets = STR("+1ms c: EHLO some.host.example.net\n") });
+		store_commit(b, STORE_DURABLE, NULL, NULL);
+	}
+	store_wait(l->s);
+	recorder_sync(l->r);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(found(l, (struct trace_query){ .until_ms = KIT_TIME - 1 }, 0),
+		    1500);
+		assert_int_equal(found(l, (struct trace_query){ .since_ms = KIT_TIME }, 0), 1500);
+		assert_int_equal(found(l,
+				     (struct trace_query){ .since_ms = KIT_TIME + 950 - year,
+					 .until_ms = KIT_TIME + 970 - year },
+				     0),
+		    20);
+		assert_int_equal(found(l,
+				     (struct trace_query){ .to = STR("user3@example.com"),
+					 .since_ms = KIT_TIME + 850,
+					 .until_ms = KIT_TIME + 900 },
+				     0),
+		    5);
+		if (i == 0)
+			lab_close(l);
+	}
 }
 
 /* --- damage --- */
@@ -284,6 +364,21 @@ repairs_a_torn_tail(void **state)
 	free(path);
 }
 
+static bool
+table_is_whole(const struct lab *l, uint64_t number)
+{
+	struct table *t = xalloc(sizeof(*t));
+	char *dir = kit_path(l->dir, "trace");
+	int at = open(dir, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(table_open(t, at, number), 0);
+	bool whole = table_load(t) == 0 && t->kinds && table_verify(t, NULL) == 0;
+	table_close(t);
+	close(at);
+	free(dir);
+	free(t);
+	return whole;
+}
+
 static void
 makes_tables_again(void **state)
 {
@@ -295,19 +390,47 @@ makes_tables_again(void **state)
 	all_is_found(l); /* by reading the files through */
 	mend(l);
 	assert_int_equal(access(idx, F_OK), 0);
-	struct table_head h;
-	char *dir = kit_path(l->dir, "trace");
-	int at = open(dir, O_RDONLY | O_DIRECTORY);
-	for (uint64_t n = 3; n < 5; n++) {
-		int fd = table_open(at, n, &h);
-		assert_true(fd >= 0);
-		assert_true(table_whole(fd, &h));
-		close(fd);
-	}
-	close(at);
-	free(dir);
+	for (uint64_t n = 3; n < 5; n++)
+		assert_true(table_is_whole(l, n));
 	free(idx);
 	free(bad);
+}
+
+/* A table as the format had it before: no kinds, no blocks. */
+static void
+make_old(const struct lab *l, uint64_t number)
+{
+	char *path = trace_file(l, number, "idx");
+	struct buf b = BUF_INIT(64u << 20);
+	struct stat st;
+	int fd = open(path, O_RDWR);
+	assert_int_equal(fstat(fd, &st), 0);
+	check(buf_reserve(&b, (size_t)st.st_size));
+	assert_int_equal(pread(fd, b.p, (size_t)st.st_size, 0), st.st_size);
+	unsigned char *p = (unsigned char *)b.p;
+	uint32_t n = be32_get(p + 12);
+	size_t end = TABLE_HEAD + TABLE_FAN * 4 + (size_t)n * TABLE_ENTRY;
+	for (size_t at = end - (size_t)n * TABLE_ENTRY; at < end; at += TABLE_ENTRY)
+		be32_put(p + at + 8, be32_get(p + at + 8) >> 4);
+	be32_put(p + 8, 1);
+	be32_put(p + 56, crc32c(0, p + TABLE_HEAD, end - TABLE_HEAD));
+	be32_put(p + 60, crc32c(0, p, 60));
+	assert_int_equal(pwrite(fd, p, end, 0), end);
+	assert_int_equal(ftruncate(fd, (off_t)end), 0);
+	close(fd);
+	buf_done(&b);
+	free(path);
+}
+
+static void
+reads_old_tables(void **state)
+{
+	struct lab *l = *state;
+	fill(l);
+	for (uint64_t n = 1; n < last_file(l); n += 2)
+		make_old(l, n);
+	all_is_found(l);
+	mend(l);
 }
 
 static void
@@ -338,6 +461,125 @@ survives_damage(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	free(path);
 	free(idx);
+}
+
+/* After a power loss a part in the middle of the last file may lack: the log has it. */
+static void
+fills_a_gap(void **state)
+{
+	struct lab *l = *state;
+	static const char zeros[1000];
+	struct stat st;
+	fill(l);
+	mend(l);
+	char *path = trace_file(l, last_file(l), "trc");
+	int fd = open(path, O_WRONLY);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(st.st_size > 5000);
+	assert_int_equal(pwrite(fd, zeros, sizeof(zeros), st.st_size - 3000), sizeof(zeros));
+	close(fd);
+	free(path);
+	assert_true(found(l, KEY("192.0.2.7"), 0) < LETTERS);
+	mend(l);
+}
+
+/* Damage far from the end is none of a power loss, and what stands behind it stays. */
+static void
+leaves_other_gaps(void **state)
+{
+	struct lab *l = *state;
+	l->file_bytes = RECORDER_FILE_BYTES;
+	fill(l);
+	mend(l);
+	char *path = trace_file(l, 1, "trc");
+	int fd = open(path, O_WRONLY);
+	assert_int_equal(pwrite(fd, "xxxxxxxxxxxxxxxx", 16, 5000), 16);
+	close(fd);
+	free(path);
+	lab_open(l, 1u << 30);
+	lab_close(l);
+	assert_int_equal(found(l, KEY("192.0.2.7"), 0), LETTERS - 1);
+}
+
+/* A file and its table that came from another store, and would say that our log is followed. */
+static void
+sets_strangers_aside(void **state)
+{
+	struct lab *l = *state,
+		   other = { .dir = kit_dir(), .file_bytes = FILE_BYTES, .keep_ms = l->keep_ms };
+	fill(&other);
+	fill(l);
+	for (int i = 0; i < 2; i++) {
+		char *from = trace_file(&other, 2, i ? "trc" : "idx");
+		char *to = trace_file(l, 2, i ? "trc" : "idx");
+		assert_int_equal(rename(from, to), 0);
+		free(from);
+		free(to);
+	}
+	lab_open(l, 1u << 30);
+	lab_close(l);
+	char *bad = trace_file(l, 2, "bad");
+	assert_int_equal(access(bad, F_OK), 0);
+	free(bad);
+	kit_dir_done(other.dir);
+}
+
+/* What fsck says of the histories. It may be beside us, so it is a process of its own. */
+static void
+fsck_is_content(const struct lab *l)
+{
+	int status = 0;
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct fsck_report r = { 0 };
+		bool good = fsck_run(l->dir, &r, NULL, NULL) == 0 &&
+		            str_find_str(buf_str(&r.text), STR("trace/")) == r.text.len;
+		if (!good)
+			fprintf(stderr, STR_FMT, STR_ARG(buf_str(&r.text)));
+		_exit(!good);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+/* Tables without files, and one of its file as it was before. */
+static void
+distrusts_old_tables(void **state)
+{
+	struct lab *l = *state;
+	fill(l);
+	uint64_t last = last_file(l);
+	for (uint64_t n = 1; n <= last; n++) {
+		char *path = trace_file(l, n, "trc");
+		assert_int_equal(unlink(path), 0);
+		free(path);
+	}
+	char *place = kit_path(l->dir, "trace/followed");
+	assert_int_equal(unlink(place), 0);
+	mend(l);
+	free(place);
+	char *file = trace_file(l, 2, "trc");
+	struct stat st;
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(truncate(file, st.st_size / 2), 0);
+	lab_open(l, 1u << 30);
+	lab_close(l);
+	fsck_is_content(l);
+	free(file);
+}
+
+/* fsck beside a recorder that ends files all the time. */
+static void
+fsck_beside_it(void **state)
+{
+	struct lab *l = *state;
+	lab_open(l, 1u << 30);
+	for (uint64_t i = 0; i < 20; i++) {
+		for (uint64_t k = i * LETTERS / 20; k < (i + 1) * LETTERS / 20; k++)
+			accept_one(l->s, k);
+		fsck_is_content(l);
+		store_wait(l->s);
+	}
 }
 
 /* All files are lost: what the log still has is there again. */
@@ -374,15 +616,106 @@ keeps_its_limits(void **state)
 	assert_true(n > 50 && n < LETTERS / 2);
 	assert_int_equal(found(l, KEY("Q1999"), 0), 1);
 	assert_int_equal(found(l, KEY("Q1"), 0), 0);
-	/* Nothing but the last file is young enough: KIT_TIME is long ago, or far away. */
-	recorder_limits(l->r, 1u << 30, 1);
-	accept_some(l->s, LETTERS + 1, LETTERS + 2);
+}
+
+static void
+await_files(const struct lab *l, uint64_t n)
+{
+	struct recorder_stats st = { 0 };
+	for (int i = 0; i < 6000; i++) {
+		recorder_stats(l->r, &st);
+		if (st.files == n)
+			return;
+		(void)usleep(10000);
+	}
+	assert_int_equal(st.files, n);
+}
+
+static void
+note_at(struct store *s, uint64_t i, uint64_t ms)
+{
+	struct store_dom q = store_dom_queue(0);
+	struct store_batch *b = store_batch_new(s, &q);
+	store_note(b, &(struct store_note){ .kind = STORE_NOTE_ATTEMPT,
+			  .letter = id_of(i),
+			  .time_ms = ms,
+			  .rcpts = STR("user@example.com\n"),
+			  .octets = STR("+1ms c: EHLO some.host.example.net\n") });
+	assert_int_equal(kit_commit(s, b).rc, 0);
+}
+
+static uint64_t
+now_ms(void)
+{
+	return (uint64_t)time(NULL) * 1000;
+}
+
+/* What is too old goes though no file is full, and does not come again out of the log. */
+static void
+nothing_outlives_its_time(void **state)
+{
+	struct lab *l = *state;
+	char *first = trace_file(l, 1, "trc"), *second = trace_file(l, 2, "trc");
+	l->keep_ms = 10 * RECORDER_DAY_MS;
+	lab_open(l, 1u << 30);
+	note_at(l->s, 1, now_ms() - 11 * RECORDER_DAY_MS);
 	recorder_sync(l->r);
-	accept_some(l->s, LETTERS + 2, LETTERS + 3);
+	await_files(l, 0);
+	assert_int_equal(found(l, KEY("user@example.com"), 0), 0);
+	lab_close(l);
+	lab_open(l, 1u << 30);
+	note_at(l->s, 2, now_ms());
+	recorder_sync(l->r);
+	await_files(l, 1);
+	assert_int_equal(found(l, KEY("user@example.com"), 0), 1);
+	assert_int_equal(access(first, F_OK), -1);
+	assert_int_equal(access(second, F_OK), 0);
+	/* Young enough to stay, but no longer joined by others. */
+	note_at(l->s, 3, now_ms() - 2 * RECORDER_DAY_MS);
+	recorder_sync(l->r);
+	note_at(l->s, 4, now_ms());
+	recorder_sync(l->r);
+	await_files(l, 2);
+	assert_int_equal(found(l, KEY("user@example.com"), 0), 3);
+	free(first);
+	free(second);
+}
+
+/* The clock was a century ahead for a moment. */
+static void
+nothing_waits_for_the_future(void **state)
+{
+	struct lab *l = *state;
+	uint64_t now = now_ms();
+	l->keep_ms = 10 * RECORDER_DAY_MS;
+	lab_open(l, 1u << 30);
+	note_at(l->s, 1, now + 36500 * RECORDER_DAY_MS);
+	note_at(l->s, 2, now - 9 * RECORDER_DAY_MS);
+	recorder_sync(l->r);
+	note_at(l->s, 3, now - 9 * RECORDER_DAY_MS);
+	recorder_sync(l->r);
+	note_at(l->s, 4, now);
+	recorder_sync(l->r);
+	await_files(l, 3);
+	recorder_limits(l->r, 1u << 30, 8 * RECORDER_DAY_MS);
+	await_files(l, 1);
+}
+
+/* A small limit is not overrun by a file that is still written to. */
+static void
+keeps_a_small_limit(void **state)
+{
+	struct lab *l = *state;
+	struct recorder_stats st;
+	l->file_bytes = RECORDER_FILE_BYTES;
+	lab_open(l, 1u << 20);
+	accept_some(l->s, 0, LETTERS);
+	recorder_sync(l->r);
+	accept_some(l->s, LETTERS, LETTERS + 1);
 	recorder_sync(l->r);
 	recorder_stats(l->r, &st);
-	uint64_t now = (uint64_t)time(NULL) * 1000;
-	assert_true(now < KIT_TIME || st.files == 1);
+	assert_true(st.files > 5);
+	assert_true(st.octets <= 1u << 20);
 }
 
 /* --- notes --- */
@@ -414,9 +747,8 @@ notes_are_found(void **state)
 		static struct seen s;
 		struct trace_search *t = NULL;
 		s = (struct seen){ 0 };
-		struct trace_query query = { .key = str_of(id) };
-		assert_int_equal(trace_search_new(&t, l->dir, &query), 0);
-		trace_search_letter(t, id_of(4));
+		uint64_t letter = id_of(4);
+		assert_int_equal(trace_search_letters(&t, l->dir, &letter, 1, false), 0);
 		while (trace_search_step(t, on_found, &s) == 1)
 			;
 		trace_search_free(t);
@@ -453,12 +785,22 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(finds_by_everything, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(finds_what_clocks_did, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(reads_old_tables, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(goes_on_after_a_start, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(repairs_a_torn_tail, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(makes_tables_again, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(survives_damage, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fills_a_gap, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(leaves_other_gaps, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(sets_strangers_aside, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(distrusts_old_tables, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(fsck_beside_it, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(begins_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_its_limits, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(keeps_a_small_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nothing_outlives_its_time, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(nothing_waits_for_the_future, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(notes_are_found, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(follows_while_it_looks, set_up, tear_down),
 	};

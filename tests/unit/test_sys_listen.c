@@ -70,25 +70,27 @@ test_tcp(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct row *r = &rows[i];
 		int fd, conn;
-		uint16_t port;
-		struct sys_addr peer;
+		struct sys_addr here, peer;
+		struct sockaddr_storage from;
+		socklen_t len = sizeof(from);
 		if (r->v6 && !v6)
 			continue;
 		assert_int_equal(listen_tcp(r->address, 0, 0, &fd), 0);
 		assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
 		assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-		assert_int_equal(listen_port(fd, &port), 0);
-		assert_int_equal(listen_accept(fd, &conn, &peer), -EAGAIN);
-		int c = reach(r->from, port);
+		assert_int_equal(sys_addr_here(fd, &here), 0);
+		int c = reach(r->from, here.port);
 		assert_int_equal(c >= 0, r->seen != NULL);
 		if (c >= 0) {
 			struct pollfd p = { fd, POLLIN, 0 };
 			poll(&p, 1, 1000);
-			assert_int_equal(listen_accept(fd, &conn, &peer), 0);
+			conn = accept4(fd, (struct sockaddr *)&from, &len, SOCK_CLOEXEC);
+			assert_true(conn >= 0);
+			assert_true(sys_addr_of((struct sockaddr *)&from, len, &peer));
 			assert_string_equal(peer.text, r->seen);
 			assert_int_equal(peer.is_v4, strchr(r->seen, ':') == NULL);
-			assert_true(fcntl(conn, F_GETFL) & O_NONBLOCK);
-			assert_true(fcntl(conn, F_GETFD) & FD_CLOEXEC);
+			assert_int_equal(sys_addr_here(conn, &here), 0);
+			assert_string_equal(here.text, r->from);
 			close(conn);
 			close(c);
 		}
@@ -100,18 +102,18 @@ static void
 test_tcp_refusals(void **state)
 {
 	int fd, again, third;
-	uint16_t port;
+	struct sys_addr here;
 	assert_int_equal(listen_tcp("localhost", 0, 0, &fd), -EINVAL);
 	assert_int_equal(listen_tcp("", 0, 0, &fd), -EINVAL);
 	assert_int_equal(listen_tcp("192.0.2.1", 0, 0, &fd), -EADDRNOTAVAIL);
 	assert_int_equal(listen_tcp("127.0.0.1", 0, 0, &fd), 0);
-	assert_int_equal(listen_port(fd, &port), 0);
-	assert_int_equal(listen_tcp("127.0.0.1", port, 0, &again), -EADDRINUSE);
+	assert_int_equal(sys_addr_here(fd, &here), 0);
+	assert_int_equal(listen_tcp("127.0.0.1", here.port, 0, &again), -EADDRINUSE);
 	close(fd);
 	assert_int_equal(listen_tcp("127.0.0.1", 0, LISTEN_REUSEPORT, &fd), 0);
-	assert_int_equal(listen_port(fd, &port), 0);
-	assert_int_equal(listen_tcp("127.0.0.1", port, LISTEN_REUSEPORT, &again), 0);
-	assert_int_equal(listen_tcp("127.0.0.1", port, 0, &third), -EADDRINUSE);
+	assert_int_equal(sys_addr_here(fd, &here), 0);
+	assert_int_equal(listen_tcp("127.0.0.1", here.port, LISTEN_REUSEPORT, &again), 0);
+	assert_int_equal(listen_tcp("127.0.0.1", here.port, 0, &third), -EADDRINUSE);
 	close(fd);
 	close(again);
 }
@@ -180,8 +182,10 @@ try_unix(const char *path)
 	int fd, again, c;
 	struct stat st;
 	struct sys_peer peer;
+	struct sys_addr here;
 	assert_int_equal(unix_connect(path, &c), -ENOENT);
 	assert_int_equal(listen_unix(path, &fd), 0);
+	assert_int_equal(sys_addr_here(fd, &here), -EAFNOSUPPORT);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(listen_unix(path, &again), -EADDRINUSE); /* somebody answers */

@@ -45,6 +45,7 @@ enum { DONE = 0, REFUSED = 42, WRONG = 43 };
 static char dir[64];   /* a directory for the roles that have one; holds "there" */
 static char other[80]; /* a file outside it */
 static int listener, target, talk[2], sealed;
+static bool guards_ports; /* Landlock does, from version 4 on */
 
 static int
 refused_if(long r)
@@ -413,6 +414,14 @@ try_listen(void)
 }
 
 static int
+try_bind_port(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(58725) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	return guards_ports ? refused_if(bind(fd, (struct sockaddr *)&a, sizeof(a))) : REFUSED;
+}
+
+static int
 try_accept(void)
 {
 	long r = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
@@ -474,13 +483,15 @@ static const struct attempt attempts[] = {
 	{ "resolver: open", &resolver, try_openat, .soft = true },
 	{ "resolver: fork", &resolver, try_fork },
 	{ "resolver: execve", &resolver, try_execve },
-	{ "resolver: unix socket", &resolver, try_unix_socket },
+	{ "resolver: unix socket", &resolver, try_unix_socket, .soft = true },
 	{ "resolver: raw socket", &resolver, try_raw_socket },
 	{ "resolver: listen", &resolver, try_listen },
+	{ "resolver: bind to a port", &resolver, try_bind_port, .soft = true,
+	    .needs_landlock = true },
 	{ "resolver: accept", &resolver, try_accept },
 	{ "fetcher: open", &fetcher, try_openat, .soft = true },
 	{ "fetcher: fork", &fetcher, try_fork },
-	{ "fetcher: unix socket", &fetcher, try_unix_socket },
+	{ "fetcher: unix socket", &fetcher, try_unix_socket, .soft = true },
 	{ "fetcher: datagram", &fetcher, try_datagram },
 	{ "fetcher: listen", &fetcher, try_listen },
 	{ "fetcher: accept", &fetcher, try_accept },
@@ -553,9 +564,7 @@ do_io(void)
 		return 2;
 	if (send(talk[1], c, 3, MSG_NOSIGNAL) != 3 || recv(talk[0], c, 3, 0) != 3)
 		return 3;
-	int fd;
-	struct sys_addr peer;
-	if (listen_accept(listener, &fd, &peer) != -EAGAIN)
+	if (accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC) >= 0 || errno != EAGAIN)
 		return 4;
 	if (shutdown(listener, SHUT_WR) < 0 && errno != ENOTCONN)
 		return 8;
@@ -736,14 +745,16 @@ do_read_files(void)
 	return p != MAP_FAILED ? DONE : 3;
 }
 
-/* To the listener of this test. */
+/* To the listener of this test, from an address of our choice. */
 static int
 do_connect(void)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET };
+	struct sockaddr_in a = { .sin_family = AF_INET }, own = a;
 	socklen_t n = sizeof(a);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || getsockname(target, (struct sockaddr *)&a, &n) < 0)
+	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&own, n) < 0 ||
+	    getsockname(target, (struct sockaddr *)&a, &n) < 0)
 		return 1;
 	return connect(fd, (struct sockaddr *)&a, n) == 0 && close(fd) == 0 ? DONE : 2;
 }
@@ -949,6 +960,7 @@ setup(void **state)
 	    listen_tcp("127.0.0.1", 0, 0, &target) < 0)
 		return -1;
 	sealed = memfd_sealed("test", STR("sealed"));
+	guards_ports = syscall(SYS_landlock_create_ruleset, NULL, (size_t)0, 1u) >= 4;
 	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, talk);
 }
 

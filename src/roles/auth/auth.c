@@ -14,36 +14,26 @@
 #include "sys/spawn.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define ERR_MAX (64u << 10)
 #define HASH_THREADS 2
 #define HASH_QUEUE_MAX 256
 
 static bool
-on_setup(struct auth *au, struct ipc_frame *m)
+on_setup(void *arg, struct ipc_frame *m)
 {
-	struct buf err = BUF_INIT(ERR_MAX);
-	struct msg_setup setup;
-	struct conf *c = setup_take(m, ROLE_AUTH, &setup, &err);
-	if (c) {
-		conf_free(au->conf);
-		au->conf = c;
-		accounts_hostname(&au->accounts, c->hostname);
-		au->oauth = oauth_reconf(au->oauth, c);
-		log_set_level(setup_log_level(c));
-	} else {
-		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
-	}
-	buf_done(&err);
-	return c != NULL;
+	struct auth *au = arg;
+	if (!setup_again(m, ROLE_AUTH, &au->conf))
+		return false;
+	accounts_hostname(&au->accounts, au->conf->hostname);
+	au->oauth = oauth_reconf(au->oauth, au->conf);
+	return true;
 }
 
 static bool
-on_peer(struct auth *au, struct ipc_frame *m)
+on_peer(void *arg, struct ipc_frame *m)
 {
+	struct auth *au = arg;
 	struct msg_peer p;
 	if (m->fd < 0 || !msg_peer_get(m->body, &p))
 		return false;
@@ -59,103 +49,38 @@ on_peer(struct auth *au, struct ipc_frame *m)
 }
 
 static bool
-on_ctl(struct auth *au, struct ipc_frame *m)
+on_secret(void *arg, struct ipc_frame *m)
 {
-	if (m->fd < 0)
-		return false;
-	desk_take(au->desk, role_take_fd(m));
-	return true;
+	return secrets_take(arg, m);
 }
 
 static bool
-on_status(struct auth *au, struct ipc_frame *m)
+on_status(void *arg, struct ipc_frame *m)
 {
+	struct auth *au = arg;
 	const struct role_count rows[] = {
 		{ STATUS_ACCOUNTS, passwd_count(&au->accounts.passwd) },
 		{ STATUS_LOGINS, au->n_logins },
 		{ STATUS_LOGINS_FAILED, au->n_failed },
 		{ STATUS_SIGNATURES, au->n_signatures },
 	};
-	role_say_status(au->parent, m->id, au->layers, rows, ARRAY_LEN(rows));
+	role_say_status(au->life.parent, m->id, au->life.layers, rows, ARRAY_LEN(rows));
 	return true;
 }
 
-static bool
-on_log(struct auth *au, struct ipc_frame *m)
-{
-	return role_take_log(m);
-}
-
-static bool
-on_drain(struct auth *au, struct ipc_frame *m)
-{
-	uint32_t ms;
-	if (!msg_u32_get(m->body, &ms))
-		return false;
-	au->draining = true;
-	loop_timer_set(au->drain, ms, 0);
-	return true;
-}
-
-static const struct {
-	enum ipc_type type;
-	bool (*handle)(struct auth *au, struct ipc_frame *m); /* false: a breach */
-} from_parent[] = {
+static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
-	{ IPC_SECRET, secrets_take },
-	{ IPC_CTL, on_ctl },
+	{ IPC_SECRET, on_secret },
 	{ IPC_STATUS_ASK, on_status },
-	{ IPC_DRAIN, on_drain },
-	{ IPC_LOG, on_log },
 };
 
-static void
-parent_frame(void *arg, struct chan *c, const struct ipc_frame *frame)
+static bool
+idle(void *arg)
 {
-	struct auth *au = arg;
-	struct ipc_frame m = *frame;
-	bool ok = false;
-	for (size_t i = 0; i < ARRAY_LEN(from_parent); i++)
-		if (from_parent[i].type == m.type)
-			ok = from_parent[i].handle(au, &m);
-	if (m.fd >= 0)
-		close(m.fd);
-	if (ok)
-		return;
-	LOG(LOG_ERROR, 0, "parent-breach", LOGN("type", m.type));
-	au->exit_status = 1;
-	loop_stop(au->loop);
-}
-
-static void
-parent_gone(void *arg, struct chan *c, const char *why)
-{
-	struct auth *au = arg;
-	if (why)
-		LOG(LOG_ERROR, 0, "parent-breach", LOGZ("why", why));
-	au->exit_status = why ? 1 : 0;
-	loop_stop(au->loop);
-}
-
-static const struct chan_handler parent_handler = { parent_frame, parent_gone, NULL };
-
-static void
-drain_over(void *arg)
-{
-	struct auth *au = arg;
-	if (au->draining)
-		loop_stop(au->loop);
-	au->draining = false;
-}
-
-static void
-on_turn(void *arg)
-{
-	struct auth *au = arg;
-	if (au->draining && desk_open(au->desk) == 0 && au->n_exchanges == 0 && au->n_signs == 0 &&
-	    au->n_outgoing == 0)
-		drain_over(au);
+	const struct auth *au = arg;
+	return desk_open(au->life.desk) == 0 && au->n_exchanges == 0 && au->n_signs == 0 &&
+	       au->n_outgoing == 0;
 }
 
 /* Without randomness salts (and later nonces) could be guessed; nothing would look wrong. */
@@ -185,23 +110,11 @@ rotate(void *arg)
 
 /* --- the life --- */
 
+/* Who still waits is told. */
 static void
-run(struct auth *au)
+last_words(void *arg)
 {
-	unsigned char key[16];
-	random_bytes(key, sizeof(key));
-	random_bytes(au->tickets, sizeof(au->tickets));
-	au->guard = guard_new(key);
-	au->pool = pool_new(au->loop, "hash", HASH_THREADS, HASH_QUEUE_MAX);
-	au->signers = pool_new(au->loop, "sign", 1, SIGNS_MAX);
-	au->desk = desk_new(au->loop, ROLE_AUTH, auth_ops, au);
-	au->parent = chan_new(au->loop, SPAWN_FD, &parent_handler, au);
-	check(au->parent != NULL);
-	au->drain = loop_timer_new(au->loop, drain_over, au);
-	au->rotate = loop_timer_new(au->loop, rotate, au);
-	loop_timer_set(au->rotate, TICKETS_MS, TICKETS_MS);
-	loop_on_turn(au->loop, on_turn, au);
-	loop_run(au->loop);
+	struct auth *au = arg;
 	pool_free(au->signers);
 	pool_free(au->pool);
 	fronts_done(au);
@@ -210,33 +123,68 @@ run(struct auth *au)
 	confirm_done(au);
 	auth_changes_done(au);
 	auth_listings_done(au);
-	desk_flush(au->desk);
-	desk_free(au->desk);
+}
+
+static int
+live(struct auth *au)
+{
+	unsigned char key[16];
+	random_bytes(key, sizeof(key));
+	random_bytes(au->tickets, sizeof(au->tickets));
+	au->guard = guard_new(key);
+	au->pool = pool_new(au->loop, "hash", HASH_THREADS, HASH_QUEUE_MAX);
+	au->signers = pool_new(au->loop, "sign", 1, SIGNS_MAX);
+	au->rotate = loop_timer_new(au->loop, rotate, au);
+	loop_timer_set(au->rotate, TICKETS_MS, TICKETS_MS);
+	au->life.loop = au->loop;
+	au->life.desk = desk_new(au->loop, ROLE_AUTH, auth_ops, au);
+	au->life.rows = from_parent;
+	au->life.n = ARRAY_LEN(from_parent);
+	au->life.arg = au;
+	au->life.idle = idle;
+	au->life.end = last_words;
+	au->life.says_ready = true;
+	int status = role_run(&au->life, SPAWN_FD);
+	desk_free(au->life.desk);
 	loop_timer_free(au->rotate);
-	loop_timer_free(au->drain);
-	chan_free(au->parent);
 	guard_free(au->guard);
 	recent_free(au->recent);
 	explicit_bzero(key, sizeof(key));
+	return status;
 }
 
 /* All that libraries read from files, they read here. */
 static bool
 load_libraries(struct buf *err)
 {
-	crypt_init();
 	tls_init();
 	if (!random_works(err) || sasl_library_open(NULL, false, err) < 0)
 		return false;
-	sasl_client_preload();
+	sasl_client_preload(false);
 	return true;
 }
 
-static void
-serve(struct auth *au, const struct msg_setup *setup, struct buf *err)
+static int
+serve(struct auth *au, const char *root, const char *dir, struct buf *err)
 {
+	int status = 1;
+	snprintf(au->path, sizeof(au->path), "%s/passwd", strcmp(root, "/") == 0 ? "" : root);
+	if (accounts_init(&au->accounts, root, dir, err)) {
+		accounts_hostname(&au->accounts, au->conf->hostname);
+		status = live(au);
+	}
+	secrets_done(au);
+	accounts_done(&au->accounts);
+	return status;
+}
+
+static int
+begin(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err)
+{
+	struct auth *au = arg;
+	int status = 1;
 	char dir[CONF_TEXT_MAX + 16];
-	snprintf(dir, sizeof(dir), "%s/auth", au->conf->data_dir);
+	snprintf(dir, sizeof(dir), "%s/auth", conf->data_dir);
 	struct sandbox box = {
 		.role = "auth",
 		/* NO_NET: Cyrus SASL asks for the full name of this host before it knows that
@@ -245,47 +193,28 @@ serve(struct auth *au, const struct msg_setup *setup, struct buf *err)
 		        SANDBOX_NO_NET,
 		.dir = dir,
 		.chroot_empty = true,
-		.uid = setup->uid,
-		.gid = setup->gid,
+		.uid = m->uid,
+		.gid = m->gid,
 	};
-	log_set_level(setup_log_level(au->conf));
-	if (!load_libraries(err))
-		return;
-	au->loop = loop_new();
-	au->layers = sandbox_apply(&box);
-	const char *root = sandbox_dir(&box, au->layers);
-	snprintf(au->path, sizeof(au->path), "%s/passwd", strcmp(root, "/") == 0 ? "" : root);
-	if (accounts_init(&au->accounts, root, dir, err)) {
-		accounts_hostname(&au->accounts, au->conf->hostname);
-		au->exit_status = 0;
-		run(au);
+	au->conf = conf;
+	if (load_libraries(err)) {
+		au->loop = loop_new();
+		au->life.layers = sandbox_apply(&box);
+		status = serve(au, sandbox_dir(&box, au->life.layers), dir, err);
+		loop_free(au->loop);
+		sasl_library_close();
 	}
-	secrets_done(au);
-	accounts_done(&au->accounts);
-	loop_free(au->loop);
-	sasl_library_close();
+	conf_free(au->conf);
+	return status;
 }
 
 int
 auth_main(void)
 {
-	static struct auth auth;
-	struct auth *au = &auth;
-	struct msg_setup setup;
-	struct buf err = BUF_INIT(ERR_MAX);
-	au->certs_fd = -1;
-	au->exit_status = 1;
-	list_init(&au->changes);
-	list_init(&au->listings);
-	list_init(&au->fronts);
-	list_init(&au->relays);
-	log_init("auth", STDERR_FILENO, LOG_INFO);
-	au->conf = setup_receive(SPAWN_FD, ROLE_AUTH, &setup, &err);
-	if (au->conf)
-		serve(au, &setup, &err);
-	conf_free(au->conf);
-	if (err.len)
-		LOG(LOG_ERROR, 0, "auth-failed", LOGF("error", str_trim(buf_str(&err))));
-	buf_done(&err);
-	return au->exit_status;
+	static struct auth au = { .certs_fd = -1 };
+	list_init(&au.changes);
+	list_init(&au.listings);
+	list_init(&au.fronts);
+	list_init(&au.relays);
+	return setup_main(ROLE_AUTH, begin, &au);
 }

@@ -11,3 +11,8 @@ int auth_main(void);
  * asked. Whether there is such an account, auth tells.
  */
 int gssapi_main(void);
+/*
+ * gssapi-out: the same for logins at other servers, started where gssapi.client_keytab is set. It
+ * gets tickets, so it has a network, and the one keytab that they are got with.
+ */
+int gssapi_out_main(void);

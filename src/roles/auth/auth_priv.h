@@ -13,6 +13,7 @@
 #include "ipc/chan.h"
 #include "ipc/desk.h"
 #include "ipc/pass.h"
+#include "ipc/role.h"
 #include "loop/loop.h"
 #include "mail/srs.h"
 #include "policy/guard.h"
@@ -22,8 +23,10 @@
 
 #define EXCHANGES_FRONT_MAX 4096 /* of one front, those that wait to be refused among them */
 #define EXCHANGES_MAX 16384
-#define SIGNS_MAX 4096           /* signatures asked for and not yet made */
-#define FETCHES_MAX 1024         /* tokens that somebody else is asked about */
+#define SIGNS_MAX 4096       /* signatures asked for and not yet made */
+#define SIGNS_FRONT_MAX 2048 /* of one front */
+#define SIGNS_RELAY_MAX 256  /* of one relay, which asks for one a connection */
+#define FETCHES_MAX 1024     /* tokens that somebody else is asked about */
 #define TICKETS_MS (12 * 3600 * 1000)
 
 struct keyset;
@@ -33,10 +36,9 @@ struct recent;
 struct outgoing;
 
 struct auth {
+	struct role life; /* with parent */
 	struct loop *loop;
 	struct conf *conf;
-	struct chan *parent;
-	struct desk *desk;
 	struct pool *pool, *signers;
 	struct accounts accounts;
 	char path[CONF_TEXT_MAX + 32]; /* of the file, as we may name it inside the sandbox */
@@ -63,12 +65,8 @@ struct auth {
 	int certs_fd;                  /* as fronts get them, or -1 */
 	struct tls_ticket_key tickets[TLS_TICKET_KEYS];
 	struct loop_timer *rotate;
-	uint32_t layers;
 	uint64_t n_logins, n_failed, n_signatures;
 	bool said_ready; /* when the first keys have come, or the word that there are none */
-	bool draining;
-	struct loop_timer *drain;
-	int exit_status;
 };
 
 /* ops.c */
@@ -79,19 +77,24 @@ void auth_listings_done(struct auth *au); /* ends them unfinished */
 void auth_change_new(struct auth *au, struct desk_ask *a, const char *name, const char *keys);
 void auth_changes_done(struct auth *au); /* ends them unfinished */
 
+/* A front or a relay, in what it asks to be signed. */
+struct asker {
+	struct list signings; /* that are not made yet */
+	size_t n;
+};
+
 /* fronts.c: channels to fronts */
 struct front_chan {
 	struct list node; /* auth->fronts */
 	struct auth *auth;
 	struct chan *chan;
 	uint16_t index;
-	uint64_t number;      /* never given to another */
+	struct asker asker;
 	struct map exchanges; /* id -> struct exchange */
 };
 void fronts_take(struct auth *au, uint16_t index, int fd); /* takes fd over */
 void fronts_certs(struct auth *au);                        /* tells all of them */
 void fronts_tickets(struct auth *au);
-struct front_chan *fronts_find(struct auth *au, uint64_t number); /* NULL: it is gone */
 void fronts_done(struct auth *au);
 /* An id as a key; valid as long as *id. */
 struct str id_key(const uint64_t *id);
@@ -107,8 +110,11 @@ enum sasl_verdict auth_may(const struct auth *au, const struct msg_sasl_start *m
     const struct sasl_mech *mech, const char **ret_why);
 void auth_bindings(const struct auth *au, struct msg_sasl_start *m); /* what may be bound to */
 
-/* sign.c */
+/* sign.c: what a server signs for a front, and what a client signs for a relay: only with a
+ * certificate that a route names. False: a breach. */
 bool sign_take(struct front_chan *f, const struct ipc_frame *m);
+bool sign_as_client(struct auth *au, struct chan *from, struct asker *a, const struct ipc_frame *m);
+void sign_asker_gone(struct asker *a); /* nobody waits for its signatures any more */
 
 /* srs.c: addresses that lead back */
 void srs_secret(struct auth *au, struct str name, int fd); /* a file of keys */

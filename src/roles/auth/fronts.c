@@ -10,22 +10,11 @@
 
 #define TICKET_KEY 80
 
-struct front_chan *
-fronts_find(struct auth *au, uint64_t number)
-{
-	list_each(n, &au->fronts)
-	{
-		struct front_chan *f = list_entry(n, struct front_chan, node);
-		if (f->number == number)
-			return f;
-	}
-	return NULL;
-}
-
 static void
 front_free(struct front_chan *f)
 {
 	exchanges_drop(f);
+	sign_asker_gone(&f->asker);
 	list_del(&f->node);
 	chan_free(f->chan);
 	free(f);
@@ -116,11 +105,9 @@ fronts_tickets(struct auth *au)
 void
 fronts_take(struct auth *au, uint16_t index, int fd)
 {
-	static uint64_t last;
 	struct front_chan *f = xalloc(sizeof(*f));
-	*f = (struct front_chan){
-		.auth = au, .index = index, .number = ++last, .exchanges = MAP_NULL
-	};
+	*f = (struct front_chan){ .auth = au, .index = index, .exchanges = MAP_NULL };
+	list_init(&f->asker.signings);
 	f->chan = chan_new(au->loop, fd, &handler, f);
 	if (!f->chan) {
 		LOG(LOG_ERROR, 0, "front-not-connected", LOGN("front", index));

@@ -1,15 +1,19 @@
 /*
- * The life of gssapi. What the library reads late are copies in its own directory, made of what
- * parent opens and taken away at the end; the configuration of Kerberos gets lines in front of it
- * that keep the library from name servers and from modules.
+ * The lives of gssapi and gssapi-out. What the library reads late are copies in its own directory,
+ * made of what parent opens and taken away at the end; the configuration of Kerberos gets lines in
+ * front of it that keep the library from name servers and from modules.
+ *
+ * gssapi looks at tickets and has no network. gssapi-out gets tickets: it may go out, and holds the
+ * one key that is made for that, no accounts and no other keys.
  */
 #include "roles/auth/auth.h"
 
 #include "conf/setup.h"
-#include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
 #include "roles/auth/exchange.h"
+#include "roles/auth/outgoing.h"
+#include "sasl/client.h"
 #include "sys/file.h"
 #include "sys/random.h"
 #include "sys/sandbox.h"
@@ -21,28 +25,48 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ERR_MAX (64u << 10)
 #define KEYTAB_MAX (1u << 20)
 #define KRB5_CONF_MAX (1u << 20)
 #define COPY_MODE 0600
 #define THREADS 2
 #define QUEUE_MAX 256
 
-/* Of each relation the library takes the first. No principal is of that realm, so each is told
- * with the realm it has (RFC 6761 6.4: such a name is nobody's). */
-static const char before[] = "[libdefaults]\n"
-			     "\tdefault_realm = PENNYPOST.INVALID\n"
-			     "\tdns_canonicalize_hostname = false\n"
-			     "\tdns_lookup_kdc = false\n"
-			     "\tdns_lookup_realm = false\n"
-			     "\tqualify_shortname = \"\"\n"
-			     "\trdns = false\n"
-			     "\tplugin_base_dir = /\n";
+/* Of each relation the library takes the first. */
+#define BEFORE                                                                                     \
+	"[libdefaults]\n"                                                                          \
+	"\tdns_canonicalize_hostname = false\n"                                                    \
+	"\tdns_lookup_kdc = false\n"                                                               \
+	"\tdns_lookup_realm = false\n"                                                             \
+	"\tqualify_shortname = \"\"\n"                                                             \
+	"\trdns = false\n"                                                                         \
+	"\tplugin_base_dir = /\n"
+
+static const struct kind {
+	const char *name; /* and its directory's */
+	enum ipc_role role;
+	bool out;
+	unsigned sets; /* of the sandbox, besides those of both */
+	const char *before;
+	const char *keytab; /* the variable that leads to it */
+} accepts = { .name = "gssapi",
+	.role = ROLE_GSSAPI,
+	.sets = SANDBOX_NO_NET,
+	/* No principal is of that realm, so each is told with the realm it has (RFC 6761 6.4: such
+	 * a name is nobody's). */
+	.before = BEFORE "\tdefault_realm = PENNYPOST.INVALID\n",
+	.keytab = "KRB5_KTNAME" },
+  begins = { .name = "gssapi-out",
+	  .role = ROLE_GSSAPI_OUT,
+	  .out = true,
+	  .sets = SANDBOX_TCP | SANDBOX_UDP,
+	  .before = BEFORE,
+	  .keytab = "KRB5_CLIENT_KTNAME" };
 
 struct gssapi {
+	const struct kind *kind;
 	struct auth auth;
-	struct role role;
 	char keytab[CONF_TEXT_MAX + 32], krb5_conf[CONF_TEXT_MAX + 32]; /* in the sandbox */
+	char tickets[CONF_TEXT_MAX + 32];                               /* that were got */
 	struct buf keys, conf;                                          /* that are coming in */
 };
 
@@ -64,7 +88,7 @@ leads_away(struct str line)
 }
 
 static void
-put_conf(struct buf *out, struct str given)
+put_conf(struct buf *out, const char *before, struct str given)
 {
 	unsigned left_out = 0;
 	buf_putz(out, before);
@@ -97,11 +121,12 @@ static void
 take_end(struct gssapi *g)
 {
 	struct buf text = BUF_INIT(2 * KRB5_CONF_MAX);
-	put_conf(&text, buf_str(&g->conf));
+	put_conf(&text, g->kind->before, buf_str(&g->conf));
 	bool good = g->keys.len > 0 && !text.failed && write_copy(g->krb5_conf, buf_str(&text)) &&
 	            write_copy(g->keytab, buf_str(&g->keys));
 	if (!good)
 		unlink(g->keytab);
+	unlink(g->tickets); /* they may be another principal's */
 	g->auth.has_keytab = good;
 	buf_done(&text);
 	buf_wipe(&g->keys);
@@ -134,7 +159,7 @@ on_secret(void *arg, struct ipc_frame *m)
 		take_file(s.name, m->fd, KEYTAB_MAX, &g->keys);
 	else if (s.kind == SECRET_KRB5_CONF)
 		take_file(s.name, m->fd, KRB5_CONF_MAX, &g->conf);
-	else if (s.kind == SECRET_PASSES)
+	else if (s.kind == SECRET_PASSES && !g->kind->out)
 		return pass_key_read(&g->auth.passes, m->fd);
 	else if (s.kind == SECRET_END)
 		take_end(g);
@@ -147,19 +172,10 @@ static bool
 on_setup(void *arg, struct ipc_frame *m)
 {
 	struct gssapi *g = arg;
-	struct buf err = BUF_INIT(ERR_MAX);
-	struct msg_setup setup;
-	struct conf *c = setup_take(m, ROLE_GSSAPI, &setup, &err);
-	if (c) {
-		conf_free(g->auth.conf);
-		g->auth.conf = c;
-		accounts_hostname(&g->auth.accounts, c->hostname);
-		log_set_level(setup_log_level(c));
-	} else {
-		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
-	}
-	buf_done(&err);
-	return c != NULL;
+	if (!setup_again(m, g->kind->role, &g->auth.conf))
+		return false;
+	accounts_hostname(&g->auth.accounts, g->auth.conf->hostname);
+	return true;
 }
 
 static bool
@@ -169,6 +185,8 @@ on_peer(void *arg, struct ipc_frame *m)
 	struct msg_peer p;
 	if (m->fd < 0 || !msg_peer_get(m->body, &p))
 		return false;
+	if (g->kind->out)
+		return p.role == ROLE_RELAY && outgoing_take(&g->auth, p.index, role_take_fd(m));
 	if (p.role == ROLE_AUTH)
 		return fetch_peer(&g->auth, role_take_fd(m));
 	if (p.role == ROLE_FRONT)
@@ -184,7 +202,8 @@ on_status(void *arg, struct ipc_frame *m)
 		{ STATUS_LOGINS, g->auth.n_logins },
 		{ STATUS_LOGINS_FAILED, g->auth.n_failed },
 	};
-	role_say_status(g->role.parent, m->id, g->role.layers, rows, ARRAY_LEN(rows));
+	role_say_status(g->auth.life.parent, m->id, g->auth.life.layers, rows,
+	    g->kind->out ? 0 : ARRAY_LEN(rows)); /* those are of people who come here */
 	return true;
 }
 
@@ -199,7 +218,7 @@ static bool
 idle(void *arg)
 {
 	const struct gssapi *g = arg;
-	return g->auth.n_exchanges == 0;
+	return g->auth.n_exchanges == 0 && g->auth.n_outgoing == 0;
 }
 
 /* --- the life --- */
@@ -212,93 +231,108 @@ live(struct gssapi *g)
 	random_bytes(key, sizeof(key));
 	au->guard = guard_new(key);
 	au->pool = pool_new(au->loop, "kerberos", THREADS, QUEUE_MAX);
-	g->role.loop = au->loop;
-	g->role.rows = from_parent;
-	g->role.n = ARRAY_LEN(from_parent);
-	g->role.arg = g;
-	g->role.idle = idle;
-	int status = role_run(&g->role, SPAWN_FD);
+	au->life.loop = au->loop;
+	au->life.rows = from_parent;
+	au->life.n = ARRAY_LEN(from_parent);
+	au->life.arg = g;
+	au->life.idle = idle;
+	int status = role_run(&au->life, SPAWN_FD);
 	pool_free(au->pool);
 	fronts_done(au);
+	outgoing_done(au);
 	fetch_done(au);
 	guard_free(au->guard);
 	unlink(g->keytab);
 	unlink(g->krb5_conf);
+	unlink(g->tickets);
 	explicit_bzero(key, sizeof(key));
 	pass_key_done(&au->passes);
 	return status;
 }
 
-/* Where the library finds what. There is one thread yet. */
+/* Where the library finds what. There is one thread yet. HOME: else it would ask who we are. */
 static bool
 name_files(struct gssapi *g, const char *dir, struct buf *err)
 {
 	char cache[CONF_TEXT_MAX + 48];
 	const char *at = strcmp(dir, "/") == 0 ? "" : dir;
+	snprintf(g->tickets, sizeof(g->tickets), "%s/tickets", at);
 	snprintf(g->keytab, sizeof(g->keytab), "%s/keytab", at);
 	snprintf(g->krb5_conf, sizeof(g->krb5_conf), "%s/krb5.conf", at);
 	snprintf(cache, sizeof(cache), "file2:%s/replays", at);
-	if (setenv("KRB5_CONFIG", g->krb5_conf, 1) == 0 &&
-	    setenv("KRB5_KTNAME", g->keytab, 1) == 0 && setenv("KRB5RCACHENAME", cache, 1) == 0 &&
-	    unsetenv("KRB5_TRACE") == 0)
+	if (setenv("KRB5_CONFIG", g->krb5_conf, 1) == 0 && setenv("HOME", dir, 1) == 0 &&
+	    setenv(g->kind->keytab, g->keytab, 1) == 0 && setenv("KRB5RCACHENAME", cache, 1) == 0 &&
+	    setenv("KRB5CCNAME", g->tickets, 1) == 0 && unsetenv("KRB5_TRACE") == 0)
 		return true;
 	buf_putf(err, "the environment cannot be set: %s", strerror(errno));
 	return false;
 }
 
-static int
-serve(struct gssapi *g, const struct msg_setup *setup, struct buf *err)
+static bool
+open_library(const struct gssapi *g, struct buf *err)
 {
+	if (!g->kind->out)
+		return sasl_library_open(NULL, true, err) == 0;
+	sasl_client_preload(true);
+	return true;
+}
+
+static int
+begin(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err)
+{
+	struct gssapi *g = arg;
 	struct auth *au = &g->auth;
+	int status = 1;
 	char dir[CONF_TEXT_MAX + 16];
-	snprintf(dir, sizeof(dir), "%s/gssapi", au->conf->data_dir);
+	snprintf(dir, sizeof(dir), "%s/%s", conf->data_dir, g->kind->name);
 	struct sandbox box = {
-		.role = "gssapi",
-		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_NO_NET,
+		.role = g->kind->name,
+		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | g->kind->sets,
 		.dir = dir,
 		.chroot_empty = true,
-		.uid = setup->uid,
-		.gid = setup->gid,
+		.uid = m->uid,
+		.gid = m->gid,
 	};
-	int status = 1;
-	log_set_level(setup_log_level(au->conf));
-	crypt_init();
-	if (sasl_library_open(NULL, true, err) < 0)
-		return status;
-	au->loop = loop_new();
-	mutex_init(&au->accounts.lock);
-	accounts_hostname(&au->accounts, au->conf->hostname);
-	g->role.layers = sandbox_apply(&box);
-	if (name_files(g, sandbox_dir(&box, g->role.layers), err))
-		status = live(g);
-	mutex_done(&au->accounts.lock);
-	loop_free(au->loop);
-	sasl_library_close();
+	au->conf = conf;
+	if (open_library(g, err)) {
+		au->loop = loop_new();
+		mutex_init(&au->accounts.lock);
+		accounts_hostname(&au->accounts, conf->hostname);
+		au->life.layers = sandbox_apply(&box);
+		if (name_files(g, sandbox_dir(&box, au->life.layers), err))
+			status = live(g);
+		mutex_done(&au->accounts.lock);
+		loop_free(au->loop);
+		if (!g->kind->out)
+			sasl_library_close();
+	}
+	conf_free(au->conf);
+	buf_wipe(&g->keys);
+	buf_done(&g->keys);
+	buf_done(&g->conf);
 	return status;
+}
+
+static int
+run(const struct kind *kind)
+{
+	static struct gssapi g = { .keys = BUF_INIT(KEYTAB_MAX), .conf = BUF_INIT(KRB5_CONF_MAX) };
+	g.kind = kind;
+	g.auth.kerberos = true;
+	g.auth.certs_fd = -1;
+	list_init(&g.auth.fronts);
+	list_init(&g.auth.relays);
+	return setup_main(kind->role, begin, &g);
 }
 
 int
 gssapi_main(void)
 {
-	static struct gssapi gssapi = { .keys = BUF_INIT(KEYTAB_MAX),
-		.conf = BUF_INIT(KRB5_CONF_MAX) };
-	struct gssapi *g = &gssapi;
-	struct msg_setup setup;
-	struct buf err = BUF_INIT(ERR_MAX);
-	int status = 1;
-	g->auth.kerberos = true;
-	g->auth.certs_fd = -1;
-	list_init(&g->auth.fronts);
-	log_init("gssapi", STDERR_FILENO, LOG_INFO);
-	g->auth.conf = setup_receive(SPAWN_FD, ROLE_GSSAPI, &setup, &err);
-	if (g->auth.conf)
-		status = serve(g, &setup, &err);
-	conf_free(g->auth.conf);
-	buf_wipe(&g->keys);
-	buf_done(&g->keys);
-	buf_done(&g->conf);
-	if (err.len)
-		LOG(LOG_ERROR, 0, "gssapi-failed", LOGF("error", str_trim(buf_str(&err))));
-	buf_done(&err);
-	return status;
+	return run(&accepts);
+}
+
+int
+gssapi_out_main(void)
+{
+	return run(&begins);
 }

@@ -16,6 +16,7 @@ struct keyset {
 		struct tls_key *key;
 	} row[TLS_CERTS_MAX];
 	struct buf certs;
+	struct tls_certs *shown; /* the same, as who shows them has them */
 };
 
 struct keyset *
@@ -24,6 +25,7 @@ keyset_new(void)
 	struct keyset *k = xalloc(sizeof(*k));
 	k->refs = 1;
 	k->certs = BUF_INIT((TLS_CHAIN_MAX + 4) * (size_t)TLS_CERTS_MAX);
+	k->shown = tls_certs_new();
 	return k;
 }
 
@@ -42,6 +44,7 @@ keyset_unref(struct keyset *k)
 	for (size_t i = 0; i < k->n; i++)
 		tls_key_free(k->row[i].key);
 	buf_done(&k->certs);
+	tls_certs_unref(k->shown);
 	free(k);
 	return NULL;
 }
@@ -65,6 +68,12 @@ keyset_find(const struct keyset *k, struct str name)
 		if (str_eq(str_n(k->row[i].name, TLS_KEY_NAME), name))
 			return k->row[i].key;
 	return NULL;
+}
+
+bool
+keyset_is_for(const struct keyset *k, const char *name, const unsigned char key[TLS_KEY_NAME])
+{
+	return tls_certs_is_for(k->shown, name, key);
 }
 
 static void
@@ -116,6 +125,9 @@ keyset_add(struct keyset *k, struct str cert_name, struct str cert_pem, struct s
 	struct tls_key *key = read_pair(cert_name, cert_pem, key_name, key_pem, name, err);
 	if (!key)
 		return false;
+	struct buf unusable = BUF_INIT(1024); /* whoever shows it says so */
+	tls_certs_add(k->shown, cert_pem, &unusable);
+	buf_done(&unusable);
 	put_str(&k->certs, cert_pem);
 	check(!k->certs.failed);
 	memcpy(k->row[k->n].name, name, sizeof(name));

@@ -21,5 +21,7 @@ struct keyset *keyset_unref(struct keyset *k); /* the last one frees and wipes t
 size_t keyset_count(const struct keyset *k);
 /* NULL: there is no such key. */
 const struct tls_key *keyset_find(const struct keyset *k, struct str name);
+/* Is that the key of a certificate for this name? */
+bool keyset_is_for(const struct keyset *k, const char *name, const unsigned char key[TLS_KEY_NAME]);
 /* The certificates as IPC_CERTS has them. */
 struct str keyset_certs(const struct keyset *k);

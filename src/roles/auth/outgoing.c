@@ -19,6 +19,7 @@ struct relay_chan {
 	struct list node; /* auth->relays */
 	struct auth *auth;
 	struct chan *chan;
+	struct asker asker;
 	uint16_t index;
 	struct map logins; /* id -> struct login */
 };
@@ -108,14 +109,32 @@ outgoing_secrets_end(struct auth *au)
 /* --- which mechanism --- */
 
 static bool
+needs_secret(const struct sasl_mech *mech)
+{
+	return mech->need != SASL_NEED_TICKET && mech->need != SASL_NEED_EXTERNAL;
+}
+
+/* Is it this process that logs in so (Kerberos has one of its own), and with what there is? */
+static bool
+is_ours(const struct auth *au, const struct conf_route *r, const struct msg_login_start *m,
+    const struct sasl_mech *mech)
+{
+	return mech && (mech->need == SASL_NEED_TICKET) == au->kerberos &&
+	       (mech->need != SASL_NEED_EXTERNAL || m->certified) &&
+	       (!needs_secret(mech) || r->secret_file[0]);
+}
+
+static bool
 may_go(const struct conf_route *r, const struct msg_login_start *m, const struct sasl_mech *mech)
 {
 	bool safe = (m->tls && m->verified) || strcmp(r->auth_cleartext, "allow") == 0;
-	return mech && mech->need != SASL_NEED_TICKET && (safe || !mech->in_clear);
+	return safe || !mech->in_clear;
 }
 
-const struct sasl_mech *
-outgoing_choose(const struct conf_route *r, const struct msg_login_start *m, struct buf *why)
+/* Which of the mechanisms that are offered a route takes. NULL with a sentence in why. */
+static const struct sasl_mech *
+choose(const struct auth *au, const struct conf_route *r, const struct msg_login_start *m,
+    struct buf *why)
 {
 	struct buf offered = BUF_INIT(LIST_MAX), wanted = BUF_INIT(2 * CONF_TEXT_MAX);
 	struct str left = m->mechs;
@@ -123,15 +142,18 @@ outgoing_choose(const struct conf_route *r, const struct msg_login_start *m, str
 	bool clear = false;
 	for (struct str word; (word = str_word(&left)).len;) {
 		const struct sasl_mech *mech = sasl_mech_find(word);
-		clear = clear || (mech && mech->in_clear && !may_go(r, m, mech));
-		if (may_go(r, m, mech))
+		if (!is_ours(au, r, m, mech))
+			continue;
+		if (!may_go(r, m, mech))
+			clear = true;
+		else
 			buf_putf(&offered, "%s%s", offered.len ? " " : "", mech->name);
 	}
 	for (const char *p = r->mechs; *p; p++)
 		buf_putc(&wanted, *p == ' ' ? ',' : *p);
 	if (offered.len) /* to an empty list the choice would take what is wanted for offered */
 		found = sasl_client_choose(buf_str(&offered), buf_cstr(&wanted), m->tls, true,
-		    false, false, why);
+		    false, m->certified, why);
 	if (!found && clear) {
 		buf_reset(why);
 		buf_putf(why,
@@ -139,6 +161,12 @@ outgoing_choose(const struct conf_route *r, const struct msg_login_start *m, str
 		    "\"allow\" for the route",
 		    m->tls ? "to a server that nobody has verified"
 			   : "over a connection without TLS");
+	} else if (!found && r->certificate[0] && !m->certified) {
+		buf_reset(why);
+		buf_putf(why,
+		    "the server has not asked for the certificate %.100s (in TLS 1.3), and offers "
+		    "nothing else that we can use",
+		    r->certificate);
 	} else if (!found && why->len == 0) {
 		buf_putf(why, "no mechanism that we can use is offered: " STR_FMT,
 		    STR_ARG(m->mechs.len ? str_first(m->mechs, 150) : STR("nothing")));
@@ -263,7 +291,7 @@ client_make(struct auth *au, const struct conf_route *r, const struct msg_login_
 	char host[256];
 	struct buf *secret = map_get(&outgoing_of(au)->now, str_of(r->secret_file));
 	bool plus = str_find_str(m->mechs, STR("-PLUS")) < m->mechs.len;
-	if (!secret) {
+	if (!secret && needs_secret(mech)) {
 		buf_putf(why,
 		    "secret_file of the route (%.120s) could not be read; the log says why",
 		    r->secret_file);
@@ -273,7 +301,7 @@ client_make(struct auth *au, const struct conf_route *r, const struct msg_login_
 	const struct sasl_client_conf conf = { .service = "smtp",
 		.host = host,
 		.user = str_of(r->login),
-		.secret = buf_str(secret),
+		.secret = needs_secret(mech) ? buf_str(secret) : STR_NULL,
 		.binding = { m->exporter, m->endpoint, m->unique },
 		.port = port_of(r),
 		.plus_missing = m->tls && !plus };
@@ -295,7 +323,9 @@ on_start(struct relay_chan *rc, const struct ipc_frame *m)
 		buf_putz(&why, "the route has no login");
 	else if (rc->logins.used >= RELAY_LOGINS_MAX)
 		buf_putz(&why, "too many logins at once; it is tried again");
-	else if ((mech = outgoing_choose(r, &in, &why)))
+	else if (au->kerberos && !au->has_keytab)
+		buf_putz(&why, "gssapi.client_keytab could not be read; the log says why");
+	else if ((mech = choose(au, r, &in, &why)))
 		sasl = client_make(au, r, &in, mech, &why);
 	if (!sasl) {
 		refuse(rc, m->id, in.route, buf_str(&why));
@@ -321,9 +351,12 @@ static bool
 on_step(struct relay_chan *rc, const struct ipc_frame *m)
 {
 	struct login *l = map_get(&rc->logins, id_key(&m->id));
-	/* It may have ended as this was on its way. */
-	if (!l)
+	if (!l) { /* it was begun with the auth before this one */
+		say(rc, m->id,
+		    &(struct msg_login){ .verdict = LOGIN_NONE,
+			.why = STR("auth knows nothing of this login; it began anew") });
 		return true;
+	}
 	if (l->busy || m->body.len > SASL_MESSAGE_MAX)
 		return false;
 	submit(l, false, m->body);
@@ -341,6 +374,12 @@ on_drop(struct relay_chan *rc, const struct ipc_frame *m)
 
 /* --- channels --- */
 
+static bool
+on_sign(struct relay_chan *rc, const struct ipc_frame *m)
+{
+	return !rc->auth->kerberos && sign_as_client(rc->auth, rc->chan, &rc->asker, m);
+}
+
 static const struct {
 	enum ipc_type type;
 	bool (*handle)(struct relay_chan *rc, const struct ipc_frame *m); /* false: a breach */
@@ -348,6 +387,7 @@ static const struct {
 	{ IPC_LOGIN_START, on_start },
 	{ IPC_LOGIN_STEP, on_step },
 	{ IPC_LOGIN_DROP, on_drop },
+	{ IPC_SIGN, on_sign },
 };
 
 static void
@@ -360,6 +400,7 @@ relay_free(struct relay_chan *rc)
 		login_drop(v);
 	map_done(&rc->logins);
 	list_del(&rc->node);
+	sign_asker_gone(&rc->asker);
 	chan_free(rc->chan);
 	free(rc);
 }
@@ -392,17 +433,32 @@ on_gone(void *arg, struct chan *c, const char *why)
 
 static const struct chan_handler handler = { on_frame, on_gone, NULL };
 
+static void
+send_certs(struct relay_chan *rc)
+{
+	if (rc->auth->certs_fd >= 0)
+		chan_send(rc->chan, IPC_CERTS, 0, STR_NULL, rc->auth->certs_fd);
+}
+
+void
+outgoing_certs(struct auth *au)
+{
+	list_each(n, &au->relays) send_certs(list_entry(n, struct relay_chan, node));
+}
+
 bool
 outgoing_take(struct auth *au, uint16_t index, int fd)
 {
 	struct relay_chan *rc = xalloc(sizeof(*rc));
 	*rc = (struct relay_chan){ .auth = au, .index = index, .logins = MAP_NULL };
+	list_init(&rc->asker.signings);
 	rc->chan = chan_new(au->loop, fd, &handler, rc);
 	if (!rc->chan) {
 		free(rc);
 		return false;
 	}
 	list_add_tail(&au->relays, &rc->node);
+	send_certs(rc);
 	return true;
 }
 

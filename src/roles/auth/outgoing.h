@@ -6,8 +6,9 @@
  * connection whose other end is verified, or where the route has auth_cleartext = allow; nowhere
  * else. Steps are work for the threads of passwords: a server may ask for many rounds of SCRAM.
  *
- * GSSAPI is not used here: it begins with a ticket, and no role that has keys has a network to get
- * one by.
+ * With EXTERNAL the certificate that relay has shown says who we are; its key is here, and relay
+ * asks for the signature (sign.c). GSSAPI is gssapi_out's, which is this file and no other
+ * mechanism: it begins with a ticket, and a role that gets tickets has a network (gssapi.c).
  */
 #pragma once
 
@@ -23,9 +24,4 @@ bool outgoing_take(struct auth *au, uint16_t index, int fd);
 void outgoing_secret(struct auth *au, struct str name, int fd);
 void outgoing_secrets_end(struct auth *au);
 void outgoing_done(struct auth *au);
-
-/* Which mechanism of `offered` a route takes. NULL with a sentence in why. Pure. */
-struct conf_route;
-struct msg_login_start;
-const struct sasl_mech *outgoing_choose(const struct conf_route *r, const struct msg_login_start *m,
-    struct buf *why);
+void outgoing_certs(struct auth *au); /* tells all relays */

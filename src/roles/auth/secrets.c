@@ -135,8 +135,10 @@ publish(struct auth *au, struct secrets *s)
 	au->certs_fd = fd;
 	keyset_unref(au->keys);
 	au->keys = keyset_ref(s->keys);
-	if (had || keyset_count(s->keys) > 0)
+	if (had || keyset_count(s->keys) > 0) {
 		fronts_certs(au);
+		outgoing_certs(au);
+	}
 	LOG(LOG_INFO, 0, "certificates", LOGN("n", keyset_count(s->keys)));
 }
 
@@ -157,7 +159,7 @@ take_end(struct auth *au)
 	au->secrets = secrets_free(s);
 	/* From here on a front that is connected learns at once what it may show. */
 	if (!au->said_ready)
-		role_say_ready(au->parent, au->layers);
+		role_say_ready(au->life.parent, au->life.layers);
 	au->said_ready = true;
 }
 

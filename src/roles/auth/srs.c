@@ -33,14 +33,18 @@ srs_take(struct front_chan *f, const struct ipc_frame *m)
 	struct auth *au = f->auth;
 	struct msg_srs_ask in;
 	struct addr a;
-	struct buf out = BUF_INIT(ADDRESS_MAX);
+	struct buf made = BUF_INIT(ADDRESS_MAX), out = BUF_INIT(ADDRESS_MAX + 1);
+	enum srs_verdict v = SRS_NONE;
 	int64_t day = sys_wall_ms() / DAY_MS;
 	if (!msg_srs_ask_get(m->body, &in))
 		return false;
 	if (au->srs.n && addr_mailbox(in.addr, ADDR_SMTPUTF8, &a) == ADDR_OK)
-		(void)(in.reverse ? srs_read(&au->srs, &a, day, &out)
-				  : srs_make(&au->srs, &a, in.domain, day, &out));
+		v = in.reverse ? srs_read(&au->srs, &a, day, &made)
+		               : srs_make(&au->srs, &a, in.domain, day, &made);
+	put_u8(&out, (uint8_t)v);
+	buf_puts(&out, buf_str(&made));
 	chan_send(f->chan, IPC_SRS, m->id, buf_str(&out), -1);
+	buf_done(&made);
 	buf_done(&out);
 	return true;
 }

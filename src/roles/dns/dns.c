@@ -2,7 +2,6 @@
 #include "roles/dns/dns.h"
 
 #include "conf/setup.h"
-#include "crypt/crypt.h"
 #include "log/log.h"
 #include "roles/dns/dns_priv.h"
 #include "sys/sandbox.h"
@@ -11,8 +10,6 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-#define ERR_MAX (64u << 10)
 
 /* --- who asks --- */
 
@@ -101,18 +98,7 @@ static bool
 on_setup(void *arg, struct ipc_frame *m)
 {
 	struct dns *d = arg;
-	struct buf err = BUF_INIT(ERR_MAX);
-	struct msg_setup setup;
-	struct conf *c = setup_take(m, ROLE_DNS, &setup, &err);
-	if (c) {
-		conf_free(d->conf);
-		d->conf = c;
-		log_set_level(setup_log_level(c));
-	} else {
-		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
-	}
-	buf_done(&err);
-	return c != NULL;
+	return setup_again(m, ROLE_DNS, &d->conf);
 }
 
 static struct peer *
@@ -185,52 +171,48 @@ live(struct dns *d)
 }
 
 static void
-give_up_rights(struct dns *d, const struct msg_setup *setup)
+give_up_rights(struct dns *d, const struct msg_setup *m)
 {
 	struct sandbox box = {
 		.role = "dns",
 		.sets = SANDBOX_FDPASS | SANDBOX_THREADS | SANDBOX_TCP | SANDBOX_UDP,
 		.chroot_empty = true,
-		.uid = setup->uid,
-		.gid = setup->gid,
+		.uid = m->uid,
+		.gid = m->gid,
 	};
 	d->role.layers = sandbox_apply(&box);
+}
+
+static int
+begin(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err)
+{
+	struct dns *d = arg;
+	int status = 1;
+	d->conf = conf;
+	d->role.loop = loop_new();
+	d->resolver = resolver_new(conf, err);
+	if (d->resolver) {
+		give_up_rights(d, m);
+		if (resolver_go(d->resolver, d->role.loop, err))
+			status = live(d);
+	}
+	d->resolver = resolver_free(d->resolver);
+	loop_free(d->role.loop);
+	cache_done(&d->cache);
+	conf_free(d->conf);
+	return status;
 }
 
 int
 dns_main(void)
 {
-	static struct dns dns;
-	struct dns *d = &dns;
-	struct msg_setup setup;
-	struct buf err = BUF_INIT(ERR_MAX);
-	int status = 1;
-	list_init(&d->jobs);
-	cache_init(&d->cache, CACHE_MAX, CACHE_OCTETS);
-	d->fetch.dns = d;
+	static struct dns d;
+	list_init(&d.jobs);
+	cache_init(&d.cache, CACHE_MAX, CACHE_OCTETS);
+	d.fetch.dns = &d;
 	for (size_t i = 0; i < FRONT_MAX; i++)
-		d->front[i].dns = d;
+		d.front[i].dns = &d;
 	for (size_t i = 0; i < RELAY_MAX; i++)
-		d->relay[i].dns = d;
-	log_init("dns", STDERR_FILENO, LOG_INFO);
-	d->conf = setup_receive(SPAWN_FD, ROLE_DNS, &setup, &err);
-	if (d->conf) {
-		log_set_level(setup_log_level(d->conf));
-		crypt_init(); /* libcrypto reads its configuration now */
-		d->role.loop = loop_new();
-		d->resolver = resolver_new(d->conf, &err);
-		if (d->resolver) {
-			give_up_rights(d, &setup);
-			if (resolver_go(d->resolver, d->role.loop, &err))
-				status = live(d);
-		}
-		d->resolver = resolver_free(d->resolver);
-		loop_free(d->role.loop);
-		cache_done(&d->cache);
-		conf_free(d->conf);
-	}
-	if (err.len)
-		LOG(LOG_ERROR, 0, "dns-failed", LOGF("error", str_trim(buf_str(&err))));
-	buf_done(&err);
-	return status;
+		d.relay[i].dns = &d;
+	return setup_main(ROLE_DNS, begin, &d);
 }

@@ -116,7 +116,8 @@ tlsa_read(struct str data, struct msg_mx_tlsa *ret)
 	return !w.bad && ret->data.len > 0 && ret->data.len <= TLSA_MAX;
 }
 
-bool
+/* The strings of a TXT record in one; false: malformed. */
+static bool
 txt_read(struct str data, struct buf *out)
 {
 	struct wire w = wire_of(data);

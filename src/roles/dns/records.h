@@ -34,8 +34,6 @@ void mx_list_read(const struct str *data, size_t n, struct mx_list *ret);
 /* False: it is too short, or too long. data is a view. */
 bool tlsa_read(struct str data, struct msg_mx_tlsa *ret);
 
-/* The strings of a TXT record in one; false: malformed. */
-bool txt_read(struct str data, struct buf *out);
 /* The id of the one record of MTA-STS among them, or ""; where there are two, none counts. */
 void sts_id_read(const struct str *data, size_t n, struct buf *out);
 /* The places for reports of the one record of TLS-RPT, as they stand there, or "". */

@@ -2,18 +2,16 @@
 #include "roles/fetch/fetch.h"
 
 #include "conf/setup.h"
-#include "crypt/crypt.h"
 #include "log/log.h"
 #include "roles/fetch/fetch_priv.h"
 #include "sys/file.h"
 #include "sys/sandbox.h"
 #include "sys/spawn.h"
+#include "tls/tls.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
-
-#define ERR_MAX (64u << 10)
 
 /* --- channels to auth and dns --- */
 
@@ -160,19 +158,10 @@ static bool
 on_setup(void *arg, struct ipc_frame *m)
 {
 	struct fetch *f = arg;
-	struct buf err = BUF_INIT(ERR_MAX);
-	struct msg_setup setup;
-	struct conf *c = setup_take(m, ROLE_FETCH, &setup, &err);
-	if (c) {
-		conf_free(f->conf);
-		f->conf = c;
-		take_url(f);
-		log_set_level(setup_log_level(c));
-	} else {
-		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
-	}
-	buf_done(&err);
-	return c != NULL;
+	if (!setup_again(m, ROLE_FETCH, &f->conf))
+		return false;
+	take_url(f);
+	return true;
 }
 
 static bool
@@ -307,25 +296,16 @@ live(struct fetch *f)
 	return status;
 }
 
-/* Where systems keep their list of authorities. */
 static void
 read_authorities(struct fetch *f)
 {
-	static const char *const places[] = {
-		"/etc/ssl/certs/ca-certificates.crt",
-		"/etc/pki/tls/certs/ca-bundle.crt",
-		"/etc/ssl/ca-bundle.pem",
-		"/etc/ssl/cert.pem",
-	};
 	const char *own = f->conf->relay_authorities;
 	int r = *own ? file_read_all(own, AUTHORITIES_MAX, &f->vouch) : 0;
 	f->own_vouch = *own != '\0';
 	if (r < 0)
 		LOG(LOG_ERROR, 0, "file-not-read", LOGZ("file", own), LOGZ("why", strerror(-r)),
 		    LOGZ("then", "no policy of MTA-STS can be fetched"));
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (file_read_all(places[i], AUTHORITIES_MAX, &f->system) == 0)
-			return;
+	tls_authorities_read(AUTHORITIES_MAX, &f->system);
 }
 
 struct str
@@ -335,59 +315,55 @@ fetch_authorities(const struct fetch *f)
 }
 
 static void
-give_up_rights(struct fetch *f, const struct msg_setup *setup)
+give_up_rights(struct fetch *f, const struct msg_setup *m)
 {
 	struct sandbox box = {
 		.role = "fetch",
 		.sets = SANDBOX_FDPASS | SANDBOX_TCP,
 		.chroot_empty = true,
-		.uid = setup->uid,
-		.gid = setup->gid,
+		.uid = m->uid,
+		.gid = m->gid,
 	};
 	f->role.layers = sandbox_apply(&box);
+}
+
+static int
+begin(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err)
+{
+	struct fetch *f = arg;
+	int status = 1;
+	f->conf = conf;
+	f->role.loop = loop_new();
+	f->web = web_new(f->role.loop);
+	take_url(f);
+	read_authorities(f);
+	if (f->web) {
+		give_up_rights(f, m);
+		status = live(f);
+	} else {
+		buf_putz(err, "libcurl cannot be set up");
+	}
+	f->web = web_free(f->web);
+	loop_free(f->role.loop);
+	secrets_done(&f->secrets);
+	secrets_done(&f->coming);
+	buf_done(&f->system);
+	buf_done(&f->vouch);
+	conf_free(f->conf);
+	return status;
 }
 
 int
 fetch_main(void)
 {
-	static struct fetch fetch = { .system = BUF_INIT(AUTHORITIES_MAX),
+	static struct fetch f = { .system = BUF_INIT(AUTHORITIES_MAX),
 		.vouch = BUF_INIT(AUTHORITIES_MAX) };
-	struct fetch *f = &fetch;
-	struct msg_setup setup;
-	struct buf err = BUF_INIT(ERR_MAX);
-	int status = 1;
-	list_init(&f->requests);
-	list_init(&f->asks);
-	list_init(&f->posts);
+	list_init(&f.requests);
+	list_init(&f.asks);
+	list_init(&f.posts);
 	for (size_t i = 0; i < RELAY_MAX; i++)
-		f->relay[i].fetch = f;
-	secrets_init(&f->secrets);
-	secrets_init(&f->coming);
-	log_init("fetch", STDERR_FILENO, LOG_INFO);
-	f->conf = setup_receive(SPAWN_FD, ROLE_FETCH, &setup, &err);
-	if (f->conf) {
-		log_set_level(setup_log_level(f->conf));
-		crypt_init(); /* libcrypto reads its configuration now */
-		f->role.loop = loop_new();
-		f->web = web_new(f->role.loop);
-		take_url(f);
-		read_authorities(f);
-		if (f->web) {
-			give_up_rights(f, &setup);
-			status = live(f);
-		} else {
-			buf_putz(&err, "libcurl cannot be set up");
-		}
-		f->web = web_free(f->web);
-		loop_free(f->role.loop);
-		secrets_done(&f->secrets);
-		secrets_done(&f->coming);
-		buf_done(&f->system);
-		buf_done(&f->vouch);
-		conf_free(f->conf);
-	}
-	if (err.len)
-		LOG(LOG_ERROR, 0, "fetch-failed", LOGF("error", str_trim(buf_str(&err))));
-	buf_done(&err);
-	return status;
+		f.relay[i].fetch = &f;
+	secrets_init(&f.secrets);
+	secrets_init(&f.coming);
+	return setup_main(ROLE_FETCH, begin, &f);
 }

@@ -1,3 +1,3 @@
-/* fetch: asks by HTTPS what the configuration names, for auth. Channel: fd 3. */
+/* fetch: the web by HTTPS, for auth, relays and store. Channel: fd 3. */
 #pragma once
 int fetch_main(void);

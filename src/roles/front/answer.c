@@ -1,11 +1,10 @@
 /* answer: what the session cannot know and front does: may a letter come, who has a mailbox. */
 #include "roles/front/smtp_priv.h"
 
-#include "mail/srs.h"
 #include "route/host.h"
 
-#define ELSEWHERE_MAX                                                                              \
-	(4u << 20) /* octets of the recipients elsewhere that one recipient leads to */
+/* Octets of the recipients elsewhere that one recipient leads to. */
+#define ELSEWHERE_MAX (4u << 20)
 
 /* A long session without a letter: what led to this one is what matters. */
 static void
@@ -67,17 +66,17 @@ put_elsewhere(struct conn *c, const struct smtp_rcpt *rcpt, const struct route_r
     const struct onward_way *way, struct buf *out, uint32_t *ret_n, struct str *ret_reason)
 {
 	for (size_t i = 0; i < r->n_target; i++) {
-		const char *why;
+		struct str why;
 		if (!goes_onward(c, &r->target[i]))
 			continue;
 		enum smtp_situation no = onward_put(c, rcpt, way, r->target[i].address, out, &why);
 		if (no != SMTP_NONE) {
 			LOG(way->via.len ? LOG_WARN : LOG_INFO, c->id, "unroutable",
 			    LOGF("rcpt", rcpt->addr.whole), LOGF("address", r->target[i].address),
-			    LOGZ("why", why));
-			*ret_reason = way->via.len ? STR("one that this alias should not lead to")
-			                           : str_of(why);
-			return no;
+			    LOGF("why", why));
+			*ret_reason =
+			    way->via.len ? STR("one that this alias should not lead to") : why;
+			return way->via.len ? SMTP_RCPT_UNROUTABLE : no;
 		}
 		++*ret_n;
 	}
@@ -125,28 +124,33 @@ keep_targets(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *
 	return SMTP_NONE;
 }
 
-/* SPF would refuse what an alias sends on in the name of somebody else's domain. False: it waits
- * for auth. */
-static bool
-name_sender(struct conn *c, const struct smtp_rcpt *rcpt, const struct route_result *r,
+/* SPF would refuse what an alias sends on in the name of somebody else's domain. SRS_WORD: it goes,
+ * by way->from if that is not empty. SRS_NO_WORD: the transaction has too many such names. */
+static enum srs_word
+name_sender(struct conn *c, const struct addr *to, const struct route_result *r,
     struct onward_way *way)
 {
 	const struct addr *from = &c->smtp->session.txn->from;
 	bool leaves = false;
 	char domain[HOST_MAX];
+	struct str told;
 	for (size_t i = 0; i < r->n_target; i++)
 		leaves |= r->target[i].remote;
 	if (!leaves || !way->via.len || !c->settings->conf->srs || from->null ||
 	    directory_is_local(&c->front->directory, from->domain) ||
-	    !host_ascii(rcpt->addr.domain, domain))
-		return true;
-	return srs_make_for(c, str_of(domain), &way->from) != SRS_WAIT;
+	    !host_ascii(to->domain, domain))
+		return SRS_WORD;
+	enum srs_word word = srs_make_for(c, str_of(domain), &told);
+	if (word == SRS_WORD)
+		way->from = told;
+	bool cannot = word == SRS_NO_WORD && told.len > 0; /* it goes as it came */
+	return cannot ? SRS_WORD : word;
 }
 
 /* False: it waits. */
 static bool
-keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r,
-    struct smtp_answer *a)
+keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct addr *to,
+    const struct route_result *r, struct smtp_answer *a)
 {
 	uint64_t most = c->smtp->session.txn->merge ? MERGE_RCPT_MAX : RCPT_MAX;
 	struct onward_way way = { .via = r->is_alias ? rcpt->addr.whole : STR_NULL,
@@ -156,8 +160,9 @@ keep_route(struct conn *c, struct smtp_rcpt *rcpt, const struct route_result *r,
 	a->situation = SMTP_RCPT_TOOMANY;
 	if (r->n_target > most - c->smtp->mailboxes)
 		return true;
-	if (!name_sender(c, rcpt, r, &way))
-		return false;
+	enum srs_word word = name_sender(c, to, r, &way);
+	if (word != SRS_WORD)
+		return word == SRS_NO_WORD;
 	a->situation = put_elsewhere(c, rcpt, r, &way, &elsewhere, &n, &a->reason);
 	if (a->situation == SMTP_NONE)
 		a->situation = keep_targets(c, rcpt, r, buf_str(&elsewhere), n);
@@ -177,9 +182,9 @@ over_rate(struct conn *c)
 }
 
 /* Where a recipient leads. An address that leads back (SRS) is an alias that nobody has written.
- * SRS_WAIT: auth is asked. */
+ * SRS_WAIT: auth is asked. SRS_NO_WORD: it does not; why. */
 static enum srs_word
-resolve(struct conn *c, const struct addr *to, struct route_result *r)
+resolve(struct conn *c, const struct addr *to, struct route_result *r, struct str *ret_why)
 {
 	const struct directory *d = &c->front->directory;
 	struct str there;
@@ -189,9 +194,11 @@ resolve(struct conn *c, const struct addr *to, struct route_result *r)
 		return SRS_WORD;
 	}
 	enum srs_word word = srs_leads_to(c, to->whole, &there);
-	r->verdict = ROUTE_UNKNOWN;
-	if (word != SRS_WORD || addr_mailbox(there, ADDR_SMTPUTF8, &back) != ADDR_OK)
+	if (word != SRS_WORD) {
+		*ret_why = there;
 		return word;
+	}
+	check(addr_mailbox(there, ADDR_SMTPUTF8, &back) == ADDR_OK);
 	route_resolve(d, &back, r);
 	r->is_alias = true;
 	return word;
@@ -202,18 +209,25 @@ static bool
 find_route(struct conn *c, struct smtp_rcpt *rcpt, struct smtp_answer *a)
 {
 	struct route_result r = { 0 };
+	char here[ADDR_PATH_MAX];
+	struct addr to = rcpt->addr;
+	(void)onward_is_here(c, &rcpt->addr, here, &to);
 	a->situation = SMTP_RCPT_RATE;
 	if (over_rate(c) || submit_over_rate(c))
 		return true;
 	a->situation = SMTP_RCPT_RELAY;
 	if (turn_refuses(c, &rcpt->addr))
 		return true;
-	if (resolve(c, &rcpt->addr, &r) == SRS_WAIT)
+	enum srs_word word = resolve(c, &to, &r, &a->reason);
+	if (word == SRS_WAIT)
 		return false;
-	a->situation = refusal_for[r.verdict];
+	if (word == SRS_WORD)
+		a->situation = refusal_for[r.verdict];
+	else
+		a->situation = a->reason.len ? SMTP_RCPT_REJECTED : SMTP_RCPT_TOOMANY;
 	if (a->situation == SMTP_NONE && r.verdict == ROUTE_REMOTE && !r.is_alias)
-		a->situation = onward_allows(c, &rcpt->addr);
-	bool known = a->situation != SMTP_NONE || keep_route(c, rcpt, &r, a);
+		a->situation = onward_allows(c, &to, &a->reason);
+	bool known = a->situation != SMTP_NONE || keep_route(c, rcpt, &to, &r, a);
 	route_result_done(&r);
 	return known;
 }
@@ -351,6 +365,7 @@ static answer_fn *const answers[] = {
 	[SMTP_ASK_AUTH] = answer_auth,
 	[SMTP_ASK_TURN] = turn_ask,
 	[SMTP_ASK_PART] = answer_part,
+	[SMTP_ASK_BURL] = burl_ask,
 	[SMTP_ASK_XCLIENT] = answer_xclient,
 };
 

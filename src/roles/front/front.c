@@ -86,6 +86,7 @@ on_setup(struct front *f, const struct ipc_frame *m)
 		secure_equip(f, s);
 		settings_unref(f->settings);
 		f->settings = s;
+		self_take(&f->self, s->conf);
 		log_set_level(setup_log_level(s->conf));
 		/* Doors follow under their new numbers. */
 		for (size_t i = 0; i < LISTENER_MAX; i++)
@@ -487,9 +488,11 @@ close_all(struct front *f)
 	map_done(&f->watch_ids);
 	uidmaps_done(&f->uidmaps);
 	outline_free(f->outline);
+	glance_free(f->glance);
 	charsets_close(f->charsets);
 	settings_unref(f->settings);
 	secure_close(f);
+	self_done(&f->self);
 }
 
 int
@@ -509,6 +512,7 @@ front_main(void)
 	crypt_init();
 	tls_init();
 	f.charsets = charsets_open();
+	self_look(&f.self);
 	if (!read_setup(&f, &setup))
 		return 1;
 	f.loop = loop_new();

@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "conf/conf.h"
+#include "conf/self.h"
 #include "dialect/dialect.h"
 #include "io/stream.h"
 #include "ipc/chan.h"
@@ -139,7 +140,7 @@ struct conn {
 	struct imap_part *imap;
 	struct pop3_part *pop3;
 	struct metrics_part *metrics;
-	struct visit *visit; /* of imap and pop3 */
+	struct visit *visit; /* of imap and pop3, and of an smtp that fetches (burl.c) */
 	struct question *room;  /* is there room for a letter? */
 	uint16_t listener;     /* in settings */
 	uint16_t seat;         /* as tally counts it: in the settings of today, or TALLY_NOWHERE */
@@ -170,13 +171,14 @@ struct conn {
 
 struct front {
 	struct loop *loop;
-	struct chan *parent, *store, *reader, *auth, *gssapi, *dns; /* but for parent: NULL when
-	                                                             * away */
+	struct chan *parent;
+	struct chan *store, *reader, *auth, *gssapi, *dns; /* each NULL when it is away */
 	struct chan *relay[RELAY_MAX]; /* NULL: away */
 	struct map turns;        /* id -> struct conn that asked for one */
 	uint16_t index, count;
 	uint32_t layers;
 	struct settings *settings;
+	struct self self;
 	struct list generations; /* every struct settings that somebody still holds */
 	struct door *door[LISTENER_MAX];
 	struct list knocks;      /* who has still to say for whom they come */
@@ -189,12 +191,13 @@ struct front {
 	struct map questions;    /* id -> struct question */
 	struct map watches, watch_ids; /* what is watched; id -> struct watch */
 	uint64_t question_id;
-	const char *slots;       /* memory of the reader; NULL: not there */
+	const unsigned char *slots; /* memory of the reader; NULL: not there */
 	struct question *slot[READ_SLOTS];
 	struct list reads;       /* struct question: wait for a slot */
 	struct uidmaps uidmaps;
 	struct charsets *charsets;
 	struct outline_builder *outline; /* for the next letter, or NULL */
+	struct glance *glance;           /* the same */
 	struct map names;        /* connection's id -> struct conn */
 	struct map etrns;        /* id -> struct conn that waits for a queue run */
 	uint64_t etrn_id;
@@ -266,8 +269,6 @@ void proxy_close_all(struct front *f);
 void secure_equip(struct front *f, struct settings *s);
 bool secure_certs(struct front *f, const struct ipc_frame *m);
 bool secure_tickets(struct front *f, const struct ipc_frame *m);
-bool secure_signed(struct front *f, const struct ipc_frame *m);
-void secure_signer_gone(void);
 enum secure_verdict { SECURE_OK, SECURE_UNAVAILABLE, SECURE_LIMIT };
 enum secure_verdict secure_ask(struct conn *c); /* the peer wants to begin; OK: counted */
 /* May it begin at once? Else the guest is refused, or (false) sent away without a word. */
@@ -329,6 +330,9 @@ void turn_close(struct front *f);
 /* metrics_host.c */
 bool metrics_answered(struct front *f, const struct ipc_frame *m); /* rows of all roles */
 bool metrics_asked(struct front *f, const struct ipc_frame *m);    /* for this front's own */
+
+/* glance.c */
+struct glance *glance_free(struct glance *g);
 
 /* fault.c: a lab's orders to fail */
 bool fault_take(struct front *f, const struct ipc_frame *m);

@@ -21,9 +21,17 @@ struct glance *
 glance_new(void)
 {
 	struct glance *g = xalloc(sizeof(*g));
-	fields_init(&g->fields, names);
 	for (size_t i = 0; i < GLANCES; i++)
 		buf_init(&g->text[i], TEXT_MAX);
+	return glance_again(g);
+}
+
+struct glance *
+glance_again(struct glance *g)
+{
+	fields_init(&g->fields, names);
+	for (size_t i = 0; i < GLANCES; i++)
+		buf_reset(&g->text[i]);
 	return g;
 }
 
@@ -125,9 +133,12 @@ glance_tls_optional(const struct glance *g)
 	return next(&text, &v) && str_ieq(v, STR("No"));
 }
 
-struct str
-glance_solicitation(const struct glance *g)
+bool
+glance_solicits(const struct glance *g, struct str refused, struct str *ret)
 {
 	struct str text = buf_str(&g->text[GLANCE_SOLICITATION]), v;
-	return next(&text, &v) ? v : STR_NULL;
+	while (next(&text, &v))
+		if (smtp_solicits(refused, v, ret))
+			return true;
+	return false;
 }

@@ -17,12 +17,10 @@ struct imap_part {
 	struct visit visit;
 	struct imap_session session;
 	struct append *append; /* or NULL: none under way */
-	struct stall stall;
-	bool flushing;  /* much is in out: the session goes on when the peer took it */
-	bool deflating; /* compression begins when out is empty */
-	bool full;      /* the letter that it asks about has no room in the quota */
-	bool has_room;  /* ... or has */
-	bool asked;     /* ask_no, which has no answer yet */
+	bool deflating;        /* compression begins when out is empty */
+	bool full;             /* the letter that it asks about has no room in the quota */
+	bool has_room;         /* ... or has */
+	bool asked;            /* ask_no, which has no answer yet */
 	uint32_t ask_no;
 };
 
@@ -241,28 +239,10 @@ imap_told(struct conn *c, enum access_status status, struct str octets)
 static void
 imap_entered(struct conn *c, enum sasl_verdict v, struct str challenge, struct str user)
 {
-	struct imap_answer a = { .verdict = verdicts[v] };
-	if (v == SASL_V_OK) {
-		a.challenge = challenge;
-		a.user = user;
+	struct imap_answer a = { .verdict = verdicts[v], .challenge = challenge, .user = user };
+	if (v == SASL_V_OK)
 		a.account = c->visit->account;
-	}
 	(void)answer(c, &a);
-}
-
-static void
-imap_authed(struct conn *c, const struct login *l, const struct msg_sasl *m)
-{
-	struct imap_answer a = { .verdict = verdicts[m->verdict] };
-	list_del(&c->parked);
-	if (m->verdict == SASL_V_OK) {
-		if (!visit_enter(c, l, m))
-			return;
-	} else {
-		a.challenge = m->verdict == SASL_V_CHALLENGE ? m->text : STR_NULL;
-		(void)answer(c, &a);
-	}
-	conn_drive(c);
 }
 
 static bool
@@ -277,10 +257,8 @@ imap_in_auth(const struct conn *c)
 static bool
 was_polite(const struct conn *c)
 {
-	struct str out = str_rtrim(buf_str(&c->stream.out));
-	size_t nl = str_rfind(out, '\n');
-	struct str last = nl < out.len ? str_skip(out, nl + 1) : out;
-	return out.len > 0 && !str_starts(last, STR("* "));
+	struct str last = visit_last_line(c);
+	return last.len > 0 && !str_starts(last, STR("* "));
 }
 
 static bool
@@ -290,14 +268,6 @@ look(struct conn *c)
 	uint64_t modseq = 0;
 	bool watches = imap_session_watch(&c->imap->session, &mailbox, &modseq);
 	return watch_set(c, watches, mailbox, modseq);
-}
-
-static bool
-flush(struct conn *c)
-{
-	stream_send(&c->stream);
-	c->imap->flushing = stream_unsent(&c->stream) > OUT_LOW;
-	return !c->imap->flushing && !c->stream.failed;
 }
 
 /* RFC 4978 3: no octet between COMPRESS and its OK. */
@@ -334,7 +304,7 @@ follow(struct conn *c, enum imap_step step)
 		append_end(c, true);
 		return true;
 	case IMAP_FLUSH:
-		return flush(c);
+		return visit_flush(c);
 	case IMAP_UPGRADE:
 		conn_upgrade(c);
 		return false;
@@ -353,7 +323,7 @@ imap_step(struct conn *c)
 {
 	struct imap_part *i = c->imap;
 	struct imap_clock clock = clock_of(c);
-	if (i->flushing || i->deflating || is_asked(i))
+	if (i->visit.flushing || i->deflating || is_asked(i))
 		return false;
 	if (must_wait(c)) {
 		c->held = true;
@@ -377,14 +347,14 @@ imap_settle(struct conn *c)
 	struct imap_part *i = c->imap;
 	if (c->login && !i->session.auth)
 		login_drop(c);
-	visit_settle(c, i->flushing || i->session.ask != IMAP_ASK_NONE);
+	visit_settle(c, i->visit.flushing || i->session.ask != IMAP_ASK_NONE);
 }
 
 static bool
 imap_waits(const struct conn *c)
 {
 	const struct imap_part *i = c->imap;
-	return i->session.ask != IMAP_ASK_NONE || i->flushing || i->deflating;
+	return i->session.ask != IMAP_ASK_NONE || i->visit.flushing || i->deflating;
 }
 
 static bool
@@ -397,9 +367,9 @@ static void
 imap_drained(struct conn *c)
 {
 	struct imap_part *i = c->imap;
-	if (!i->flushing && !i->deflating)
+	if (!i->visit.flushing && !i->deflating)
 		return;
-	i->flushing = false;
+	i->visit.flushing = false;
 	if (!i->deflating || deflate(c))
 		conn_drive(c);
 }
@@ -458,15 +428,8 @@ imap_timeout(struct conn *c)
 static void
 imap_sweep(struct conn *c)
 {
-	struct imap_part *i = c->imap;
 	stream_rest(&c->stream);
-	if (visit_stalled(c, &i->stall)) {
-		conn_kill(c, "does not read its replies");
-		return;
-	}
-	/* Others may use the slot while this peer takes its time. */
-	if (i->flushing)
-		visit_settle(c, false);
+	visit_sweep(c);
 }
 
 static bool
@@ -509,7 +472,7 @@ const struct protocol imap_protocol = {
 	.drained = imap_drained,
 	.secured = imap_secured,
 	.in_auth = imap_in_auth,
-	.authed = imap_authed,
+	.authed = visit_authed,
 	.entered = imap_entered,
 	.told = imap_told,
 	.stirred = imap_stirred,

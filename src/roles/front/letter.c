@@ -32,12 +32,14 @@ letter_hold(struct front *f, uint64_t more, uint64_t less)
 		tally_octets_set(&f->tally, f->octets);
 }
 
-/* One builder goes from letter to letter. */
+/* One builder goes from letter to letter, and one glance. */
 static void
-outline_begin(struct front *f, struct letter *l)
+readers_begin(struct front *f, struct letter *l)
 {
 	l->outline = f->outline ? f->outline : outline_new(f->charsets);
+	l->glance = f->glance ? f->glance : glance_new();
 	f->outline = NULL;
+	f->glance = NULL;
 }
 
 static void
@@ -50,13 +52,23 @@ outline_over(struct front *f, struct letter *l)
 	l->outline = NULL;
 }
 
+static void
+glance_over(struct front *f, struct letter *l)
+{
+	if (l->glance && !f->glance)
+		f->glance = glance_again(l->glance);
+	else
+		glance_free(l->glance);
+	l->glance = NULL;
+}
+
 static struct letter *
 letter_free(struct front *f, struct letter *l)
 {
 	map_del(&f->letters, key_of(&l->id));
 	letter_hold(f, 0, l->size);
 	handin_free(l->handin);
-	glance_free(l->glance);
+	glance_over(f, l);
 	outline_over(f, l);
 	merge_job_free(l->merge);
 	if (l->conn)
@@ -106,10 +118,8 @@ letter_begin(struct conn *c)
 	/* The parts of a mail merge have places that count from their beginning: merge.c sees to
 	 * what becomes of them. */
 	l->handin = c->smtp->session.txn->merge ? NULL : handin_new(c);
-	if (!c->smtp->session.txn->merge) {
-		l->glance = glance_new();
-		outline_begin(f, l);
-	}
+	if (!c->smtp->session.txn->merge)
+		readers_begin(f, l);
 	c->smtp->letter = l;
 	map_put(&f->letters, key_of(&l->id), l);
 	return true;
@@ -204,6 +214,7 @@ put_received(struct conn *c, struct letter *l, struct buf *b)
 		.tls = str_of(c->tls),
 		.id = str_of(l->qid),
 		.session = str_n(sid, 13),
+		.solicits = t->solicit,
 		.rcpt = only ? only->addr.whole : STR_NULL,
 		.sec = c->front->clock.wall,
 		.zone = c->front->clock.zone,
@@ -359,14 +370,25 @@ stop_circles(struct conn *c, struct letter *l)
 	return n;
 }
 
+/* The letter that named the class is dropped before this is said. */
+static struct str
+no_soliciting(struct conn *c, struct str class)
+{
+	struct buf b = BUF_INIT(1024);
+	buf_putf(&b, "no soliciting here: " STR_FMT, STR_ARG(class));
+	struct str kept = arena_str(&c->smtp->session.txn->arena, buf_str(&b));
+	buf_done(&b);
+	return kept;
+}
+
 static enum smtp_situation
 judge_header(struct conn *c, struct letter *l, struct str *ret_reason)
 {
 	const struct smtp_session *s = &c->smtp->session;
 	struct str class;
 	glance_end(l->glance);
-	if (smtp_solicits(s->conf->no_soliciting, glance_solicitation(l->glance), &class)) {
-		*ret_reason = STR("no soliciting here");
+	if (glance_solicits(l->glance, s->conf->no_soliciting, &class)) {
+		*ret_reason = no_soliciting(c, class);
 		letter_note(c, "a Solicitation field names " STR_FMT, STR_ARG(class));
 		return SMTP_DATA_REJECTED;
 	}

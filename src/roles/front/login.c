@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
-#define START_REST                                                                                 \
-	2048u /* octets of a message that begins an exchange, but for its first response */
+/* Octets of a message that begins an exchange, but for its first response. */
+#define START_REST 2048u
 
 static struct str
 key_of(const uint64_t *id)

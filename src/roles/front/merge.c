@@ -9,6 +9,7 @@
  */
 #include "roles/front/smtp_priv.h"
 
+#include "queue/notify.h"
 #include "smtp/merge.h"
 #include "sys/clock.h"
 
@@ -30,7 +31,7 @@ struct merge_job {
 	struct conn *conn;
 	struct loop_timer *timer;
 	const struct merge_rcpt *next;
-	uint32_t n_views, n_rcpt;
+	uint32_t n_views, n_rcpt, n_reports;
 	struct buf batch, pieces, missing;
 	struct buf header;          /* of a letter that one of our own users hands in */
 	struct merge_letter letter; /* large */
@@ -140,6 +141,27 @@ put_facts(const struct conn *c, struct msg_view *v)
 	v->peer = str_first(str_of(c->ip), 64);
 }
 
+/* RFC 3461 5.2.3: it is in a mailbox, and its sender wants to hear of that. The views that
+ * recipients are counted with come first; what is left of a merge's is enough for reports but of
+ * the very largest. */
+static void
+put_report(struct merge_job *job, struct msg_view *v, const struct merge_rcpt_view *who)
+{
+	const struct conn *c = job->conn;
+	put_facts(c, v);
+	const struct notify_letter l = { .sender = v->from, .ours = v->facts.flags & ONWARD_OURS };
+	if (v->from.len == 0 || !notify_wanted(who->notify, NOTIFY_DELIVERED, &l) ||
+	    job->n_reports >= MERGE_RCPT_MAX - c->smtp->mailboxes)
+		return;
+	job->n_reports++;
+	v->rcpt = (struct msg_rcpt){ 0 };
+	v->onward = (struct msg_onward){ .rcpt = who->to,
+		.domain = STR(ENTRY_REPORT_DOMAIN),
+		.notify = who->notify,
+		.orcpt = who->orcpt };
+	put_view(job, v);
+}
+
 /* One view for each mailbox that the recipient leads to, and for each address elsewhere. */
 static void
 put_views(struct merge_job *job, const struct merge_rcpt *r)
@@ -170,6 +192,8 @@ put_views(struct merge_job *job, const struct merge_rcpt *r)
 		memcpy(&v.rcpt.account, accounts.p, sizeof(v.rcpt.account));
 		put_view(job, &v);
 	}
+	if (route.n > 0 && who.notify.len > 0)
+		put_report(job, &v, &who);
 	job->batch.failed |= job->pieces.failed | job->missing.failed;
 }
 

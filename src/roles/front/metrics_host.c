@@ -133,7 +133,7 @@ finish(struct conn *c, bool good)
 	if (good && !text.failed)
 		answer(c, 200, FIGURES, buf_str(&text));
 	else
-		refuse(c, 503, STR("the figures cannot be had now; the log says why\n"));
+		refuse(c, 503, STR("the figures cannot be had now; ask again\n"));
 	buf_done(&text);
 	conn_drive(c);
 }
@@ -144,8 +144,9 @@ metrics_answered(struct front *f, const struct ipc_frame *m)
 	struct conn *c = asker(f, m->id);
 	if (!c || m->id == 0)
 		return true; /* nobody waits for it any more */
+	/* Without any row too many have asked at once: no figures are not figures of nothing. */
 	if (m->body.len == 0) {
-		finish(c, true);
+		finish(c, !metrics_sum_empty(c->metrics->sum));
 	} else if (!metrics_sum_add(c->metrics->sum, m->body)) {
 		LOG(LOG_ERROR, c->id, "figures-malformed", LOGN("octets", m->body.len));
 		finish(c, false);

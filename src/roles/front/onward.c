@@ -7,13 +7,14 @@
 #include "base/num.h"
 #include "queue/target.h"
 #include "route/host.h"
+#include "sys/listen.h"
 
 #include <stdio.h>
 
 #define VERP_MAX (2 * ADDR_PATH_MAX + 8)
 #define ORCPT_MAX 500 /* octets that are made (RFC 3461 4.2) */
 
-/* --- may it be sent, and can it be --- */
+/* --- can it be sent there --- */
 
 static bool
 is_listed(struct str list, struct str domain)
@@ -33,43 +34,91 @@ onward_backs_up(const struct conf *conf, struct str domain)
 	return is_listed(str_of(conf->relay_domains), domain);
 }
 
-/* Our own sockets, as far as the configuration names them. */
+/* An error: route is there to be read: status and text, as they are written, are the reply. */
 static bool
-is_ours(const struct conf *conf, struct str name)
+is_refused(const struct conf_route *route, struct str *ret_why)
 {
-	unsigned char ip[16], own[16];
-	char literal[CONF_IP_MAX + 8];
-	if (!host_literal(name, ip))
+	struct target t;
+	if (!route || !target_parse(str_of(route->via), &t) || t.kind != TARGET_ERROR)
 		return false;
-	for (size_t i = 0; i < conf->n_listeners; i++) {
-		const char *at = conf->listeners[i].address;
-		snprintf(literal, sizeof(literal), "[%s%s]", strchr(at, ':') ? "IPv6:" : "", at);
-		if (host_literal(str_of(literal), own) && memcmp(ip, own, sizeof(ip)) == 0)
-			return true;
-	}
-	return false;
+	*ret_why = str_trim(str_skip(str_of(route->via), strlen("error:")));
+	return true;
 }
 
-/* What a route says goes, whatever we think of the domain. */
 static bool
-can_be_reached(const struct conf *conf, const struct addr *a, char domain[HOST_MAX],
-    const char **ret_why)
+is_named(const struct conf_route *route)
 {
-	enum host_verdict v = host_of(a, domain);
-	const struct conf_route *route = domain[0] ? conf_route_for(conf, str_of(domain)) : NULL;
-	struct target t;
-	if (route && strcmp(route->match, "*") != 0) {
-		bool error = target_parse(str_of(route->via), &t) && t.kind == TARGET_ERROR;
-		*ret_why = "not a domain that mail can be sent to from here";
-		return !error;
-	}
-	*ret_why = host_verdict_text[v];
-	if (v == HOST_OK && a->literal && is_ours(conf, str_of(domain))) {
-		*ret_why = "the address of this server";
-		return false;
-	}
-	return v == HOST_OK;
+	return route && strcmp(route->match, "*") != 0;
 }
+
+static const struct conf_route *
+route_of(const struct conf *conf, const char *domain)
+{
+	return domain[0] ? conf_route_for(conf, str_of(domain)) : NULL;
+}
+
+/* What a route says goes, whatever we think of the domain. SMTP_NONE: mail can be sent there. */
+static enum smtp_situation
+judge(const struct conn *c, const struct addr *a, char domain[HOST_MAX], struct str *ret_why)
+{
+	const struct conf *conf = c->settings->conf;
+	enum host_verdict v = host_of(a, domain);
+	const struct conf_route *route = route_of(conf, domain);
+	unsigned char ip[16];
+	if (is_refused(route, ret_why))
+		return SMTP_RCPT_REJECTED;
+	if (is_named(route))
+		return SMTP_NONE;
+	*ret_why = str_of(host_verdict_text[v]);
+	if (v == HOST_OK && a->literal && host_literal(str_of(domain), ip) &&
+	    self_has_place(&c->front->self, ip, (uint16_t)conf->relay_port, false))
+		*ret_why = STR("the address of this server");
+	else if (v == HOST_OK)
+		return SMTP_NONE;
+	return SMTP_RCPT_UNROUTABLE;
+}
+
+/* --- is it elsewhere at all --- */
+
+/* A number of ours: the one that the peer has connected to, or one at which others bring us mail.
+ * What a route of its own leads to is another's. */
+static bool
+is_own_number(const struct conn *c, const struct addr *a)
+{
+	const struct conf *conf = c->settings->conf;
+	char domain[HOST_MAX];
+	unsigned char ip[16];
+	struct sys_addr here;
+	if (!a->literal || !host_literal(a->domain, ip))
+		return false;
+	(void)host_of(a, domain);
+	if (is_named(route_of(conf, domain)))
+		return false;
+	if (self_has_place(&c->front->self, ip, (uint16_t)conf->relay_port, false))
+		return true;
+	return sys_addr_here(c->stream.fd, &here) == 0 && memcmp(here.ip, ip, sizeof(ip)) == 0;
+}
+
+/* RFC 1123 5.2.17. The domain is our first, as in reports. */
+bool
+onward_is_here(const struct conn *c, const struct addr *a, char dst[ADDR_PATH_MAX],
+    struct addr *ret)
+{
+	const struct conf *conf = c->settings->conf;
+	if (!is_own_number(c, a))
+		return false;
+	struct str who = directory_postmaster(&c->front->directory);
+	struct str domain =
+	    conf->n_domains ? str_of(conf->domains[0]) : str_skip(who, str_rfind(who, '@') + 1);
+	if (!directory_is_local(&c->front->directory, domain))
+		return false;
+	int n =
+	    snprintf(dst, ADDR_PATH_MAX, STR_FMT "@" STR_FMT, STR_ARG(a->local), STR_ARG(domain));
+	return n < ADDR_PATH_MAX &&
+	       addr_mailbox(str_n(dst, (size_t)n), ADDR_SMTPUTF8, ret) == ADDR_OK;
+}
+
+/* --- may it be sent there --- */
 
 /* user%elsewhere, elsewhere!user, "user@elsewhere": the host that we stand in for trusts us, and
  * might send it on (RFC 5321 F.2). */
@@ -80,18 +129,19 @@ is_routed_by_sender(struct str local)
 }
 
 enum smtp_situation
-onward_allows(struct conn *c, const struct addr *to)
+onward_allows(struct conn *c, const struct addr *to, struct str *ret_why)
 {
 	char domain[HOST_MAX];
 	const struct conf *conf = c->settings->conf;
-	if (c->smtp->session.conf->lmtp)
-		return SMTP_RCPT_RELAY;
-	if (submit_may_relay(c))
+	bool lmtp = c->smtp->session.conf->lmtp;
+	if (!lmtp && submit_may_relay(c))
 		return SMTP_NONE;
-	if (host_ascii(to->domain, domain) && onward_backs_up(conf, str_of(domain)) &&
-	    !is_routed_by_sender(to->local))
+	(void)host_of(to, domain);
+	if (!lmtp && onward_backs_up(conf, str_of(domain)) && !is_routed_by_sender(to->local))
 		return SMTP_NONE;
-	return SMTP_RCPT_RELAY;
+	/* Where a domain has moved to is for everybody to know. */
+	const struct conf_route *route = route_of(conf, domain);
+	return is_named(route) && is_refused(route, ret_why) ? SMTP_RCPT_REJECTED : SMTP_RCPT_RELAY;
 }
 
 /* --- one recipient --- */
@@ -179,19 +229,21 @@ verp(const struct smtp_txn *t, const struct addr *to, char dst[VERP_MAX])
 
 enum smtp_situation
 onward_put(struct conn *c, const struct smtp_rcpt *rcpt, const struct onward_way *way,
-    struct str address, struct buf *out, const char **ret_why)
+    struct str address, struct buf *out, struct str *ret_why)
 {
 	struct addr a;
 	char domain[HOST_MAX], sent[ADDR_PATH_MAX + HOST_MAX], notify[64], own[VERP_MAX];
 	struct buf orcpt = BUF_INIT(ORCPT_MAX);
-	*ret_why = "not an address";
-	if (addr_mailbox(address, ADDR_SMTPUTF8, &a) != ADDR_OK ||
-	    !(directory_is_local(&c->front->directory, a.domain)
-		    ? host_ascii(a.domain, domain)
-		    : can_be_reached(c->settings->conf, &a, domain, ret_why))) {
-		buf_done(&orcpt);
-		return SMTP_RCPT_UNROUTABLE;
-	}
+	enum smtp_situation no = SMTP_NONE;
+	*ret_why = STR("not one that can exist");
+	if (addr_mailbox(address, ADDR_SMTPUTF8, &a) != ADDR_OK)
+		no = SMTP_RCPT_UNROUTABLE;
+	else if (!directory_is_local(&c->front->directory, a.domain))
+		no = judge(c, &a, domain, ret_why);
+	else if (!host_ascii(a.domain, domain))
+		no = SMTP_RCPT_UNROUTABLE;
+	if (no != SMTP_NONE)
+		return no;
 	struct msg_onward m = {
 		.rcpt = as_sent(&a, domain, sent),
 		.domain = str_of(domain),
@@ -211,8 +263,8 @@ onward_put(struct conn *c, const struct smtp_rcpt *rcpt, const struct onward_way
 
 /* --- all of them --- */
 
-struct str
-onward_of(const struct rcpt_route *route)
+static struct str
+domain_of(const struct rcpt_route *route)
 {
 	const char *behind = (const char *)(route->account + route->n);
 	return str_n(behind, route->onward_len);
@@ -243,7 +295,7 @@ onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n)
 	{
 		const struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
 		const struct rcpt_route *route = r->host_data;
-		struct wire w = wire_of(onward_of(route));
+		struct wire w = wire_of(domain_of(route));
 		struct msg_onward m;
 		for (uint32_t i = 0; r->outcome == SMTP_NONE && i < route->n_onward; i++) {
 			check(msg_onward_get(&w, &m));

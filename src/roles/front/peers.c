@@ -1,6 +1,8 @@
 /* peers: the channels to the reader, auth, gssapi and dns; each may go away and come back. */
 #include "roles/front/visit_priv.h"
 
+#include "ipc/certs.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -9,8 +11,14 @@ struct peer_row {
 	bool (*handle)(struct front *f, const struct ipc_frame *m); /* false: a breach */
 };
 
+static bool
+on_signed(struct front *f, const struct ipc_frame *m)
+{
+	return certs_signed(m);
+}
+
 static const struct peer_row from_auth[] = {
-	{ IPC_SIGNED, secure_signed },
+	{ IPC_SIGNED, on_signed },
 	{ IPC_SASL, login_answered },
 	{ IPC_CERTS, secure_certs },
 	{ IPC_SRS, srs_answered },
@@ -38,7 +46,7 @@ static const struct peer_row from_reader[] = {
 static void
 auth_away(struct front *f)
 {
-	secure_signer_gone();
+	certs_signer_gone();
 	login_auth_gone(f, false);
 	srs_auth_gone(f);
 }

@@ -7,9 +7,7 @@
 struct pop3_part {
 	struct visit visit;
 	struct pop3_session session;
-	struct stall stall;
-	bool flushing; /* much is in out: the session goes on when the peer took it */
-	bool asked;    /* ask_no, which has no answer yet */
+	bool asked; /* ask_no, which has no answer yet */
 	uint32_t ask_no;
 };
 
@@ -114,27 +112,8 @@ pop3_told(struct conn *c, enum access_status status, struct str octets)
 static void
 pop3_entered(struct conn *c, enum sasl_verdict v, struct str challenge, struct str user)
 {
-	struct pop3_answer a = { .verdict = verdicts[v] };
-	if (v == SASL_V_OK) {
-		a.challenge = challenge;
-		a.user = user;
-	}
+	struct pop3_answer a = { .verdict = verdicts[v], .challenge = challenge, .user = user };
 	(void)answer(c, &a);
-}
-
-static void
-pop3_authed(struct conn *c, const struct login *l, const struct msg_sasl *m)
-{
-	struct pop3_answer a = { .verdict = verdicts[m->verdict] };
-	list_del(&c->parked);
-	if (m->verdict == SASL_V_OK) {
-		if (!visit_enter(c, l, m))
-			return;
-	} else {
-		a.challenge = m->verdict == SASL_V_CHALLENGE ? m->text : STR_NULL;
-		(void)answer(c, &a);
-	}
-	conn_drive(c);
 }
 
 static bool
@@ -149,17 +128,7 @@ pop3_in_auth(const struct conn *c)
 static bool
 was_polite(const struct conn *c)
 {
-	struct str out = str_rtrim(buf_str(&c->stream.out));
-	size_t nl = str_rfind(out, '\n');
-	return str_starts(nl < out.len ? str_skip(out, nl + 1) : out, STR("+OK"));
-}
-
-static bool
-flush(struct conn *c)
-{
-	stream_send(&c->stream);
-	c->pop3->flushing = stream_unsent(&c->stream) > OUT_LOW;
-	return !c->pop3->flushing && !c->stream.failed;
+	return str_starts(visit_last_line(c), STR("+OK"));
 }
 
 static bool
@@ -167,7 +136,7 @@ pop3_step(struct conn *c)
 {
 	struct pop3_part *p = c->pop3;
 	struct pop3_clock clock = clock_of(c);
-	if (p->flushing || is_asked(p))
+	if (p->visit.flushing || is_asked(p))
 		return false;
 	struct str in = stream_input(&c->stream), rest = in;
 	enum pop3_step step = pop3_session_step(&p->session, &rest, &clock, &c->stream.out);
@@ -178,7 +147,7 @@ pop3_step(struct conn *c)
 	case POP3_ASK:
 		return answer_ask(c);
 	case POP3_FLUSH:
-		return flush(c);
+		return visit_flush(c);
 	case POP3_UPGRADE:
 		conn_upgrade(c);
 		return false;
@@ -196,13 +165,13 @@ pop3_settle(struct conn *c)
 	struct pop3_part *p = c->pop3;
 	if (c->login && !p->session.auth)
 		login_drop(c);
-	visit_settle(c, p->flushing || p->session.ask != POP3_ASK_NONE);
+	visit_settle(c, p->visit.flushing || p->session.ask != POP3_ASK_NONE);
 }
 
 static bool
 pop3_waits(const struct conn *c)
 {
-	return c->pop3->session.ask != POP3_ASK_NONE || c->pop3->flushing;
+	return c->pop3->session.ask != POP3_ASK_NONE || c->visit->flushing;
 }
 
 static bool
@@ -214,9 +183,9 @@ pop3_owed(const struct conn *c)
 static void
 pop3_drained(struct conn *c)
 {
-	if (!c->pop3->flushing)
+	if (!c->visit->flushing)
 		return;
-	c->pop3->flushing = false;
+	c->visit->flushing = false;
 	conn_drive(c);
 }
 
@@ -263,15 +232,6 @@ pop3_timeout(struct conn *c)
 	return pop3_session_timeout(&c->pop3->session, &clock, &c->stream.out);
 }
 
-static void
-pop3_sweep(struct conn *c)
-{
-	if (visit_stalled(c, &c->pop3->stall))
-		conn_kill(c, "does not read its replies");
-	else if (c->pop3->flushing)
-		visit_settle(c, false); /* others may use the slot meanwhile */
-}
-
 static bool
 pop3_shutdown(struct conn *c, bool late)
 {
@@ -309,14 +269,14 @@ const struct protocol pop3_protocol = {
 	.drained = pop3_drained,
 	.secured = pop3_secured,
 	.in_auth = pop3_in_auth,
-	.authed = pop3_authed,
+	.authed = visit_authed,
 	.entered = pop3_entered,
 	.told = pop3_told,
 	.again = pop3_again,
 	.give_up = pop3_give_up,
 	.deadline = pop3_deadline,
 	.timeout = pop3_timeout,
-	.sweep = pop3_sweep,
+	.sweep = visit_sweep,
 	.shutdown = pop3_shutdown,
 	.closing = pop3_closing,
 	.done = pop3_done,

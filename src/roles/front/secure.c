@@ -5,11 +5,10 @@
 #include "roles/front/front_priv.h"
 
 #include "base/wire.h"
-#include "sys/file.h"
+#include "ipc/certs.h"
 
 #include <stdlib.h>
 
-#define CERTS_MAX ((size_t)TLS_CERTS_MAX * (TLS_CHAIN_MAX + 4))
 #define TICKET_KEY 80 /* octets: name, aes, hmac */
 #define TLS_WORDS_MAX 256
 
@@ -19,17 +18,8 @@ static bool
 ask_signature(void *arg, uint32_t id, const unsigned char key[TLS_KEY_NAME], enum tls_sign_alg alg,
     struct str tbs)
 {
-	struct front *f = arg;
-	struct buf body = BUF_INIT(4096);
-	if (!f->auth || chan_pending(f->auth) > IPC_HIGH_WATER)
-		return false;
-	struct msg_sign m = { .key = str_n(key, TLS_KEY_NAME), .alg = (uint8_t)alg, .tbs = tbs };
-	msg_sign_put(&body, &m);
-	bool ok = !body.failed;
-	if (ok)
-		chan_send(f->auth, IPC_SIGN, id, buf_str(&body), -1);
-	buf_done(&body);
-	return ok;
+	const struct front *f = arg;
+	return certs_ask(f->auth, id, key, alg, tbs);
 }
 
 static struct tls_server *
@@ -96,36 +86,12 @@ equip_all(struct front *f)
 	list_each(n, &f->generations) secure_equip(f, list_entry(n, struct settings, node));
 }
 
-/* One that cannot be used is left out; auth has said so already. */
-static bool
-read_certs(struct str text, struct tls_certs *certs)
-{
-	struct wire w = wire_of(text);
-	while (w.left > 0 && !w.bad) {
-		struct buf err = BUF_INIT(4096);
-		struct str pem = get_str(&w, TLS_CHAIN_MAX);
-		if (!w.bad && !tls_certs_add(certs, pem, &err))
-			LOG(LOG_ERROR, 0, "certificate-unusable",
-			    LOGF("error", str_trim(buf_str(&err))));
-		buf_done(&err);
-	}
-	return wire_done(&w);
-}
-
 bool
 secure_certs(struct front *f, const struct ipc_frame *m)
 {
-	struct str text;
-	if (m->fd < 0 || memfd_map(m->fd, CERTS_MAX, &text) < 0)
+	struct tls_certs *certs = certs_take(m);
+	if (!certs)
 		return false;
-	struct tls_certs *certs = tls_certs_new();
-	bool ok = read_certs(text, certs);
-	if (text.len)
-		memfd_unmap(text);
-	if (!ok) {
-		tls_certs_unref(certs);
-		return false;
-	}
 	tls_certs_unref(f->certs);
 	f->certs = certs;
 	LOG(LOG_DEBUG, 0, "certificates", LOGN("n", tls_certs_count(certs)));
@@ -157,31 +123,6 @@ secure_tickets(struct front *f, const struct ipc_frame *m)
 				tls_server_tickets(s->tls[i], f->tickets);
 	}
 	return true;
-}
-
-/* --- signatures --- */
-
-bool
-secure_signed(struct front *f, const struct ipc_frame *m)
-{
-	if (m->id > UINT32_MAX || m->body.len > TLS_SIGNATURE_MAX)
-		return false;
-	struct stream *s = tls_signed((uint32_t)m->id, m->body);
-	if (s)
-		stream_tls_resume(s);
-	return true;
-}
-
-static void
-wake(void *owner)
-{
-	stream_tls_resume(owner);
-}
-
-void
-secure_signer_gone(void)
-{
-	tls_signer_gone(wake);
 }
 
 /* --- connections --- */

@@ -142,6 +142,7 @@ translate_doors(const struct conf_listener *l, const struct smtp_quirks *q, stru
 	s->auth_unadvertised =
 	    tri(l->auth_unadvertised, "accept", "refuse", q->auth_unadvertised, false);
 	s->submission = conf_submission(l);
+	s->burl = s->submission && s->auth;
 	s->ipmm = tri(l->ipmm, "yes", "no", q->ipmm, false) && !conf_is_lmtp(l);
 	s->ipmm_brackets = tri(l->ipmm_subst, "brackets", "entities", q->ipmm_brackets, false);
 	s->ipmm_parts = l->limit_ipmm_parts;

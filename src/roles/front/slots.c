@@ -6,12 +6,7 @@
  */
 #include "roles/front/visit_priv.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
-#define SLOTS_SIZE ((size_t)READ_SLOTS * READ_SLOT_SIZE)
-#define SLOTS_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+#include "sys/file.h"
 
 _Static_assert(READ_SLOT_SIZE >= ACCESS_WINDOW, "a window fits into a slot");
 
@@ -19,7 +14,7 @@ static void
 unmap(struct front *f)
 {
 	if (f->slots)
-		(void)munmap((void *)(uintptr_t)f->slots, SLOTS_SIZE);
+		memfd_window_unmap(f->slots, READ_SLOTS_SIZE);
 	f->slots = NULL;
 }
 
@@ -91,23 +86,11 @@ slots_text(const struct front *f, const struct question *q)
 	return str_n(f->slots + (size_t)q->slot * READ_SLOT_SIZE, q->len);
 }
 
-static bool
-is_good(int fd)
-{
-	int seals = fcntl(fd, F_GET_SEALS);
-	off_t size = lseek(fd, 0, SEEK_END);
-	return seals >= 0 && (seals & SLOTS_SEALS) == SLOTS_SEALS && size == (off_t)SLOTS_SIZE;
-}
-
 bool
 slots_take(struct front *f, const struct ipc_frame *m)
 {
-	if (m->fd < 0 || f->slots || !is_good(m->fd))
+	if (m->fd < 0 || f->slots || memfd_window_map(m->fd, READ_SLOTS_SIZE, &f->slots) < 0)
 		return false;
-	void *map = mmap(NULL, SLOTS_SIZE, PROT_READ, MAP_SHARED, m->fd, 0);
-	if (map == MAP_FAILED)
-		return false;
-	f->slots = map;
 	ask_waiting(f);
 	return true;
 }

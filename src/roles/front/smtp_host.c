@@ -2,6 +2,7 @@
  * smtp_host: what an SMTP or LMTP connection does with its session: letters, answers, history.
  */
 #include "roles/front/smtp_priv.h"
+#include "roles/front/visit_priv.h"
 
 #include "base/utf8.h"
 
@@ -76,14 +77,21 @@ smtp_step(struct conn *c)
 		c->held = true;
 		return false;
 	}
-	struct str in = stream_input(&c->stream), rest = in;
+	bool fetched = s->phase == PHASE_BURL;
+	if (!fetched && s->ask != SMTP_ASK_BURL)
+		burl_drop(c); /* a URL that was refused leaves nothing behind for the next */
+	struct str in = fetched ? burl_input(c) : stream_input(&c->stream), rest = in;
 	enum smtp_step step = smtp_session_step(s, &rest, &c->front->clock, &c->stream.out);
-	if (step == SMTP_BODY) {
+	if (step == SMTP_BODY)
 		letter_body(c, s->chunk);
+	if (fetched)
+		burl_eat(c, in.len - rest.len);
+	else if (step == SMTP_BODY)
 		stream_eat(&c->stream, in.len - rest.len);
+	else
+		conn_eat(c, in, in.len - rest.len);
+	if (step == SMTP_BODY)
 		return true;
-	}
-	conn_eat(c, in, in.len - rest.len);
 	if (step == SMTP_DROP) {
 		letter_drop(c);
 		return true;
@@ -102,7 +110,7 @@ smtp_step(struct conn *c)
 		c->ending = true;
 		c->polite = was_polite(c);
 	}
-	return false;
+	return fetched && step == SMTP_MORE; /* what the peer has sent meanwhile */
 }
 
 static void
@@ -208,6 +216,10 @@ smtp_give_up(struct conn *c)
 	/* Behind a DATA a body may wait in the kernel, unseen by the session (R-PIPE): only the end
 	 * of the connection keeps it from being read as commands. */
 	struct smtp_answer a = { .situation = SMTP_SHUTDOWN };
+	if (c->smtp->session.ask == SMTP_ASK_BURL) {
+		visit_give_up(c);
+		return;
+	}
 	if (c->smtp->session.ask == SMTP_ASK_MAIL)
 		a.situation = SMTP_MAIL_TEMPERR;
 	else if (c->smtp->session.ask == SMTP_ASK_AUTH)
@@ -255,6 +267,7 @@ smtp_closing(struct conn *c, const char *why)
 		LOG(LOG_DEBUG, c->id, "closed", LOGZ("peer", c->ip), LOGZ("why", why));
 	srs_drop(c);
 	etrn_drop(c);
+	burl_drop(c);
 	merge_weigh(c);
 	c->front->n_refused += s->refused;
 }
@@ -264,6 +277,7 @@ smtp_done(struct conn *c)
 {
 	srs_drop(c);
 	srs_forget(c);
+	c->smtp->burl = burl_free(c->smtp->burl);
 	smtp_session_done(&c->smtp->session);
 	buf_done(&c->smtp->history);
 	free(c->smtp->only_domains);
@@ -285,6 +299,7 @@ const struct protocol smtp_protocol = {
 	.secured = smtp_secured,
 	.in_auth = smtp_in_auth,
 	.authed = smtp_authed,
+	.told = burl_told,
 	.room = smtp_room,
 	.again = smtp_again,
 	.give_up = smtp_give_up,

@@ -5,6 +5,7 @@
 
 #include "mail/fields.h"
 #include "mail/outline.h"
+#include "mail/srs.h"
 #include "smtp/session.h"
 
 #define HISTORY_MAX (64u << 10) /* octets of one letter's conversation */
@@ -48,6 +49,7 @@ enum room { ROOM_UNKNOWN, ROOM_YES, ROOM_NO };
 #define SRS_KNOWN_MAX 16
 struct srs_known {
 	bool reverse;
+	enum srs_verdict verdict;
 	char *asked, *told; /* told empty: there is none */
 };
 
@@ -67,6 +69,7 @@ struct smtp_part {
 	struct srs_known srs[SRS_KNOWN_MAX];
 	size_t n_srs;
 	uint64_t merge_octets; /* that a mail merge holds: counted in front->octets */
+	struct burl *burl;     /* or NULL: no URL has been fetched */
 	enum room room;        /* for the recipient that is asked about */
 	bool relay;            /* its address is in relay_ip */
 	char *only_domains;    /* a guest of turn.c: what it may bring; or NULL */
@@ -103,12 +106,14 @@ struct onward_way {
 	bool expanded;
 };
 bool onward_backs_up(const struct conf *conf, struct str domain); /* in relay_domains */
+/* An address at a number of this server: the one in a domain of ours that is meant. */
+bool onward_is_here(const struct conn *c, const struct addr *a, char dst[ADDR_PATH_MAX],
+    struct addr *ret);
 /* May this session name a recipient elsewhere? SMTP_NONE or a refusal. */
-enum smtp_situation onward_allows(struct conn *c, const struct addr *to);
+enum smtp_situation onward_allows(struct conn *c, const struct addr *to, struct str *ret_why);
 /* Appends a msg_onward for address, to which rcpt leads; else says why not. */
 enum smtp_situation onward_put(struct conn *c, const struct smtp_rcpt *rcpt,
-    const struct onward_way *way, struct str address, struct buf *out, const char **ret_why);
-struct str onward_of(const struct rcpt_route *route);
+    const struct onward_way *way, struct str address, struct buf *out, struct str *ret_why);
 struct str onward_notify(const struct smtp_rcpt *r, bool expanded, char dst[64]);
 /* All of a transaction, each address once; and the aliases that a report tells of. */
 void onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n);
@@ -119,7 +124,8 @@ struct msg_onward_facts onward_facts(const struct conn *c, bool eight_bit, uint6
 bool etrn_ask(struct conn *c, struct smtp_answer *a);
 void etrn_drop(struct conn *c);
 
-/* srs.c: SRS_WAIT: auth was asked, and the question of the session will be looked at again. */
+/* srs.c: SRS_WAIT: auth was asked, and the question of the session will be looked at again. With
+ * SRS_NO_WORD *ret is status and words of a refusal; empty: too many were asked for. */
 enum srs_word { SRS_WORD, SRS_NO_WORD, SRS_WAIT };
 enum srs_word srs_make_for(struct conn *c, struct str domain, struct str *ret); /* of its sender */
 enum srs_word srs_leads_to(struct conn *c, struct str address, struct str *ret);
@@ -129,14 +135,15 @@ void srs_drop(struct conn *c);   /* the connection is */
 /* glance.c: what front itself must know of a header; it looks while the letter arrives. */
 struct glance;
 struct glance *glance_new(void);
-struct glance *glance_free(struct glance *g);
+struct glance *glance_again(struct glance *g); /* ready for another letter, and returned */
 void glance_feed(struct glance *g, struct str octets);
 void glance_end(struct glance *g);
 struct str glance_message_id(const struct glance *g);         /* with brackets, or empty */
 struct str glance_message_id_of(struct str fields);           /* the same, of fields that we add */
 bool glance_delivered_to(const struct glance *g, struct str address);
 bool glance_tls_optional(const struct glance *g);             /* TLS-Required: No (RFC 8689 5) */
-struct str glance_solicitation(const struct glance *g);       /* RFC 3865: classes, or empty */
+/* Does a Solicitation field (RFC 3865 2.5) name a class that is refused? *ret is it. */
+bool glance_solicits(const struct glance *g, struct str refused, struct str *ret);
 
 /* submit.c: letters that our own users hand in */
 struct handin; /* what is done with one while it arrives */
@@ -157,6 +164,15 @@ struct merge_job;
 bool merge_commit(struct conn *c, struct smtp_answer *a);
 struct merge_job *merge_job_free(struct merge_job *job);
 void merge_weigh(struct conn *c); /* counts what its merge holds now */
+
+/* burl.c */
+struct burl;
+bool burl_ask(struct conn *c, struct smtp_answer *a); /* as answer_question */
+void burl_told(struct conn *c, enum access_status status, struct str octets);
+struct str burl_input(const struct conn *c);          /* what the session is fed with */
+void burl_eat(struct conn *c, size_t n);
+void burl_drop(struct conn *c);                       /* the URL under way, if there is one */
+struct burl *burl_free(struct burl *b);
 
 /* letter.c */
 bool letter_begin(struct conn *c);                     /* false: store is away */

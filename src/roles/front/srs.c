@@ -21,6 +21,14 @@ find(const struct smtp_part *p, bool reverse, struct str asked)
 	return NULL;
 }
 
+#define DAYS_TEXT(n) #n
+#define GOOD_FOR(n) "5.1.1 this return address is over: it was good for " DAYS_TEXT(n) " days"
+static const char *const refusal[SRS_VERDICTS] = {
+	[SRS_NONE] = "5.1.1 this is no return address of ours",
+	[SRS_FORGED] = "5.1.1 this return address was not made here, or was damaged on its way",
+	[SRS_OLD] = GOOD_FOR(SRS_DAYS),
+};
+
 static enum srs_word
 ask(struct conn *c, const struct msg_srs_ask *m, struct str key)
 {
@@ -46,12 +54,13 @@ know(struct conn *c, const struct msg_srs_ask *m, struct str key, struct str *re
 {
 	struct smtp_part *p = c->smtp;
 	const struct srs_known *k = find(p, m->reverse, key);
+	*ret = STR_NULL;
 	if (!k && p->n_srs == SRS_KNOWN_MAX)
 		return SRS_NO_WORD;
 	if (!k)
 		return ask(c, m, key);
-	*ret = str_of(k->told);
-	return ret->len ? SRS_WORD : SRS_NO_WORD;
+	*ret = k->verdict == SRS_OK ? str_of(k->told) : str_of(refusal[k->verdict]);
+	return k->verdict == SRS_OK ? SRS_WORD : SRS_NO_WORD;
 }
 
 enum srs_word
@@ -97,15 +106,18 @@ srs_answered(struct front *f, const struct ipc_frame *m)
 	struct conn *c = map_get(&f->srs, key_of(&m->id));
 	struct smtp_answer a = { .situation = SMTP_NONE };
 	struct addr addr;
-	struct str told = m->body;
-	if (told.len && addr_mailbox(told, ADDR_SMTPUTF8, &addr) != ADDR_OK)
+	struct wire w = wire_of(m->body);
+	uint8_t verdict = get_u8(&w);
+	struct str told = str_skip(m->body, 1);
+	if (w.bad || verdict >= SRS_VERDICTS ||
+	    (verdict == SRS_OK && addr_mailbox(told, ADDR_SMTPUTF8, &addr) != ADDR_OK))
 		return false;
 	if (!c)
 		return true;
 	struct smtp_part *p = c->smtp;
 	check(p->n_srs < SRS_KNOWN_MAX);
-	p->srs[p->n_srs++] =
-	    (struct srs_known){ p->srs_reverse, str_dup(str_of(p->srs_asked)), str_dup(told) };
+	p->srs[p->n_srs++] = (struct srs_known){ p->srs_reverse, verdict,
+		str_dup(str_of(p->srs_asked)), str_dup(told) };
 	srs_drop(c);
 	if (p->session.ask == SMTP_ASK_RCPT && answer_question(c, &a))
 		answer_give(c, &a);

@@ -89,8 +89,9 @@ tell_entered(struct conn *c, enum sasl_verdict v)
 	entry_free(e);
 }
 
-bool
-visit_enter(struct conn *c, const struct login *l, const struct msg_sasl *s)
+/* False: protocol.entered() is called later; true: it was called at once. */
+static bool
+enter(struct conn *c, const struct login *l, const struct msg_sasl *s)
 {
 	struct visit *m = c->visit;
 	struct entry *e = xalloc(sizeof(*e));
@@ -229,11 +230,12 @@ visit_read(struct conn *c, const struct access_ask *ask)
 	struct visit *m = c->visit;
 	struct buf body = BUF_INIT(ACCESS_ASK_MAX);
 	check(!m->open);
-	if (m->entered)
+	bool may = m->entered || ask->kind == ACCESS_URL;
+	if (may)
 		put_ask(&body, ask);
-	if (!m->entered || body.failed) {
+	if (!may || body.failed) {
 		buf_done(&body);
-		c->protocol->told(c, m->entered ? ACCESS_LIMIT : ACCESS_DENIED, STR_NULL);
+		c->protocol->told(c, may ? ACCESS_LIMIT : ACCESS_DENIED, STR_NULL);
 		return true;
 	}
 	m->open = from_ahead(m, buf_str(&body));
@@ -388,9 +390,38 @@ visit_refusal(const struct conn *c)
 	return STR("Too many connections; try again later");
 }
 
-bool
-visit_stalled(const struct conn *c, struct stall *s)
+void
+visit_authed(struct conn *c, const struct login *l, const struct msg_sasl *m)
 {
+	struct str challenge = m->verdict == SASL_V_CHALLENGE ? m->text : STR_NULL;
+	list_del(&c->parked);
+	if (m->verdict != SASL_V_OK)
+		c->protocol->entered(c, (enum sasl_verdict)m->verdict, challenge, STR_NULL);
+	else if (!enter(c, l, m))
+		return;
+	conn_drive(c);
+}
+
+bool
+visit_flush(struct conn *c)
+{
+	stream_send(&c->stream);
+	c->visit->flushing = stream_unsent(&c->stream) > OUT_LOW;
+	return !c->visit->flushing && !c->stream.failed;
+}
+
+struct str
+visit_last_line(const struct conn *c)
+{
+	struct str out = str_rtrim(buf_str(&c->stream.out));
+	size_t nl = str_rfind(out, '\n');
+	return nl < out.len ? str_skip(out, nl + 1) : out;
+}
+
+static bool
+is_stalled(const struct conn *c)
+{
+	struct stall *s = &c->visit->stall;
 	int64_t now = c->front->clock.now;
 	if (stream_unsent(&c->stream) == 0) {
 		s->since = 0;
@@ -401,6 +432,15 @@ visit_stalled(const struct conn *c, struct stall *s)
 		s->sent = c->stream.sent;
 	}
 	return now - s->since > STALLED_MS;
+}
+
+void
+visit_sweep(struct conn *c)
+{
+	if (is_stalled(c))
+		conn_kill(c, "does not read its replies");
+	else if (c->visit->flushing)
+		visit_settle(c, false); /* others may use the slot meanwhile */
 }
 
 void

@@ -51,6 +51,12 @@ struct entry {
 	char mech[32];
 };
 
+/* Whose peer takes what is sent. */
+struct stall {
+	int64_t since; /* it has taken nothing; or 0 */
+	uint64_t sent;
+};
+
 /* A connection in an account. */
 struct visit {
 	uint64_t account;
@@ -63,15 +69,15 @@ struct visit {
 	struct conn *conn;
 	struct watch *watch;
 	struct list watching;   /* watch->members */
+	struct stall stall;
+	bool flushing; /* much is in out: the session goes on when the peer took it */
 };
 void visit_init(struct conn *c, struct visit *m);
 void visit_closing(struct conn *c);
 void visit_done(struct visit *m);
 struct msg_pass visit_pass(const struct visit *m);
 
-/* visit.c. Each returns false, and protocol.told() or .entered() is called later; true: it was
- * called at once. */
-bool visit_enter(struct conn *c, const struct login *l, const struct msg_sasl *m);
+/* visit.c. Each returns false, and protocol.told() is called later; true: it was called at once. */
 bool visit_read(struct conn *c, const struct access_ask *ask);
 bool visit_change(struct conn *c, const struct access_change *change);
 void visit_again(struct conn *c);   /* as protocol.again and .give_up; only while m->open is there */
@@ -109,10 +115,11 @@ void watch_store_back(struct front *f);
 	}
 /* Why somebody is turned away, in words that need no number; view of the settings or a constant. */
 struct str visit_refusal(const struct conn *c);
-/* Cuts a connection off whose peer has not taken anything for long; *stalled is 0 at first. */
-struct stall {
-	int64_t since;
-	uint64_t sent;
-};
-bool visit_stalled(const struct conn *c, struct stall *s);
+/* As protocol.authed. */
+void visit_authed(struct conn *c, const struct login *l, const struct msg_sasl *m);
+/* Sends what is in out. False: that takes a while, and c->visit->flushing says so, or it failed. */
+bool visit_flush(struct conn *c);
+/* As protocol.sweep: cuts off whose peer has not taken anything for long. */
+void visit_sweep(struct conn *c);
+struct str visit_last_line(const struct conn *c); /* that is in out */
 void visit_log_closed(const struct conn *c, const char *why, const char *user, uint64_t commands);

@@ -84,7 +84,8 @@ explain(const struct listener *l, int code, struct buf *err)
 		int code;
 		const char *remedy;
 	} rows[] = {
-		{ EADDRINUSE, "`ss -ltnp` shows who has it; stop that, or choose another port" },
+		{ EADDRINUSE, "`ss -ltnp` shows who has it; stop that, or choose another port (for "
+			      "a lab: --port-base)" },
 		{ EACCES, "ports below 1024 need root or CAP_NET_BIND_SERVICE; without, choose a "
 			  "higher one" },
 		{ EADDRNOTAVAIL, "no interface of this machine has the address; `ip address` "

@@ -68,6 +68,12 @@ wants_gssapi(const struct conf *c)
 }
 
 static bool
+wants_gssapi_out(const struct conf *c)
+{
+	return c->gssapi_client_keytab[0] != '\0';
+}
+
+static bool
 wants_relay(const struct conf *c)
 {
 	return true; /* but not in maintenance: nothing leaves then */
@@ -85,6 +91,7 @@ static const struct kind {
 	{ ROLE_DNS, false, wants_dns },
 	{ ROLE_FETCH, false, wants_fetch },
 	{ ROLE_GSSAPI, false, wants_gssapi },
+	{ ROLE_GSSAPI_OUT, false, wants_gssapi_out },
 	{ ROLE_RELAY, true, wants_relay },
 	{ ROLE_FRONT, true, NULL },
 };
@@ -98,8 +105,9 @@ kind_of(enum ipc_role role)
 	return &kinds[i];
 }
 
-bool
-child_wanted(const struct child *c)
+/* By the configuration of now. */
+static bool
+is_wanted(const struct child *c)
 {
 	const struct kind *k = kind_of(c->role);
 	return !k->wanted || (!c->parent->options->maintenance && k->wanted(c->parent->conf));
@@ -110,7 +118,7 @@ children_ready(const struct parent *p)
 {
 	for (unsigned i = 0; i < p->n_children; i++) {
 		const struct child *c = &p->children[i];
-		if (!child_wanted(c))
+		if (!is_wanted(c))
 			continue;
 		if (c->state != CHILD_READY || (c->role == ROLE_FRONT && !c->has_listeners))
 			return false;
@@ -314,7 +322,7 @@ ended(struct child *c, int status)
 {
 	struct parent *p = c->parent;
 	int64_t now = loop_now(p->loop);
-	bool told = p->phase != PHASE_RUN || c->renew || !child_wanted(c);
+	bool told = p->phase != PHASE_RUN || c->renew || !is_wanted(c);
 
 	spawn_status_text(status, c->last);
 	LOG(told && status == 0 ? LOG_INFO : LOG_ERROR, 0, "role-ended", LOGZ("role", c->name),
@@ -331,7 +339,7 @@ ended(struct child *c, int status)
 		c->renew = false;
 		c->fails = 0;
 		c->state = CHILD_IDLE;
-		if (child_wanted(c))
+		if (is_wanted(c))
 			start(c);
 		return;
 	}
@@ -390,7 +398,7 @@ void
 children_start(struct parent *p)
 {
 	for (unsigned i = 0; i < p->n_children && p->phase == PHASE_RUN; i++)
-		if (child_wanted(&p->children[i]))
+		if (is_wanted(&p->children[i]))
 			start(&p->children[i]);
 }
 
@@ -421,7 +429,7 @@ children_adjust(struct parent *p, bool dns_changed)
 		struct child *c = &p->children[i];
 		if (!kind_of(c->role)->wanted)
 			continue;
-		if (!child_wanted(c)) {
+		if (!is_wanted(c)) {
 			end(c);
 		} else if (c->state == CHILD_IDLE) {
 			start(c);

@@ -155,7 +155,7 @@ on_time(void *arg)
 static bool
 has_rows(const struct child *c)
 {
-	return c->role == ROLE_FRONT || c->role == ROLE_STORE;
+	return c->role == ROLE_FRONT || c->role == ROLE_STORE || c->role == ROLE_RELAY;
 }
 
 bool

@@ -25,6 +25,7 @@ static const struct {
 	{ ROLE_AUTH, ROLE_FETCH },
 	{ ROLE_AUTH, ROLE_GSSAPI },
 	{ ROLE_AUTH, ROLE_RELAY },
+	{ ROLE_GSSAPI_OUT, ROLE_RELAY },
 	{ ROLE_STORE, ROLE_RELAY },
 	{ ROLE_READER, ROLE_RELAY },
 	{ ROLE_FETCH, ROLE_DNS },
@@ -62,6 +63,7 @@ identity_of(const struct child *c)
 		[ROLE_DNS] = &u->dns,
 		[ROLE_FETCH] = &u->fetch,
 		[ROLE_GSSAPI] = &u->gssapi,
+		[ROLE_GSSAPI_OUT] = &u->gssapi_out,
 		[ROLE_RELAY] = &u->relay,
 	};
 	check(who[c->role]);

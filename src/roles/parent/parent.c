@@ -149,7 +149,8 @@ on_orphan_check(void *arg)
 		stop_begin(p, "the command that started it is gone");
 }
 
-/* A front needs a descriptor for each connection: all there is, and with a privilege more. */
+/* A front or relay needs a descriptor for each connection: all there is, and with a privilege more.
+ */
 static uint64_t
 files_limit(const struct conf *c)
 {
@@ -268,7 +269,7 @@ warn_files(const struct parent *p)
 		    LOGN("have", p->files), LOGN("want", want),
 		    LOGZ("remedy",
 			"raise the hard limit of open files (LimitNOFILE= under systemd, "
-			"ulimit -Hn in a shell), or lower limit.conns_total"));
+			"ulimit -Hn in a shell), or lower limit.conns_total or queue.jobs"));
 }
 
 static void

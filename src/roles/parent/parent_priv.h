@@ -38,7 +38,7 @@ struct identity {
 };
 
 struct uids {
-	struct identity store, auth, front, dns, fetch, gssapi, relay;
+	struct identity store, auth, front, dns, fetch, gssapi, gssapi_out, relay;
 };
 
 struct uids_facts {
@@ -144,7 +144,6 @@ void child_kill(struct child *c, const char *why);
 int64_t child_backoff_ms(unsigned fails); /* fails: short lives in a row, this one included */
 /* Counts a death before the first IPC_READY; true when it is time to give up. */
 bool child_early_death(struct child *c, int64_t now);
-bool child_wanted(const struct child *c); /* by the configuration of now */
 /* After a reload: starts and ends those whose being wanted has changed; dns_changed: dns reads
  * its files only before it gives up its rights, so it begins anew. */
 void children_adjust(struct parent *p, bool dns_changed);

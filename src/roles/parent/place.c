@@ -131,14 +131,21 @@ place_own(const struct conf *c, const struct uids *u, struct buf *err)
 }
 
 /* Not of a server without Kerberos: a keytab is copied into it. */
+static bool
+place_keytab(const struct conf *c, const char *keytab, const char *dir, const struct identity *who,
+    struct buf *err)
+{
+	char path[4096];
+	return !*keytab ||
+	       (sub_path(path, sizeof(path), c, dir, err) && make(path, 0700, false, err) &&
+		   (who->uid == 0 || own(c, dir, who, err)));
+}
+
 bool
 place_gssapi(const struct conf *c, const struct uids *u, struct buf *err)
 {
-	char path[4096];
-	if (c->gssapi_keytab[0] == '\0')
-		return true;
-	return sub_path(path, sizeof(path), c, "gssapi", err) && make(path, 0700, false, err) &&
-	       (u->gssapi.uid == 0 || own(c, "gssapi", &u->gssapi, err));
+	return place_keytab(c, c->gssapi_keytab, "gssapi", &u->gssapi, err) &&
+	       place_keytab(c, c->gssapi_client_keytab, "gssapi-out", &u->gssapi_out, err);
 }
 
 bool

@@ -185,7 +185,8 @@ give_gssapi(struct child *c, const struct conf *conf)
 {
 	static const char usual[] = "/etc/krb5.conf";
 	const char *krb5_conf = conf->gssapi_krb5_conf;
-	give_file(c, SECRET_KEYTAB, conf->gssapi_keytab);
+	give_file(c, SECRET_KEYTAB,
+	    c->role == ROLE_GSSAPI ? conf->gssapi_keytab : conf->gssapi_client_keytab);
 	give_file(c, SECRET_KRB5_CONF,
 	    *krb5_conf                 ? krb5_conf
 	    : access(usual, F_OK) == 0 ? usual
@@ -200,6 +201,7 @@ static const struct {
 	{ ROLE_AUTH, true, give_auth },
 	{ ROLE_FETCH, false, give_fetch },
 	{ ROLE_GSSAPI, true, give_gssapi },
+	{ ROLE_GSSAPI_OUT, false, give_gssapi },
 	{ ROLE_STORE, true, NULL },
 	{ ROLE_READER, true, NULL },
 };

@@ -20,7 +20,7 @@ static const struct {
 	[PHASE_RUN] = { 0, 0 },
 	[PHASE_FRONTS] = { 1u << ROLE_FRONT | 1u << ROLE_RELAY, DRAIN_MS },
 	[PHASE_MIDDLE] = { 1u << ROLE_READER | 1u << ROLE_AUTH | 1u << ROLE_DNS | 1u << ROLE_FETCH |
-			       1u << ROLE_GSSAPI,
+			       1u << ROLE_GSSAPI | 1u << ROLE_GSSAPI_OUT,
 	    MIDDLE_MS },
 	[PHASE_STORE] = { 1u << ROLE_STORE, STORE_MS },
 	[PHASE_END] = { ~0u, 0 },

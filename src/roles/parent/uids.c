@@ -39,7 +39,7 @@ as_owner(struct identity owner)
 bool
 uids_choose(const struct uids_facts *f, struct uids *ret)
 {
-	uid_t mine[6] = { 0 };
+	uid_t mine[7] = { 0 };
 	struct uids u = { .store = f->account };
 
 	if (f->keep && f->store_owner.uid)
@@ -52,7 +52,8 @@ uids_choose(const struct uids_facts *f, struct uids *ret)
 	else
 		u.auth.uid = u.auth.gid = next(f, f->auth_owner.uid, mine, 1);
 	mine[1] = u.auth.uid;
-	struct identity *rest[] = { &u.front, &u.dns, &u.fetch, &u.gssapi, &u.relay };
+	struct identity *rest[] = { &u.front, &u.dns, &u.fetch, &u.gssapi, &u.gssapi_out,
+		&u.relay };
 	bool all = u.store.uid && u.auth.uid;
 	for (size_t i = 0; all && i < ARRAY_LEN(rest); i++) {
 		rest[i]->uid = rest[i]->gid = next(f, 0, mine, 2 + i);

@@ -46,6 +46,16 @@ session_end(struct conn *c)
 	c->relay->n_open--;
 }
 
+/* It rests no more. */
+static void
+rouse(struct conn *c)
+{
+	if (list_empty(&c->rest))
+		return;
+	list_del(&c->rest);
+	c->relay->n_idle--;
+}
+
 static void
 bury(void *arg)
 {
@@ -63,9 +73,9 @@ relay_conn_close(struct conn *c)
 	relay_race_end(c);
 	session_end(c);
 	c->timer = loop_timer_free(c->timer);
+	rouse(c);
 	list_del(&c->node);
 	c->dest->n_conns--;
-	c->relay->n_conns--;
 	c->plan = plan_unref(c->plan);
 	free(c->verdict.text);
 	c->verdict.text = NULL;
@@ -151,6 +161,15 @@ give_up(struct conn *c)
 }
 
 void
+relay_conn_put_back(struct conn *c, const char *why)
+{
+	relay_job_notef(c->job, "%s", why);
+	buf_reset(&c->job->tlsrpt);
+	c->verdict.any = false;
+	give_up(c);
+}
+
+void
 relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsigned code,
     const char *status, struct str text)
 {
@@ -160,6 +179,18 @@ relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsign
 		give_up(c);
 	else
 		relay_conn_again(c, false);
+}
+
+void
+relay_conn_loops(struct conn *c)
+{
+	char text[JOB_TEXT_MAX];
+	snprintf(text, sizeof(text),
+	    "mail for " STR_FMT " loops: %s is this server, by the name that it gives itself",
+	    STR_ARG(c->dest->target.host), c->where);
+	relay_job_notef(c->job, "%s", text);
+	remember(c, JOB_REFUSED, JOB_TROUBLE_NAME, 0, "5.4.6", str_of(text));
+	give_up(c);
 }
 
 /* --- connected --- */
@@ -242,19 +273,41 @@ relay_conn_opened(struct conn *c, int fd, size_t addr)
 	int e = stream_open(&c->stream, c->relay->role.loop, fd, on_stream, c);
 	if (e < 0) {
 		close(fd);
-		relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.3.0",
-		    STR("this server has no room for another connection"));
+		relay_race_lack(c, -e);
 		return;
 	}
 	c->open = true;
 	c->relay->n_open++;
-	c->relay->n_conns_all++;
 	c->sessions++;
 	c->opened_ms = loop_now(c->relay->role.loop);
 	c->letters = 0;
 	relay_conn_name(c, fd, relay_conn_host(c)->addrs[addr]);
-	relay_job_notef(c->job, "connected to %s", c->where);
+	relay_job_notef(c->job, "connected to %s%s%s", c->where, c->own_ip[0] ? " from " : "",
+	    c->own_ip);
+	relay_conn_note_policy(c);
 	drive_begin(c);
+}
+
+static void
+quit(struct conn *c)
+{
+	rouse(c);
+	drive_quit(c);
+}
+
+static struct conn *
+longest_idle(const struct relay *r)
+{
+	return r->n_idle ? list_entry(r->idle.next, struct conn, rest) : NULL;
+}
+
+bool
+relay_conn_end_idle(struct relay *r)
+{
+	struct conn *c = longest_idle(r);
+	if (c)
+		relay_conn_close(c);
+	return c;
 }
 
 static void
@@ -263,16 +316,7 @@ on_timer(void *arg)
 	struct conn *c = arg;
 	switch (c->state) {
 	case CONN_RACES:
-		if (!c->unix_ask &&
-		    c->next_addr < MIN(relay_conn_host(c)->n_addrs, (size_t)RACE_MAX)) {
-			relay_race_next(c);
-		} else {
-			relay_job_notef(c->job, "no answer in %llu seconds",
-			    (unsigned long long)c->relay->conf->relay_connect_seconds);
-			c->race_error = ETIMEDOUT;
-			relay_race_end(c);
-			relay_race_lost(c);
-		}
+		relay_race_late(c);
 		break;
 	case CONN_SHAKES:
 		relay_secure_failed(c, "the TLS handshake takes too long");
@@ -281,7 +325,7 @@ on_timer(void *arg)
 		drive_late(c);
 		break;
 	case CONN_IDLE:
-		drive_quit(c);
+		quit(c);
 		break;
 	case CONN_QUITS:
 		relay_conn_close(c);
@@ -302,6 +346,7 @@ take(struct conn *c, struct job *j)
 	j->state = JOB_RUNS;
 	free(c->verdict.text);
 	c->verdict = (struct verdict){ 0 };
+	relay_job_note_route(j, c->dest);
 }
 
 void
@@ -310,13 +355,15 @@ relay_conn_new(struct dest *d, struct job *j)
 	struct conn *c = xalloc(sizeof(*c));
 	*c = (struct conn){ .relay = d->relay, .dest = d, .plan = plan_ref(d->plan) };
 	c->timer = loop_timer_new(d->relay->role.loop, on_timer, c);
+	list_init(&c->rest);
 	list_add_tail(&d->conns, &c->node);
 	d->n_conns++;
-	d->relay->n_conns++;
 	take(c, j);
 	relay_job_stage(j, JOB_CONNECTING, c->plan->hosts[0].name);
 	if (c->plan->notes[0])
 		relay_job_notef(j, "%s", c->plan->notes);
+	if (!d->has_sts && d->sts_why[0])
+		relay_job_notef(j, "no MTA-STS policy: %s", d->sts_why);
 	relay_tell_plan(c);
 	relay_race_begin(c);
 }
@@ -327,9 +374,9 @@ relay_conn_adopt(struct dest *d, struct job *j, int fd)
 	struct conn *c = xalloc(sizeof(*c));
 	*c = (struct conn){ .relay = d->relay, .dest = d, .plan = plan_ref(d->plan) };
 	c->timer = loop_timer_new(d->relay->role.loop, on_timer, c);
+	list_init(&c->rest);
 	list_add_tail(&d->conns, &c->node);
 	d->n_conns++;
-	d->relay->n_conns++;
 	take(c, j);
 	const char *why;
 	(void)relay_conn_may(c, &why);
@@ -345,7 +392,6 @@ relay_conn_adopt(struct dest *d, struct job *j, int fd)
 	}
 	c->open = true;
 	c->relay->n_open++;
-	c->relay->n_conns_all++;
 	c->sessions++;
 	c->opened_ms = loop_now(c->relay->role.loop);
 	relay_job_notef(j, "connected to %s", c->where);
@@ -356,13 +402,16 @@ void
 relay_conn_give(struct conn *c, struct job *j)
 {
 	check(c->state == CONN_IDLE && !c->job);
+	rouse(c);
 	take(c, j);
 	c->state = CONN_TALKS;
 	c->sessions = 1;
 	const char *why;
 	(void)relay_conn_may(c, &why);
-	relay_job_notef(j, "on the connection to %s, which had %llu letters before%s%s", c->where,
-	    (unsigned long long)c->letters, c->tls[0] ? "; " : "", c->tls);
+	relay_job_notef(j, "on the connection to %s%s%s, which had %llu letter%s before%s%s",
+	    c->where, c->own_ip[0] ? " from " : "", c->own_ip, (unsigned long long)c->letters,
+	    c->letters == 1 ? "" : "s", c->tls[0] ? "; " : "", c->tls);
+	relay_conn_note_policy(c);
 	drive_letter(c);
 }
 
@@ -402,10 +451,14 @@ relay_conn_rest(struct conn *c)
 	}
 	if (c->letters >= most ||
 	    now - c->opened_ms >= (int64_t)conf->relay_session_seconds * 1000 ||
-	    c->relay->draining || c->outdated || c->dest->n_conns > room) {
+	    c->relay->role.draining || c->outdated || c->dest->n_conns > room) {
 		drive_quit(c);
 		return;
 	}
+	if (c->relay->n_idle >= IDLE_MAX)
+		quit(longest_idle(c->relay));
+	list_add_tail(&c->relay->idle, &c->rest);
+	c->relay->n_idle++;
 	c->state = CONN_IDLE;
 	dest_stir(c->dest); /* at the end of this turn it may have a job again */
 	relay_conn_arm(c, MAX((int64_t)conf->relay_idle_seconds * 1000, 1));

@@ -118,6 +118,7 @@ fail_all(struct dest *d)
 	list_each(n, &d->waiting)
 	{
 		struct job *j = list_entry(n, struct job, node);
+		relay_job_note_route(j, d);
 		relay_job_notef(j, "%s", p->why);
 		relay_job_fate_rest(j, p->for_ever ? JOB_REFUSED : JOB_LATER, 0, p->status,
 		    str_of(p->why));
@@ -234,8 +235,7 @@ dest_serve(struct dest *d)
 	while (!list_empty(&d->waiting)) {
 		struct job *j = list_entry(d->waiting.next, struct job, node);
 		struct conn *c = free_conn(d, j);
-		bool full = d->n_conns >= most_conns(d) || r->n_conns >= CONNS_MAX;
-		if (!c && full && !make_room(d))
+		if (!c && d->n_conns >= most_conns(d) && !make_room(d))
 			return;
 		dest_remove(j);
 		if (c)
@@ -251,10 +251,11 @@ static void
 tick(struct dest *d, int64_t now)
 {
 	if (d->look == LOOK_ASKED && now >= d->look_until) {
-		d->mx = (struct msg_mx){ .verdict = MX_LATER, .why = STR("no answer in time") };
+		d->mx = (struct msg_mx){ .verdict = MX_LATER,
+			.why = STR("the way to the domain was not found out in time") };
 		look_done(d);
 	}
-	if (d->relay->draining) {
+	if (d->relay->role.draining) {
 		list_each(n, &d->waiting)
 		{
 			struct job *j = list_entry(n, struct job, node);
@@ -270,7 +271,7 @@ tick(struct dest *d, int64_t now)
 	bool used = !list_empty(&d->waiting) || !list_empty(&d->conns) || d->look == LOOK_ASKED;
 	if (used)
 		d->idle_since = now;
-	else if (now - d->idle_since > DEST_KEEP_MS || d->relay->draining)
+	else if (now - d->idle_since > DEST_KEEP_MS || d->relay->role.draining)
 		dest_free(d);
 }
 
@@ -309,15 +310,7 @@ dests_drop(struct relay *r)
 	list_each(n, &r->dests)
 	{
 		struct dest *d = list_entry(n, struct dest, node);
-		list_each(k, &d->conns)
-		{
-			struct conn *c = list_entry(k, struct conn, node);
-			if (c->job)
-				c->job->conn = NULL;
-			c->job = NULL;
-			relay_conn_close(c);
-		}
-		if (list_empty(&d->waiting))
-			dest_free(d);
+		list_each(k, &d->conns) relay_conn_close(list_entry(k, struct conn, node));
+		dest_free(d);
 	}
 }

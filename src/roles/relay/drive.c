@@ -9,48 +9,29 @@
 
 #define QUIT_MS 2000
 
-/* --- history --- */
-
-static void
-note_sent(struct conn *c, const struct smtp_client_event *ev)
-{
-	struct str rest = ev->masked.p ? ev->masked : ev->octets;
-	if (!c->job)
-		return;
-	if (ev->content) {
-		relay_job_notef(c->job, "%zu octets of the letter", ev->octets.len);
-		return;
-	}
-	while (rest.len)
-		relay_job_note(c->job, "c: ", str_rtrim(str_cut(&rest, '\n')));
-}
-
-static void
-note_reply(struct conn *c, const struct answer *a)
-{
-	struct str rest = buf_str(&a->text);
-	if (!c->job)
-		return;
-	do {
-		struct str line = str_rtrim(str_cut(&rest, '\n'));
-		char head[16];
-		struct buf b = BUF_INIT(ANSWER_TEXT_MAX + 16);
-		snprintf(head, sizeof(head), "%d%c", a->code, rest.len ? '-' : ' ');
-		buf_putz(&b, head);
-		buf_puts(&b, line);
-		relay_job_note(c->job, "s: ", buf_str(&b));
-		buf_done(&b);
-	} while (rest.len);
-}
-
 /* --- patience --- */
 
-static void
-arm(struct conn *c)
+static uint64_t
+octets_all(const struct job *j)
 {
-	uint64_t fixed = c->relay->conf->relay_reply_seconds;
-	uint64_t s = fixed ? fixed : smtp_client_patience(c->client);
-	relay_conn_arm(c, (int64_t)s * 1000);
+	return j->spool.converted ? j->spool.whole.len : j->msg.size;
+}
+
+/* Once for each wait: what a server says or takes meanwhile that was not waited for changes
+ * nothing. */
+static void
+await(struct conn *c, enum smtp_client_step step, bool octets)
+{
+	const struct job *j = c->job;
+	const struct patience_facts f = { .reply_seconds = c->relay->conf->relay_reply_seconds,
+		.n_rcpts = j ? j->n_rcpts : 0,
+		.size = j ? octets_all(j) : 0,
+		.lmtp = c->dest->target.kind == TARGET_LMTP };
+	if (c->waits)
+		return;
+	c->waits = true;
+	relay_conn_arm(c, patience_wait(&c->patience, &f, step, octets,
+			      smtp_client_patience(c->client), loop_now(c->relay->role.loop)));
 }
 
 static void
@@ -89,19 +70,22 @@ session_failed(struct conn *c)
 	enum smtp_trouble t = smtp_client_trouble(c->client);
 	const struct trouble_row *row = &troubles[t];
 	const struct answer *a = smtp_client_answer(c->client);
-	struct buf text = BUF_INIT(2 * JOB_TEXT_MAX);
+	struct buf text = BUF_INIT(ANSWER_TEXT_MAX + JOB_TEXT_MAX);
 	char status[16];
 	bool hello = t == SMTP_TROUBLE_GREETING || t == SMTP_TROUBLE_HELLO;
 	bool for_good = hello && a->code / 100 == 5;
+	bool theirs = hello || t == SMTP_TROUBLE_AUTH || t == SMTP_TROUBLE_SHUTDOWN;
 	if (t == SMTP_TROUBLE_TLS_MISSING || t == SMTP_TROUBLE_TLS_REFUSED)
 		relay_tell_no_starttls(c);
-	buf_putz(&text, smtp_client_why(c->client));
-	if (a->code && t != SMTP_TROUBLE_CLOSED) {
-		struct str said = buf_str(&a->text);
-		buf_putf(&text, ": %d " STR_FMT, a->code,
-		    STR_ARG(str_first(said, str_find(said, '\n'))));
-	}
-	relay_job_notef(c->job, STR_FMT, STR_ARG(buf_str(&text)));
+	relay_conn_put_trouble(c, &text);
+	relay_job_note(c->job, "# ", buf_str(&text));
+	/* Where the code is told, the server's words are told alone. */
+	if (theirs && a->text.len)
+		buf_reset(&text);
+	else if (!theirs && a->code && t != SMTP_TROUBLE_CLOSED)
+		buf_putf(&text, ": %d", a->code);
+	if (t != SMTP_TROUBLE_CLOSED)
+		envelope_put_reply(&text, a);
 	str_copy(status, sizeof(status), str_of(for_good ? row->refused : row->later));
 	if (status[0] == '\0')
 		str_copy(status, sizeof(status), STR("4.0.0"));
@@ -111,8 +95,7 @@ session_failed(struct conn *c)
 	if (t == SMTP_TROUBLE_SHUTDOWN && smtp_client_step(c->client) <= SMTP_STEP_HELLO)
 		whose = JOB_TROUBLE_GREETING;
 	relay_conn_next_host(c, for_good ? JOB_REFUSED : JOB_LATER, whose,
-	    hello || t == SMTP_TROUBLE_AUTH || t == SMTP_TROUBLE_SHUTDOWN ? (unsigned)a->code : 0,
-	    status, buf_str(&text));
+	    theirs ? (unsigned)a->code : 0, status, buf_str(&text));
 	buf_done(&text);
 }
 
@@ -166,19 +149,30 @@ letter_over(struct conn *c)
 	}
 }
 
+/* An address of ours that is on none of our interfaces, as behind NAT. */
+static bool
+is_this_server(const struct conn *c)
+{
+	return c->dest->target.kind == TARGET_MX &&
+	       self_has_name(&c->relay->self, str_of(smtp_client_caps(c->client)->greets));
+}
+
 static void
 order_over(struct conn *c, enum smtp_client_todo todo)
 {
 	enum drive_order o = c->order;
 	c->order = DRIVE_NONE;
 	flush(c);
-	if (o == DRIVE_HELLO && c->job && todo == SMTP_CLIENT_READY && !c->tls[0] && !c->clear &&
-	    c->need == PLAN_MAY)
-		relay_tell_no_starttls(c);
+	if (o == DRIVE_HELLO)
+		relay_login_drop(c);
+	if (o == DRIVE_HELLO && c->job && todo == SMTP_CLIENT_READY && !c->tls[0])
+		relay_tell_clear(c);
 	if (o == DRIVE_QUIT || !c->job)
 		relay_conn_close(c);
 	else if (o == DRIVE_TURN)
 		fetch_answered(c, todo == SMTP_CLIENT_READY);
+	else if (o == DRIVE_HELLO && todo == SMTP_CLIENT_READY && is_this_server(c))
+		relay_conn_loops(c);
 	else if (o == DRIVE_HELLO && todo == SMTP_CLIENT_READY)
 		drive_letter(c);
 	else if (o == DRIVE_HELLO)
@@ -199,19 +193,16 @@ octets_at(struct job *j, uint64_t off, struct str *ret)
 	return true;
 }
 
-static uint64_t
-octets_all(const struct job *j)
-{
-	return j->spool.converted ? j->spool.whole.len : j->msg.size;
-}
-
 static void
 spool_failed(struct conn *c)
 {
 	struct job *j = c->job;
-	relay_job_notef(j, "the letter cannot be read from the store now");
-	relay_job_fate_rest(j, JOB_LATER, 0, "4.3.0",
-	    STR("the letter cannot be read from the store now"));
+	const char *why = j->spool.damaged ? "the letter's octets are damaged in the store"
+	                                   : "the letter cannot be read from the store now";
+	relay_job_notef(j, "%s", why);
+	relay_job_fate_rest(j, JOB_LATER, 0, "4.3.0", str_of(why));
+	if (j->spool.damaged)
+		j->trouble = JOB_TROUBLE_DAMAGED;
 	relay_conn_end_job(c);
 	relay_conn_close(c); /* in the middle of a letter there is no other way out */
 }
@@ -288,18 +279,16 @@ drive(struct conn *c)
 		enum smtp_client_todo todo = smtp_client_next(c->client, &ev);
 		switch (todo) {
 		case SMTP_CLIENT_SEND:
-			note_sent(c, &ev);
+			relay_job_note_sent(c->job, &ev);
 			buf_puts(&c->stream.out, ev.octets);
 			continue;
 		case SMTP_CLIENT_READ:
 			flush(c);
-			if (!c->waits)
-				arm(c);
-			c->waits = true;
+			await(c, ev.step, false);
 			return;
 		case SMTP_CLIENT_REPLY:
 			c->waits = false;
-			note_reply(c, ev.answer);
+			relay_job_note_reply(c->job, ev.answer);
 			continue;
 		case SMTP_CLIENT_NOTE:
 			note(c, &ev);
@@ -316,10 +305,12 @@ drive(struct conn *c)
 			relay_login_begin(c, &ev);
 			continue;
 		case SMTP_CLIENT_DATA:
-			if (give_octets(c, ev.begin))
+			if (give_octets(c, ev.begin)) {
+				c->waits = false;
 				continue;
+			}
 			if (!c->dead && c->client)
-				arm(c);
+				await(c, ev.step, true);
 			return;
 		case SMTP_CLIENT_READY:
 		case SMTP_CLIENT_FAILED:
@@ -356,6 +347,7 @@ drive_begin(struct conn *c)
 	c->state = CONN_TALKS;
 	c->order = DRIVE_HELLO;
 	c->waits = false;
+	c->patience.begun = false;
 	relay_job_stage(c->job, JOB_TALKING, c->where);
 	smtp_client_go(c->client, SMTP_STEP_AUTH);
 	drive(c);
@@ -387,6 +379,7 @@ drive_letter(struct conn *c)
 	struct job *j = c->job;
 	c->state = CONN_TALKS;
 	c->waits = false;
+	c->patience.begun = false;
 	if (j->fetch) {
 		fetch_order(c);
 		return;
@@ -439,12 +432,24 @@ void
 drive_late(struct conn *c)
 {
 	struct job *j = c->job;
-	if (c->order == DRIVE_NONE && j) {
+	if (relay_login_waits(c)) {
+		relay_login_late(c);
+		return;
+	}
+	if (j && !list_empty(&j->cramped)) {
+		convert_late(c);
+		return;
+	}
+	/* Octets that are asked for and do not come are our own lack, not the server's. */
+	bool octets = c->order == DRIVE_NONE || (c->order == DRIVE_LETTER && j->spool.ask_id);
+	if (j && octets) {
 		j->spool.failed = true;
 		spool_failed(c);
 		return;
 	}
-	drive_lost(c, "no answer in time");
+	bool in_all = loop_now(c->relay->role.loop) >= c->patience.until;
+	drive_lost(c,
+	    in_all ? "it answers, but so slowly that it would take too long" : "no answer in time");
 }
 
 void

@@ -147,14 +147,21 @@ envelope_make(struct conn *c)
 		return refuse(c, "5.7.30",
 		    "the letter needs TLS all the way (REQUIRETLS), and the server does not offer "
 		    "that");
+	/* RFC 2852: who cannot keep to the time must not have it. LMTP is the last step. */
+	if ((lacks & SMTP_LACKS_DELIVERBY) && (j->entry.flags & ONWARD_BY_RETURN) &&
+	    c->dest->target.kind != TARGET_LMTP)
+		return refuse(c, "5.4.7",
+		    "the letter is to come back unless it arrives in time (BY), and the server "
+		    "does "
+		    "not offer DELIVERBY");
 	if (lacks & SMTP_LACKS_BINARYMIME)
 		return refuse(c, "5.6.3",
 		    "the letter has binary parts, and the server does not offer BINARYMIME");
 	return true;
 }
 
-static void
-put_text(struct buf *b, const struct answer *a)
+void
+envelope_put_reply(struct buf *b, const struct answer *a)
 {
 	struct str rest = buf_str(&a->text);
 	while (rest.len) {
@@ -169,6 +176,18 @@ put_text(struct buf *b, const struct answer *a)
 	}
 }
 
+/* Of a letter that the server has taken. */
+static enum job_fate
+fate_sent(const struct conn *c)
+{
+	const struct queue_entry *e = &c->job->entry;
+	const struct caps *caps = smtp_client_caps(c->client);
+	bool last = c->dest->target.kind == TARGET_LMTP;
+	if (e->by_ms && !(e->flags & ONWARD_BY_RETURN) && !last && !caps_have(caps, CAPS_DELIVERBY))
+		return JOB_UNTIMED;
+	return caps_have(caps, CAPS_DSN) ? JOB_RELAYED : JOB_SENT;
+}
+
 /* The fate of recipient i of this round is known; a: what decided, or NULL. */
 void
 envelope_fate(struct conn *c, size_t i, const struct answer *a)
@@ -176,13 +195,12 @@ envelope_fate(struct conn *c, size_t i, const struct answer *a)
 	struct job *j = c->job;
 	const struct smtp_client_rcpt *r = &j->rcpts[i];
 	struct buf text = BUF_INIT(ANSWER_TEXT_MAX);
-	bool dsn = caps_have(smtp_client_caps(c->client), CAPS_DSN);
 	if (a)
-		put_text(&text, a);
+		envelope_put_reply(&text, a);
 	switch (r->fate) {
 	case SMTP_FATE_SENT:
-		relay_job_fate(j, j->index[i], dsn ? JOB_RELAYED : JOB_SENT, (unsigned)r->code,
-		    r->enhanced, buf_str(&text));
+		relay_job_fate(j, j->index[i], fate_sent(c), (unsigned)r->code, r->enhanced,
+		    buf_str(&text));
 		break;
 	case SMTP_FATE_REFUSED:
 		relay_job_fate(j, j->index[i], r->code / 100 == 5 ? JOB_REFUSED : JOB_LATER,

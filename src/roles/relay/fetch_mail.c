@@ -271,7 +271,7 @@ begin(struct fetching *f)
 {
 	struct relay *r = f->relay;
 	const struct conf_route *route = conf_route_find(r->conf, str_of(f->match));
-	if (f->job || !route || r->draining)
+	if (f->job || !route || r->role.draining)
 		return false;
 	struct job *j = xalloc(sizeof(*j));
 	*j = (struct job){ .relay = r,
@@ -282,6 +282,7 @@ begin(struct fetching *f)
 		.begun_ms = sys_mono_ms(),
 		.begun_wall_ms = sys_wall_ms() };
 	list_init(&j->node);
+	list_init(&j->cramped);
 	f->job = j;
 	f->outcome = NULL;
 	f->pair_over = false;

@@ -83,6 +83,7 @@ relay_job_take(struct relay *r, const struct ipc_frame *m)
 		.begun_ms = sys_mono_ms(),
 		.begun_wall_ms = sys_wall_ms() };
 	list_init(&j->node);
+	list_init(&j->cramped);
 	map_put(&r->jobs, relay_key(&j->lease), j);
 	if (!read_job(j, m->body)) {
 		j->entry.n_rcpts = j->fates ? j->entry.n_rcpts : 0;
@@ -91,7 +92,7 @@ relay_job_take(struct relay *r, const struct ipc_frame *m)
 	}
 	j->vouched_ms = MIN((int64_t)j->msg.given_ms, j->begun_ms);
 	spool_begin(j);
-	if (r->draining) {
+	if (r->role.draining) {
 		relay_job_done(j);
 		return true;
 	}
@@ -232,7 +233,9 @@ relay_jobs_store_here(struct relay *r)
 		struct msg_lease l = { all[i]->lease, all[i]->msg.letter, all[i]->msg.part };
 		msg_lease_put(&leases, &l);
 	}
-	struct msg_hello hello = { .n = (uint16_t)n, .leases = buf_str(&leases) };
+	struct msg_hello hello = {
+		.relays = r->relays, .n = (uint16_t)n, .leases = buf_str(&leases)
+	};
 	msg_hello_put(&b, &hello);
 	check(!b.failed && n <= JOBS_MAX);
 	chan_send(r->store, IPC_RELAY_HELLO, 0, buf_str(&b), -1);
@@ -249,6 +252,8 @@ relay_jobs_drop(struct relay *r)
 	size_t n;
 	struct job **all = all_jobs(r, &n);
 	for (size_t i = 0; i < n; i++) {
+		if (all[i]->conn)
+			all[i]->conn->job = NULL;
 		all[i]->conn = NULL;
 		job_free(all[i]);
 	}
@@ -269,7 +274,7 @@ put_result(struct job *j)
 			.status = str_of(f->status),
 			.text = str_of(f->text ? f->text : "") };
 		msg_fate_put(&fates, &m);
-		sent = sent || (f->wanted && (f->fate == JOB_SENT || f->fate == JOB_RELAYED));
+		sent = sent || (f->wanted && job_fate_is_sent(f->fate));
 	}
 	struct msg_result m = { .trouble = j->trouble,
 		.dead = j->dead,

@@ -13,7 +13,7 @@ const char *const plan_tls_name[PLAN_TLS_COUNT] = {
 	[PLAN_MAY] = "where it is offered",
 	[PLAN_ANY] = "needed, with any certificate",
 	[PLAN_VERIFY] = "needed, with a certificate for the name",
-	[PLAN_DANE] = "needed, as DANE says",
+	[PLAN_DANE] = "needed, with a certificate that a TLSA record names",
 };
 
 static const unsigned char v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
@@ -64,6 +64,7 @@ static const struct {
 	bool for_ever;
 	const char *status, *why;
 } verdicts[MX_VERDICT_COUNT] = {
+	/* why: where dns has no sentence of its own */
 	[MX_NO_DOMAIN] = { true, "5.1.2", "there is no such domain" },
 	[MX_NO_MAIL] = { true, "5.1.10", "the domain takes no mail (null MX, RFC 7505)" },
 	[MX_NO_HOST] = { true, "5.4.4", "no mail server of the domain has an address" },
@@ -77,54 +78,23 @@ static void
 no_answer(struct maker *m)
 {
 	enum mx_verdict v = m->mx->verdict < MX_VERDICT_COUNT ? m->mx->verdict : MX_LATER;
-	struct str why = m->mx->why;
-	no_way(m->p, verdicts[v].for_ever, JOB_TROUBLE_NAME, verdicts[v].status, "%s%s" STR_FMT,
-	    verdicts[v].why, why.len ? ": " : "", STR_ARG(why));
+	struct str why = m->mx->why.len ? m->mx->why : str_of(verdicts[v].why);
+	no_way(m->p, verdicts[v].for_ever, JOB_TROUBLE_NAME, verdicts[v].status, STR_FMT,
+	    STR_ARG(why));
 }
 
 /* --- us --- */
 
-static bool
-our_name(const struct plan_self *s, struct str name)
-{
-	if (str_ends(name, STR(".")))
-		name = str_first(name, name.len - 1);
-	for (size_t i = 0; i < s->n_names; i++)
-		if (str_ieq(s->names[i], name))
-			return true;
-	return false;
-}
-
-/* What is always this machine: 0.0.0.0/8 and ::, and where a name leads to it, 127.0.0.0/8 and ::1.
- * A route may well name another server there. */
-static bool
-is_here(const unsigned char a[16], bool by_name)
-{
-	static const unsigned char zero[15];
-	if (is_v4(a))
-		return a[12] == 0 || (by_name && a[12] == 127);
-	return memcmp(a, zero, 15) == 0 && (a[15] == 0 || (by_name && a[15] == 1));
-}
-
-static bool
-our_place(const struct plan_self *s, const unsigned char a[16], uint16_t port, bool by_name)
-{
-	bool addr = is_here(a, by_name), at = false;
-	for (size_t i = 0; i < s->n_addrs && !addr; i++)
-		addr = memcmp(s->addrs[i], a, 16) == 0;
-	for (size_t i = 0; i < s->n_ports && !at; i++)
-		at = s->ports[i] == port;
-	return addr && at;
-}
-
-/* RFC 5321 5.1: hosts that are not better than we are lead in circles. */
+/* RFC 5321 5.1: hosts that are not better than we are lead in circles. A route may name us, too, as
+ * long as it is a port of somebody else. */
 static void
 find_self(struct maker *m, unsigned preference, struct str name, struct str addrs)
 {
-	const struct plan_self *s = m->conf->self;
-	bool us = m->t->kind == TARGET_MX && our_name(s, name);
+	const struct self *s = m->conf->self;
+	uint16_t port = m->p->port;
+	bool us = self_has_name(s, name) && (m->t->kind == TARGET_MX || self_has_port(s, port));
 	for (size_t at = 0; !us && at + 16 <= addrs.len; at += 16)
-		us = our_place(s, (const unsigned char *)addrs.p + at, m->p->port,
+		us = self_has_place(s, (const unsigned char *)addrs.p + at, port,
 		    m->t->kind == TARGET_MX && !m->t->literal);
 	if (!us || (m->self && m->self <= preference + 1))
 		return;
@@ -317,12 +287,15 @@ take_hosts(struct maker *m)
 	p->ok = p->n > 0;
 	if (p->ok)
 		return;
-	if (m->self)
+	if (m->self && m->t->kind == TARGET_MX)
 		no_way(p, true, JOB_TROUBLE_NAME, "5.4.6",
 		    "mail for " STR_FMT
 		    " loops: its best mail server %s is this server, which does "
 		    "not have the domain",
 		    STR_ARG(m->t->host), m->self_name);
+	else if (m->self)
+		no_way(p, true, JOB_TROUBLE_NAME, "5.4.6", "%s port %u is this server itself",
+		    m->self_name, p->port);
 	else if (m->sts && m->sts->mode == STS_ENFORCE)
 		no_way(p, false, JOB_TROUBLE_POLICY, "4.7.5",
 		    "the MTA-STS policy of " STR_FMT " allows none of its mail servers",
@@ -384,6 +357,7 @@ plan_new(const struct plan_conf *conf, const struct target *t, const struct msg_
 	*p = (struct plan){ .refs = 1, .store = BUF_INIT(IPC_BODY_MAX), .verdict = mx->verdict };
 	m.notes = BUF_INIT(sizeof(p->notes) - 1);
 	p->port = t->kind == TARGET_MX ? conf->port : t->port;
+	check(str_copy(p->tls, sizeof(p->tls), str_of(conf->tls)));
 	p->sts = sts && t->kind == TARGET_MX ? sts->mode : STS_NONE;
 	check(buf_reserve(&p->store, mx->hosts.len + 1));
 	if (t->kind == TARGET_LMTP && t->port == 0)

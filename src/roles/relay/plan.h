@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/str.h"
+#include "conf/self.h"
 #include "ipc/msg.h"
 #include "queue/target.h"
 #include "smtp/sts.h"
@@ -73,27 +74,18 @@ struct plan {
 	struct plan_host *hosts;
 	size_t n;
 	uint16_t port;
-	enum sts_mode sts;   /* STS_NONE: none applies */
-	char notes[512];     /* what was left out, and why: for history */
-};
-
-/* Who we are. */
-struct plan_self {
-	struct str *names;   /* lower case */
-	size_t n_names;
-	unsigned char (*addrs)[16];
-	size_t n_addrs;
-	uint16_t *ports;     /* that we listen at; a host of ours at another port is another server */
-	size_t n_ports;
+	enum sts_mode sts; /* STS_NONE: none applies */
+	char tls[8];       /* "auto", "never", ...: of the route, or relay.tls */
+	char notes[512];   /* what was left out, and why: for history */
 };
 
 struct plan_conf {
 	uint16_t port;
 	bool ipv6;
-	const char *tls;     /* of the route, or of relay.tls */
-	bool by_route;       /* the former */
-	uint64_t lot;        /* for the order of hosts of one preference */
-	const struct plan_self *self;
+	const char *tls; /* of the route, or of relay.tls */
+	bool by_route;   /* the former */
+	uint64_t lot;    /* for the order of hosts of one preference */
+	const struct self *self;
 };
 
 /* mx: with verdict MX_OFF and no hosts for a target that needs no look-up. sts: NULL: none. */

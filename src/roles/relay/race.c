@@ -1,4 +1,5 @@
-/* The race of a host's addresses (RFC 8305), and unix sockets, for which parent runs. */
+/* The way to a connection: the race of a host's addresses (RFC 8305), and unix sockets, for which
+ * parent runs; and when none is begun, as we are the ones who lack something. */
 #include "roles/relay/relay_priv.h"
 
 #include "log/log.h"
@@ -47,6 +48,39 @@ relay_race_lost(struct conn *c)
 	snprintf(why, sizeof(why), "no connection to %s: %s", relay_conn_host(c)->name,
 	    c->race_error ? strerror(c->race_error) : "no address of it answers");
 	relay_conn_next_host(c, JOB_LATER, JOB_TROUBLE_CONNECT, 0, "4.4.1", str_of(why));
+}
+
+/* --- what this server lacks, and no other is to blame for --- */
+
+static bool
+is_our_lack(int e)
+{
+	return e == EMFILE || e == ENFILE || e == ENOMEM || e == ENOBUFS || e == ENOSPC;
+}
+
+static const char *
+remedy_of(int e)
+{
+	if (e == EMFILE)
+		return "raise the hard limit of open files (LimitNOFILE= under systemd, ulimit "
+		       "-Hn in a shell), or lower queue.jobs";
+	if (e == ENFILE)
+		return "raise fs.file-max, or lower queue.jobs";
+	return "this machine is short of memory: give it more, or lower queue.jobs";
+}
+
+void
+relay_race_lack(struct conn *c, int e)
+{
+	struct relay *r = c->relay;
+	int64_t now = loop_now(r->role.loop);
+	if (now >= r->lack_quiet) {
+		r->lack_quiet = now + LACK_QUIET_MS;
+		LOG(LOG_ERROR, 0, "no-room-to-connect", LOGZ("why", strerror(e)),
+		    LOGN("most", r->fds), LOGZ("remedy", remedy_of(e)),
+		    LOGZ("then", "letters are tried again every second"));
+	}
+	relay_conn_put_back(c, strerror(e));
 }
 
 static void
@@ -111,6 +145,19 @@ socket_address(const unsigned char *addr, uint16_t port, struct sockaddr_storage
 	return sizeof(a);
 }
 
+/* A socket for it, or -errno. */
+static int
+socket_new(const struct relay *r, int family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (fd < r->fds)
+		return fd;
+	close(fd);
+	return -EMFILE;
+}
+
 /* A socket on its way to the address, or -errno. */
 static int
 set_out(struct conn *c, const unsigned char *addr)
@@ -118,9 +165,9 @@ set_out(struct conn *c, const unsigned char *addr)
 	struct sockaddr_storage ss;
 	struct sys_addr own;
 	bool v4 = memcmp(addr, v4_prefix, 12) == 0;
-	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket_new(c->relay, v4 ? AF_INET : AF_INET6);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	int e = 0;
 	if (source_next(c, v4, &own)) {
 		socklen_t len = socket_address(own.ip, 0, &ss);
@@ -139,37 +186,79 @@ set_out(struct conn *c, const unsigned char *addr)
 	return -e;
 }
 
-/* The next address sets out; when none is left and none on its way, the host is lost. */
+/* The address takes part in the race: 0 or an errno. */
+static int
+racer_begin(struct conn *c, size_t addr)
+{
+	struct racer *r = &c->race[addr];
+	int fd = set_out(c, relay_conn_host(c)->addrs[addr]);
+	if (fd < 0)
+		return -fd;
+	*r = (struct racer){ .conn = c, .fd = fd, .addr = addr };
+	r->io = loop_io_new(c->relay->role.loop, fd, on_racer, r);
+	if (!r->io) {
+		int e = errno;
+		close(fd);
+		return e;
+	}
+	loop_io_want(r->io, LOOP_WRITE);
+	c->n_racing++;
+	c->race_until =
+	    loop_now(c->relay->role.loop) + (int64_t)c->relay->conf->relay_connect_seconds * 1000;
+	return 0;
+}
+
+static bool
+has_next(const struct conn *c)
+{
+	return c->next_addr < MIN(relay_conn_host(c)->n_addrs, (size_t)RACE_MAX);
+}
+
+/* The next address sets out; when none is left and none on its way, the host is lost. Where it is
+ * we who lack something, what is on its way may still arrive; if nothing is, connections that rest
+ * give way. */
 void
 relay_race_next(struct conn *c)
 {
-	const struct plan_host *h = relay_conn_host(c);
-	size_t most = MIN(h->n_addrs, (size_t)RACE_MAX);
-	while (c->next_addr < most) {
-		size_t i = c->next_addr++;
-		int fd = set_out(c, h->addrs[i]);
-		struct racer *r = &c->race[i];
-		if (fd < 0) {
-			racer_failed(c, i, -fd);
-			continue;
+	for (int e = -1; e && has_next(c);) {
+		e = racer_begin(c, c->next_addr);
+		if (is_our_lack(e)) {
+			if (c->n_racing > 0)
+				break;
+			if (relay_conn_end_idle(c->relay))
+				continue;
+			relay_race_lack(c, e);
+			return;
 		}
-		*r = (struct racer){ .conn = c, .fd = fd, .addr = i };
-		r->io = loop_io_new(c->relay->role.loop, fd, on_racer, r);
-		if (!r->io) {
-			racer_failed(c, i, errno);
-			close(fd);
-			continue;
-		}
-		loop_io_want(r->io, LOOP_WRITE);
-		c->n_racing++;
-		break;
+		if (e)
+			racer_failed(c, c->next_addr, e);
+		c->next_addr++;
 	}
+	int64_t left = c->race_until - loop_now(c->relay->role.loop);
 	if (c->n_racing == 0)
 		relay_race_lost(c);
-	else if (c->next_addr < most)
-		relay_conn_arm(c, RACE_MS);
 	else
-		relay_conn_arm(c, (int64_t)c->relay->conf->relay_connect_seconds * 1000);
+		relay_conn_arm(c, MAX(has_next(c) ? MIN(left, (int64_t)RACE_MS) : left, 1));
+}
+
+/* Addresses that could not set out for want of a descriptor get those of the ones that do not
+ * answer. */
+void
+relay_race_late(struct conn *c)
+{
+	bool more = !c->unix_ask && has_next(c);
+	if (more && loop_now(c->relay->role.loop) < c->race_until) {
+		relay_race_next(c);
+		return;
+	}
+	relay_job_notef(c->job, "no answer in %llu seconds",
+	    (unsigned long long)c->relay->conf->relay_connect_seconds);
+	c->race_error = ETIMEDOUT;
+	relay_race_end(c);
+	if (more)
+		relay_race_next(c);
+	else
+		relay_race_lost(c);
 }
 
 /* --- a unix socket: parent connects --- */
@@ -190,8 +279,17 @@ relay_conn_connected(struct conn *c, int fd, int e)
 {
 	c->unix_ask = 0;
 	relay_conn_arm(c, 0);
+	if (fd >= c->relay->fds) {
+		close(fd);
+		fd = -1;
+		e = EMFILE;
+	}
 	if (fd >= 0) {
 		relay_conn_opened(c, fd, 0);
+		return;
+	}
+	if (is_our_lack(e)) {
+		relay_race_lack(c, e);
 		return;
 	}
 	relay_job_notef(c->job, "%s: %s", c->where, strerror(e));
@@ -209,12 +307,19 @@ relay_conn_may(struct conn *c, const char **ret_why)
 void
 relay_race_begin(struct conn *c)
 {
-	const char *why;
+	const char *why = relay_login_away(c);
 	c->state = CONN_RACES;
 	c->next_addr = 0;
+	c->race_error = 0;
 	c->source++;
 	str_copy(c->mta, sizeof(c->mta), str_of(relay_conn_host(c)->name));
 	snprintf(c->where, sizeof(c->where), "%s", relay_conn_host(c)->name);
+	if (why) {
+		relay_conn_put_back(c, why);
+		return;
+	}
+	if (relay_secure_lacks(c))
+		return;
 	if (c->plan->port == 0) {
 		unix_begin(c);
 		return;

@@ -1,13 +1,12 @@
 /*
  * The inside of relay.
  *
- *   job    a letter and its recipients at one destination, under a lease (ipc/msg.h). It waits at its
- *          dest, runs on a conn, and then keeps its result until store has made it durable.
- *   dest   a destination: the target of its jobs, the way there (plan), the jobs that wait, the
- *          connections. Jobs of one target share it. It ends when it has none of these.
- *   conn   a connection, from the first SYN to the end: the race of addresses, TLS, the session, one
- *          job at a time. It belongs to its dest.
- *   spool  the octets of a job's letter, in pieces as readers give them.
+ *   job    a letter and its recipients at one destination, under a lease (ipc/msg.h). It waits at
+ * its dest, runs on a conn, and then keeps its result until store has made it durable. dest   a
+ * destination: the target of its jobs, the way there (plan), the jobs that wait, the connections.
+ * Jobs of one route and target share it. It ends when it has none of these. conn   a connection,
+ * from the first SYN to the end: the race of addresses, TLS, the session, one job at a time. It
+ * belongs to its dest. spool  the octets of a job's letter, in pieces as readers give them.
  *
  * Who may free what: a job is freed by job_free() only, a conn by relay_conn_close(); both take themselves
  * out of every list. Callbacks of loop, stream and channels end in one of drive(), dest_serve() or
@@ -30,6 +29,8 @@
 #include "loop/loop.h"
 #include "queue/entry.h"
 #include "queue/target.h"
+#include "roles/relay/fit.h"
+#include "roles/relay/patience.h"
 #include "roles/relay/plan.h"
 #include "roles/relay/scan.h"
 #include "smtp/client.h"
@@ -39,20 +40,23 @@
 
 #define JOBS_MAX 20000             /* of one relay */
 #define READERS_MAX 64
-#define SPOOL_TRIES 3              /* readers that may lose an ask, one after the other */
-#define SPOOL_PATIENCE_MS 60000
-#define LOOK_PATIENCE_MS 60000
-#define LOOK_AGE_MIN_MS 5000       /* answers are kept at least, and at most */
+#define SPOOL_TRIES 3           /* readers that may lose an ask, one after the other */
+#define SPOOL_PATIENCE_MS 60000 /* for octets from a reader */
+#define LOOK_PATIENCE_MS 60000  /* for dns and fetch */
+#define LOOK_AGE_MIN_MS 5000    /* answers are kept at least, and at most */
 #define LOOK_AGE_MAX_MS 600000
-#define BEAT_MS 20000              /* how often a job that runs is told of */
-#define RACE_MS 250                /* RFC 8305 8: connection attempt delay */
-#define RACE_MAX 6                 /* addresses of one host that are tried */
-#define HOSTS_TRIED_MAX 5          /* hosts that one attempt gets a session with */
-#define END_INLINE_MAX 12000       /* octets that may go in one send with the end mark */
-#define STORE_PATIENCE_MS 15000    /* without a store: parent gives one to a relay that begins */
-#define CONNS_MAX 1000             /* of one relay */
-#define DEST_KEEP_MS 60000         /* what is known of a destination without jobs */
-#define WHOLE_MAX (64u << 20)      /* octets of a letter that is converted */
+#define BEAT_MS 20000           /* how often a job that runs is told of */
+#define RACE_MS 250             /* RFC 8305 8: connection attempt delay */
+#define RACE_MAX 6              /* addresses of one host that are tried */
+#define HOSTS_TRIED_MAX 5       /* hosts that one attempt gets a session with */
+#define END_INLINE_MAX 12000    /* octets that may go in one send with the end mark */
+#define STORE_PATIENCE_MS 15000 /* without a store: parent gives one to a relay that begins */
+#define IDLE_MAX 1000           /* connections of one relay that rest */
+#define DEST_KEEP_MS 60000      /* what is known of a destination without jobs */
+#define LACK_QUIET_MS 60000     /* between two words of what this server lacks */
+#define UNSIGNED_MS 60000       /* auth may make no signature for a destination */
+#define WHOLE_MAX (64u << 20)   /* octets of a letter that is converted */
+#define ROOM_MAX (256u << 20)   /* of memory for all of them, in one relay */
 
 struct relay;
 struct dest;
@@ -66,9 +70,9 @@ enum job_state {
 	JOB_RUNS,   /* on a conn */
 	JOB_IS_DONE /* its result waits for TAKEN */
 };
-struct fate {          /* of one recipient; views into job->texts */
-	uint8_t fate;  /* enum job_fate; JOB_NOT_TRIED: nothing is known */
-	bool wanted;   /* it waits, as the state of the job says */
+struct fate {         /* of one recipient */
+	uint8_t fate; /* enum job_fate; JOB_NOT_TRIED: nothing is known */
+	bool wanted;  /* it waits, as the state of the job says */
 	bool settled;
 	uint16_t code;
 	char status[16];
@@ -80,11 +84,12 @@ struct spool {
 	uint64_t ask_id;      /* open, or 0 */
 	uint64_t ask_off;
 	unsigned tries, reader;
-	bool failed;
+	bool failed, damaged; /* it cannot be had now; and for no other try either */
 	struct buf raw;       /* the letter in one piece, to be converted */
 	struct buf whole;     /* what is sent instead of it, when `converted` */
 	bool converted;
-	unsigned need;        /* what was looked at, for the server at hand (convert.c) */
+	unsigned need; /* what was looked at, for the server at hand (convert.c) */
+	size_t room;   /* of relay->room */
 };
 struct job {
 	struct list node;     /* dest->waiting, or nowhere */
@@ -102,14 +107,14 @@ struct job {
 	struct fate *fates;   /* entry.n_rcpts */
 	struct str *addrs;    /* entry.n_rcpts */
 	struct queue_rcpt *rcpt;
-	size_t round_at;      /* VERP: the recipient whose turn it is */
-	struct buf from;      /* reverse-path of this round (VERP) */
-	int64_t vouched_ms;   /* sys_mono_ms() of the last STAGE, or of the job itself */
-	bool ending;          /* the end mark was handed to the kernel */
+	struct buf from;    /* reverse-path of this round (VERP) */
+	int64_t vouched_ms; /* sys_mono_ms() of the last STAGE, or of the job itself */
+	bool ending;        /* the end mark was handed to the kernel */
 	bool cancelled;
 	bool orphan;          /* its store is gone: what is under way ends, and nothing new begins */
 	int64_t begun_ms, begun_wall_ms;
 	struct spool spool;
+	struct list cramped; /* relay->cramped, while there is no room to convert it */
 	struct letter_scan scan;
 	bool scanned;
 	uint64_t scan_at;
@@ -149,6 +154,11 @@ void relay_job_done(struct job *j);
 /* History, as front writes it: "c: ", "s: ", "# ". */
 void relay_job_note(struct job *j, const char *mark, struct str text);
 void relay_job_notef(struct job *j, const char *fmt, ...) PRINTF(2, 3);
+/* Which way it takes, and why. */
+void relay_job_note_route(struct job *j, const struct dest *d);
+/* Of what a session says and hears; j NULL: nobody's. */
+void relay_job_note_sent(struct job *j, const struct smtp_client_event *ev);
+void relay_job_note_reply(struct job *j, const struct answer *a);
 
 /* --- spool.c --- */
 struct reader_link {
@@ -163,7 +173,6 @@ void spool_end(struct job *j);
 bool spool_at(struct job *j, uint64_t off, struct str *ret);
 /* IPC_SPOOL from store: all octets of a short letter, in front of its job and under its lease. */
 bool spool_early(struct relay *r, const struct ipc_frame *m);
-void spool_tick(struct relay *r);
 
 /* --- dest.c --- */
 enum dest_look { LOOK_NONE, LOOK_ASKED, LOOK_DONE };
@@ -190,6 +199,7 @@ struct dest {
 	char sts_why[256];
 	struct plan *plan;      /* of LOOK_DONE */
 	struct turn *turn;      /* of a turned connection that may have jobs, or NULL */
+	int64_t unsigned_since; /* auth makes no signature for it; 0: it did */
 	int64_t idle_since;
 	struct loop_defer serve;
 };
@@ -233,7 +243,8 @@ struct verdict {                /* what is said when no host will do */
 	char *text;             /* owned */
 };
 struct conn {
-	struct list node;       /* dest->conns */
+	struct list node; /* dest->conns */
+	struct list rest; /* relay->idle, while it is idle */
 	struct relay *relay;
 	struct dest *dest;
 	struct job *job;        /* NULL: idle, or on its way out */
@@ -247,22 +258,27 @@ struct conn {
 	/* the race */
 	struct racer race[RACE_MAX];
 	size_t next_addr, n_racing;
-	int race_error; /* errno of the last address that failed, or 0 */
-	uint64_t unix_ask;      /* parent was asked for a unix socket; or 0 */
-	size_t source;          /* which of our addresses is next */
+	int race_error;     /* errno of the last address that failed, or 0 */
+	int64_t race_until; /* the end of all patience with those on their way */
+	uint64_t unix_ask;  /* parent was asked for a unix socket; or 0 */
+	size_t source;      /* which of our addresses is next */
 	/* the session */
 	struct stream stream;
 	bool open;              /* the stream is */
 	struct smtp_client *client;
 	struct smtp_client_envelope envelope;
 	enum drive_order { DRIVE_NONE, DRIVE_HELLO, DRIVE_LETTER, DRIVE_TURN, DRIVE_QUIT } order;
-	bool clear;             /* TLS failed: this time without it */
-	bool outdated;          /* of the configuration before: no further letter */
-	bool waits;             /* for a reply; the timer runs */
-	uint64_t given;         /* octets of the letter that the session has */
+	bool clear;    /* TLS failed: this time without it */
+	bool shows;    /* our certificate, to a server that asks */
+	uint32_t sign; /* the signature that auth was asked for last */
+	bool unsign;   /* it could not be had */
+	bool outdated; /* of the configuration before: no further letter */
+	bool waits;    /* for a reply, or to send more; the timer runs */
+	struct patience patience;
+	uint64_t given; /* octets of the letter that the session has */
 	struct loop_timer *timer;
 	struct loop_defer bury;
-	int64_t opened_ms, session_ms;
+	int64_t opened_ms;
 	uint64_t letters;
 	char where[400], mta[256], ip[64], own_ip[64], tls[256], helo[256];
 	struct login *login;
@@ -276,27 +292,38 @@ void relay_conn_cancel(struct conn *c);                /* its job is to be given
 void relay_conn_more(struct conn *c);                  /* the spool has more */
 bool relay_conn_suits(const struct conn *c, const struct job *j);
 const struct plan_host *relay_conn_host(const struct conn *c);
-/* Seconds until it is given up; 0: no more. */
+bool relay_conn_end_idle(struct relay *r); /* the one that has rested longest */
+/* It is given up when so much time has passed; 0: no more. */
 void relay_conn_arm(struct conn *c, int64_t ms);
 /* Closes the session and tries the next host, or the same one again (`clear`). */
 void relay_conn_again(struct conn *c, bool same_host);
 /* This host will not do: the next one, or the end of the attempt. */
 void relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsigned code,
     const char *status, struct str text);
-void relay_conn_end_job(struct conn *c);               /* its result goes out */
-void relay_conn_rest(struct conn *c);                  /* no job: the next one, or idle, or the end */
+/* It was not the server that failed, but we: the job goes back as if it had not been tried. */
+void relay_conn_put_back(struct conn *c, const char *why);
+/* It is this server: neither it nor a host that is no better leads anywhere (RFC 5321 5.1). */
+void relay_conn_loops(struct conn *c);
+void relay_conn_end_job(struct conn *c); /* its result goes out */
+void relay_conn_rest(struct conn *c);    /* no job: the next one, or idle, or the end */
 
 /* Connected; addr: which of the host's. */
 void relay_conn_opened(struct conn *c, int fd, size_t addr);
 void relay_conn_name(struct conn *c, int fd, const unsigned char *addr); /* where, ip, mta, own_ip */
 /* May its letter go to the host at hand? Then c->need says how. */
 bool relay_conn_may(struct conn *c, const char **ret_why);
+/* tell.c: who asks for that, and the note of both; why the session failed, in our words. */
+void relay_conn_put_ground(const struct conn *c, struct buf *b);
+void relay_conn_note_policy(const struct conn *c);
+void relay_conn_put_trouble(const struct conn *c, struct buf *b);
 
 /* --- race.c --- */
 void relay_race_begin(struct conn *c);
-void relay_race_next(struct conn *c);            /* the next address sets out */
-void relay_race_end(struct conn *c);             /* nobody is on the way any more */
+void relay_race_next(struct conn *c); /* the next address sets out */
+void relay_race_late(struct conn *c); /* its timer */
+void relay_race_end(struct conn *c);  /* nobody is on the way any more */
 void relay_race_lost(struct conn *c);
+void relay_race_lack(struct conn *c, int e); /* this server cannot have another connection */
 /* The unix socket that parent was asked for: connected, or (fd -1) why not. */
 void relay_conn_connected(struct conn *c, int fd, int e);
 
@@ -312,32 +339,64 @@ void drive_quit(struct conn *c);
 /* Fills in c->envelope for the next round of the job. False: nobody is left, or all got a fate. */
 bool envelope_make(struct conn *c);
 void envelope_fate(struct conn *c, size_t i, const struct answer *a);
+/* What a server says, in one line and without its enhanced code. */
+void envelope_put_reply(struct buf *b, const struct answer *a);
 
 /* --- convert.c --- */
 enum convert {
-	CONVERT_DONE,   /* what is to be sent is at hand */
-	CONVERT_WAITS,  /* for the spool */
-	CONVERT_FAILED  /* the fates are known; or spool.failed */
+	CONVERT_DONE,  /* what is to be sent is at hand */
+	CONVERT_WAITS, /* for the spool, or for room */
+	CONVERT_FAILED /* the fates are known; or spool.failed */
 };
 enum convert convert_letter(struct conn *c);
+void convert_forget(struct job *j); /* what was made of its letter, and its wait for room */
+void convert_has_room(void *relay); /* for those that wait */
+void convert_late(struct conn *c);  /* its letter waited in vain */
 
 /* --- secure.c --- */
-void relay_secure_begin(struct conn *c);               /* TLS on the stream */
+/* The route names a certificate that is not there: its letters wait, as without it they would come
+ * to a server that does not know us. */
+bool relay_secure_lacks(struct conn *c);
+void relay_secure_begin(struct conn *c); /* TLS on the stream */
 void relay_secure_done(struct conn *c);
 void relay_secure_failed(struct conn *c, const char *why);
+bool relay_secure_certs(struct relay *r, const struct ipc_frame *m);
+bool relay_secure_signed(struct relay *r, const struct ipc_frame *m);
 
-/* --- tls_report.c: what TLS-RPT tells of the session (RFC 8460) --- */
-void relay_tell_plan(const struct conn *c);        /* before any connection for its job */
+/* --- tls_report.c: what TLS-RPT (RFC 8460) and metrics tell of the session --- */
+enum tls_seen_policy {
+	SEEN_DANE,
+	SEEN_STS,
+	SEEN_REQUIRED,
+	SEEN_OPPORTUNISTIC,
+	SEEN_NONE,
+	SEEN_POLICIES
+};
+enum tls_seen_result {
+	SEEN_VERIFIED,
+	SEEN_UNVERIFIED,
+	SEEN_FAILED,      /* no handshake, or a certificate that will not do */
+	SEEN_NOT_OFFERED, /* and it had to be */
+	SEEN_CLEAR,       /* the letter goes without it */
+	SEEN_RESULTS
+};
+void relay_tls_figures(const struct relay *r, struct buf *rows);
+void relay_tell_plan(const struct conn *c); /* before any connection for its job */
 void relay_tell_tls(const struct conn *c, const struct tls *t); /* the handshake is done */
 void relay_tell_no_tls(const struct conn *c, const struct tls *t, const char *why);
-void relay_tell_no_starttls(const struct conn *c);
+void relay_tell_no_starttls(const struct conn *c); /* and it is needed */
+void relay_tell_clear(const struct conn *c);       /* there is none, and none is needed */
 
 /* --- login.c --- */
 void relay_login_begin(struct conn *c, const struct smtp_client_event *ev);
-bool relay_login_waits(const struct conn *c);    /* for auth */
+bool relay_login_waits(const struct conn *c); /* for auth */
+void relay_login_late(struct conn *c);        /* ... in vain */
+/* Who has the secrets of its route may be away: NULL, or that in words. Until they are back no
+ * server is troubled. */
+const char *relay_login_away(const struct conn *c);
 bool relay_login_answer(struct relay *r, const struct ipc_frame *m);
 void relay_login_drop(struct conn *c);
-void relay_logins_gone(struct relay *r);
+void relay_logins_gone(struct relay *r, bool gssapi); /* the channel that they were asked over */
 
 /* --- turn.c: ATRN, as provider --- */
 struct turn;
@@ -366,18 +425,28 @@ void fetches_tick(struct relay *r);
 void fetches_drop(struct relay *r);
 extern const struct desk_op fetch_ops[];
 
+/* --- links.c --- */
+#define ROLE_LINKS 5
+struct role_link {
+	struct relay *relay;
+	const struct link_kind *kind;
+};
+/* A channel to another role, in place of the one before. False: not a role we speak with. */
+bool links_take(struct relay *r, enum ipc_role role, struct ipc_frame *m);
+void links_close(struct relay *r);
+
 struct relay {
 	struct role role;
 	struct conf *conf;
-	uint16_t index;
-	struct chan *store, *dns, *fetch, *auth;
+	uint16_t index, relays; /* which of how many */
+	struct chan *store, *dns, *fetch, *auth, *gssapi;
+	struct role_link link[ROLE_LINKS];
 	struct reader_link reader[READERS_MAX];
 	unsigned next_reader;
 	struct front_link front[FRONT_MAX];
 	struct list turns, fetches;
-	struct desk *desk;
-	struct map jobs;        /* lease -> struct job */
-	struct map dest_map;    /* key -> struct dest */
+	struct map jobs;     /* lease -> struct job */
+	struct map dest_map; /* key -> struct dest */
 	struct list dests;
 	struct map asks;        /* id -> struct job (spool) */
 	struct map looks;       /* id -> struct dest */
@@ -386,13 +455,20 @@ struct relay {
 	struct buf early;       /* octets of the job that follows (spool_early) */
 	uint64_t early_lease;
 	uint64_t next_id;
-	size_t n_conns, n_open;
-	uint64_t n_sent, n_conns_all;
+	struct list idle; /* connections that rest, the longest first */
+	size_t n_idle, n_open;
+	size_t room;         /* octets that letters which are converted may take */
+	struct list cramped; /* jobs that wait for some, in their order */
+	struct loop_defer has_room;
+	int fds;            /* descriptors from this one on are for channels, not for connections */
+	int64_t lack_quiet; /* until then nothing is said of what we lack */
+	uint64_t n_sent;
+	uint64_t tls_seen[SEEN_POLICIES][SEEN_RESULTS]; /* sessions */
 	struct loop_timer *beat;
 	int64_t store_left;     /* since when there is none */
 	struct tls_client *tls;
+	struct tls_certs *certs; /* ours, for servers that ask for one; NULL: none came */
 	char *host;
-	struct plan_self self;
-	bool draining;
+	struct self self;
 };
 struct str relay_key(const uint64_t *id); /* of a map, by number */

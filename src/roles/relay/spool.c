@@ -1,4 +1,5 @@
 /* The octets of letters, from readers. */
+#include "access/access.h"
 #include "roles/relay/relay_priv.h"
 
 #include "log/log.h"
@@ -7,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#define STATUS_OK 0 /* ACCESS_OK */
-#define STATUS_LIMIT MSG_ACCESS_STATUS_MAX
 
 static void
 forget(struct job *j)
@@ -90,7 +88,7 @@ spool_begin(struct job *j)
 bool
 spool_early(struct relay *r, const struct ipc_frame *m)
 {
-	if (m->body.len < 2 || m->body.p[0] != STATUS_OK)
+	if (m->body.len < 2 || m->body.p[0] != ACCESS_OK)
 		return false;
 	buf_done(&r->early);
 	r->early = BUF_INIT(SPOOL_CHUNK);
@@ -104,8 +102,7 @@ spool_end(struct job *j)
 {
 	forget(j);
 	buf_done(&j->spool.have);
-	buf_done(&j->spool.raw);
-	buf_done(&j->spool.whole);
+	convert_forget(j);
 }
 
 bool
@@ -128,7 +125,7 @@ spool_at(struct job *j, uint64_t off, struct str *ret)
 static bool
 on_spool(struct relay *r, const struct ipc_frame *m)
 {
-	if (m->type != IPC_SPOOL || m->body.len < 1 || (uint8_t)m->body.p[0] >= STATUS_LIMIT)
+	if (m->type != IPC_SPOOL || m->body.len < 1 || (uint8_t)m->body.p[0] >= ACCESS_STATUS_COUNT)
 		return false;
 	struct job *j = map_get(&r->asks, relay_key(&m->id));
 	struct str octets = str_skip(m->body, 1);
@@ -136,9 +133,11 @@ on_spool(struct relay *r, const struct ipc_frame *m)
 		return true; /* nobody waits any more */
 	struct spool *s = &j->spool;
 	uint64_t off = s->ask_off, left = j->msg.size - off;
-	if (m->body.p[0] != STATUS_OK) {
+	if (m->body.p[0] != ACCESS_OK) {
 		LOG(LOG_WARN, 0, "letter-not-read", LOGF("qid", j->msg.qid),
 		    LOGN("status", m->body.p[0]));
+		s->damaged = m->body.p[0] == ACCESS_CANNOT;
+		s->tries = s->damaged ? SPOOL_TRIES : s->tries; /* nobody will read it */
 		ask(j, off);
 		return true;
 	}
@@ -212,9 +211,4 @@ spool_reader(struct relay *r, unsigned index, int fd)
 		LOG(LOG_ERROR, 0, "reader-refused", LOGZ("error", strerror(errno)));
 	else if (first)
 		ask_again(r, NULL);
-}
-
-void
-spool_tick(struct relay *r)
-{
 }

@@ -1,8 +1,9 @@
 /*
  * What is told of TLS to domains that ask for it (RFC 8460): one session each, under the policy
- * that held for its host. store adds them up and sends the reports.
+ * that held for its host. store adds them up and sends the reports. And what is counted of it.
  */
 #include "mail/tlsrpt.h"
+#include "metrics/metrics.h"
 #include "roles/relay/relay_priv.h"
 
 #include <stdlib.h>
@@ -22,6 +23,43 @@ policy_of(const struct plan_host *h)
 	                                                                    : TLSRPT_NO_POLICY;
 }
 
+/* --- counted --- */
+
+static enum tls_seen_policy
+seen_policy(const struct conn *c)
+{
+	enum plan_ground ground = relay_conn_host(c)->ground;
+	return c->need == PLAN_CLEAR   ? SEEN_NONE
+	       : c->need == PLAN_MAY   ? SEEN_OPPORTUNISTIC
+	       : ground == GROUND_DANE ? SEEN_DANE
+	       : ground == GROUND_STS  ? SEEN_STS
+	                               : SEEN_REQUIRED;
+}
+
+static void
+seen(const struct conn *c, enum tls_seen_result result)
+{
+	c->relay->tls_seen[seen_policy(c)][result]++;
+}
+
+void
+relay_tls_figures(const struct relay *r, struct buf *rows)
+{
+	static const char *const policy[SEEN_POLICIES] = { "dane", "sts", "required",
+		"opportunistic", "none" };
+	static const char *const result[SEEN_RESULTS] = { "verified", "unverified", "failed",
+		"not_offered", "clear" };
+	for (size_t i = 0; i < SEEN_POLICIES; i++) {
+		for (size_t k = 0; k < SEEN_RESULTS; k++) {
+			const struct metric_label labels[] = { { "policy", str_of(policy[i]) },
+				{ "result", str_of(result[k]) } };
+			metrics_put(rows, METRIC_TLS_OUT, labels, 2, r->tls_seen[i][k]);
+		}
+	}
+}
+
+/* --- told --- */
+
 static void
 put_tlsa(struct buf *b, const struct tls_tlsa *t)
 {
@@ -36,8 +74,10 @@ put_tlsa(struct buf *b, const struct tls_tlsa *t)
 static void
 put_lines(struct buf *b, struct str text)
 {
-	while (text.p && text.len)
-		buf_putf(b, STR_FMT "\n", STR_ARG(str_rtrim(str_cut(&text, '\n'))));
+	while (text.p && text.len) {
+		buf_puts(b, str_rtrim(str_cut(&text, '\n')));
+		buf_putc(b, '\n');
+	}
 }
 
 static void
@@ -113,7 +153,8 @@ relay_tell_tls(const struct conn *c, const struct tls *t)
 {
 	const struct plan_host *h = relay_conn_host(c);
 	struct buf detail = BUF_INIT(256);
-	enum tls_trust trust = t ? tls_peer_trust(t, &detail) : TLS_TRUST_OK;
+	enum tls_trust trust = tls_peer_trust(t, &detail);
+	seen(c, trust == TLS_TRUST_OK ? SEEN_VERIFIED : SEEN_UNVERIFIED);
 	/* A policy that is only being tried out keeps nothing back, but is told of. */
 	if (h->ground == GROUND_STS_TESTING && h->sts_would)
 		tell(c, TLSRPT_FAILED, STR("the policy does not name this host"));
@@ -129,6 +170,7 @@ relay_tell_no_tls(const struct conn *c, const struct tls *t, const char *why)
 {
 	struct buf detail = BUF_INIT(256);
 	enum tlsrpt_result r = TLSRPT_FAILED;
+	seen(c, SEEN_FAILED);
 	if (t && tls_cause(t) == TLS_CAUSE_CERTIFICATE)
 		r = result_of(tls_peer_trust(t, &detail));
 	if (r == TLSRPT_OK)
@@ -140,7 +182,17 @@ relay_tell_no_tls(const struct conn *c, const struct tls *t, const char *why)
 void
 relay_tell_no_starttls(const struct conn *c)
 {
+	seen(c, SEEN_NOT_OFFERED);
 	tell(c, TLSRPT_NO_STARTTLS, STR(""));
+}
+
+void
+relay_tell_clear(const struct conn *c)
+{
+	seen(c, SEEN_CLEAR);
+	/* That a handshake failed before was told then. */
+	if (c->need == PLAN_MAY && !c->clear)
+		tell(c, TLSRPT_NO_STARTTLS, STR(""));
 }
 
 /* What went wrong before there was any connection. */

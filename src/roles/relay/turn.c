@@ -95,7 +95,7 @@ asked(struct relay *r, unsigned front, const struct ipc_frame *m)
 		.since = loop_now(r->role.loop) };
 	(void)str_copy(t->who, sizeof(t->who), ask.who);
 	list_add_tail(&r->turns, &t->node);
-	if (r->store && !r->draining)
+	if (r->store && !r->role.draining)
 		chan_send(r->store, IPC_TURN_JOBS, t->id, m->body, -1);
 	else
 		end(t);
@@ -116,6 +116,10 @@ turn_counted(struct relay *r, const struct ipc_frame *m)
 		return true;
 	if (n == 0) {
 		tell_front(t, TURN_EMPTY, -1);
+		end(t);
+		return true;
+	}
+	if (!t->front_id) { /* it went away meanwhile */
 		end(t);
 		return true;
 	}

@@ -102,7 +102,7 @@ on_accepted(void *arg, const struct store_res *res)
 	} else {
 		char id[14];
 		id_format(id, a->id);
-		LOG(LOG_ERROR, 0, "accept-failed", LOGZ("letter", id),
+		LOG_OFTEN(LOG_ERROR, 0, "accept-failed", LOGZ("letter", id),
 		    LOGZ("error", strerror(-res->rc)));
 	}
 	accept_end(a, status_of(res->rc));

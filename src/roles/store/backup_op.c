@@ -131,7 +131,7 @@ writer_backups_tick(struct store_role *r)
 	{
 		struct backup *b = list_entry(n, struct backup, node);
 		bool late = now >= b->until;
-		if (!late && desk_asker_here(r->desk, b->asker))
+		if (!late && desk_asker_here(r->life.desk, b->asker))
 			continue;
 		if (late)
 			LOG(LOG_WARN, 0, "backup-given-up", LOGZ("why", "nothing was heard of it"),

@@ -44,7 +44,7 @@ fail_body(struct body *b, int rc)
 {
 	char id[14];
 	id_format(id, b->id);
-	LOG(LOG_ERROR, 0, "body-failed", LOGZ("letter", id), LOGN("front", b->front->index),
+	LOG_OFTEN(LOG_ERROR, 0, "body-failed", LOGZ("letter", id), LOGN("front", b->front->index),
 	    LOGZ("error", strerror(-rc)));
 	b->why = rc == -ENOSPC || rc == -EDQUOT ? ACCEPT_FULL : ACCEPT_FAILED;
 	b->store = store_body_free(b->store);

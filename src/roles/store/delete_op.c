@@ -9,6 +9,7 @@
 #include "base/wire.h"
 #include "roles/store/text.h"
 #include "store/mailbox.h"
+#include "sys/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -164,6 +165,21 @@ marks_delete(struct deletion *d, struct store_snap *sn, const struct taken *t)
 	    &(struct marking){ d, t->uid });
 }
 
+/* For the letters' histories. */
+static void
+note(struct deletion *d)
+{
+	struct buf lines = BUF_INIT(STORE_NOTE_MAX);
+	for (size_t i = 0; i < d->n_taken; i++)
+		store_note_line(&lines, d->account, d->mailbox, d->taken[i].letter,
+		    d->taken[i].uid);
+	store_note(d->batch, &(struct store_note){ .kind = STORE_NOTE_MAILBOX,
+				 .time_ms = (uint64_t)sys_wall_ms(),
+				 .rcpts = buf_str(&lines),
+				 .octets = STR("expunged by `pennypost mailbox delete`\n") });
+	buf_done(&lines);
+}
+
 static int
 slice(struct deletion *d)
 {
@@ -182,6 +198,8 @@ slice(struct deletion *d)
 		mailbox_expunge(d->batch, d->taken[i].uid);
 		rc = marks_delete(d, sn, &d->taken[i]);
 	}
+	if (d->n_taken)
+		note(d);
 	store_snap_close(sn);
 	if (rc < 0 || d->n_taken == 0)
 		d->batch = store_batch_free(d->batch);

@@ -64,7 +64,7 @@ put_states(struct buf *b, struct sched *s)
 		[SCHED_READY] = "ready",
 		[SCHED_ACTIVE] = "active",
 		[SCHED_HELD] = "held",
-		[SCHED_TURN] = "to_be_fetched",
+		[SCHED_TURN] = "turn",
 		[SCHED_BUSY] = "ending",
 	};
 	struct sched_totals all;
@@ -78,21 +78,14 @@ put_states(struct buf *b, struct sched *s)
 static void
 put_queue(struct buf *b, const struct queue *q)
 {
-	const struct {
-		const char *result;
-		uint64_t n;
-	} results[] = {
-		{ "sent", q->sent },
-		{ "later", q->later },
-		{ "refused", q->refused },
-		{ "doubt", q->doubt },
-	};
+	const uint64_t results[DELIVERY_RESULTS] = { q->sent, q->later, q->refused, q->doubt };
 	put_states(b, q->sched);
 	put_destinations(b, q->sched);
 	for (size_t i = 0; i < ARRAY_LEN(results); i++) {
-		const struct metric_label l = { "result", str_of(results[i].result) };
-		metrics_put(b, METRIC_DELIVERIES, &l, 1, results[i].n);
+		const struct metric_label l = { "result", str_of(delivery_result_name[i]) };
+		metrics_put(b, METRIC_DELIVERIES, &l, 1, results[i]);
 	}
+	deliveries_figures(&q->deliveries, b);
 	metrics_put_histogram(b, METRIC_DELIVERY_SECONDS, NULL, 0, &q->delivery_time);
 }
 

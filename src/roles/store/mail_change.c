@@ -367,6 +367,24 @@ subscribe(struct mail_change *m)
 	return status;
 }
 
+static enum access_status
+url_key(struct mail_change *m)
+{
+	struct store_role *r = m->role;
+	if (m->c.mode == ACCESS_REMOVE) {
+		mail_forget_url_keys(r->store, m->who, mail_changed, m);
+		return ACCESS_OK;
+	}
+	enum access_status status = door(m, ENTRY_READ);
+	if (m->c.name.len)
+		status =
+		    entry_by_name(r->store, &r->entries, m->who, m->c.name, ENTRY_READ, &m->at);
+	if (status == ACCESS_OK)
+		mail_make_url_key(r->store, m->at.account, m->at.mailbox,
+		    m->c.mode == ACCESS_REPLACE, mail_changed, m);
+	return status;
+}
+
 /* --- OUTLINES --- */
 
 /* Which letters these are; those that are gone are left out. */
@@ -421,6 +439,7 @@ static enum access_status (*const kinds[ACCESS_CHANGE_COUNT])(struct mail_change
 	[ACCESS_SUBSCRIBE] = subscribe,
 	[ACCESS_UNSUBSCRIBE] = subscribe,
 	[ACCESS_OUTLINES] = outlines,
+	[ACCESS_KEY] = url_key,
 };
 
 static void

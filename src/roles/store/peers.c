@@ -195,7 +195,7 @@ on_synced(void *arg, const struct store_res *res)
 	if (waits)
 		p->n_syncs--;
 	if (res->rc < 0) /* the disk is full: the reader's patience ends, then it says so */
-		LOG(LOG_WARN, 0, "sync-failed", LOGN("reader", p->index),
+		LOG_OFTEN(LOG_WARN, 0, "sync-failed", LOGN("reader", p->index),
 		    LOGZ("error", strerror(-res->rc)));
 	else if (waits)
 		chan_send(p->chan, IPC_SYNCED, s->id, STR_NULL, -1);

@@ -16,7 +16,6 @@
 #define ID_SEQ_MAX 0xfffu
 #define STEPS_A_TURN 2000
 #define WAKE_MOST_MS 3600000
-#define CALM_MOST_MS 5000
 #define UNWRITTEN_MS 1000
 
 /* --- entries as they are stored --- */
@@ -87,7 +86,7 @@ queue_next_id(struct queue *q)
 
 static void
 failed_here(struct queue *q, struct sched_entry *e, enum notify_event event, const char *status,
-    const char *text)
+    struct str text)
 {
 	struct held *h;
 	int rc = queue_held_get(q, e->letter, e->part, &h);
@@ -122,7 +121,7 @@ told_late(struct queue *q, struct sched_entry *e, enum sched_what what)
 	x->note_kind = STORE_NOTE_QUEUE;
 	if (gives_up) {
 		ending_fail_waiting(x, NOTIFY_OVERDUE, "5.4.7",
-		    "the time that the sender gave it is over");
+		    STR("the time that the sender gave it is over"));
 	} else {
 		for (uint32_t i = 0; i < x->entry.n_rcpts; i++)
 			if (x->row[i].state == RCPT_WAITS)
@@ -149,9 +148,7 @@ do_own(struct queue *q, struct sched_entry *e)
 	struct target t;
 	sched_dest_of(q->sched, e, &v);
 	if (target_parse(v.target, &t) && t.kind == TARGET_ERROR) {
-		char *text = str_dup(t.text);
-		failed_here(q, e, NOTIFY_FAILED, t.status, text);
-		free(text);
+		failed_here(q, e, NOTIFY_FAILED, t.status, t.text);
 		return;
 	}
 	if (str_eq(v.target, STR("report:")))
@@ -175,7 +172,7 @@ step(struct queue *q, uint64_t now)
 		return true;
 	case SCHED_LATE:
 		failed_here(q, e, NOTIFY_EXPIRED, "4.4.7",
-		    "it was tried for as long as queue.lifetime says");
+		    STR("it was tried for as long as queue.lifetime says"));
 		return true;
 	case SCHED_WARN:
 		told_late(q, e, SCHED_WARN);
@@ -215,6 +212,7 @@ turn(void *arg)
 		queue_load(q);
 	} else if (sys_mono_ms() >= q->calm_ms && q->n_unwritten == 0) {
 		int i = 0;
+		queue_wishes(q);
 		do
 			more = step(q, now);
 		while (more && ++i < STEPS_A_TURN);
@@ -271,17 +269,16 @@ writer_queue_begin(struct store_role *r)
 		/* Behind every letter there ever was: the clock may have been set back. */
 		.id_ms = (r->state.last_letter >> 22) + 1 };
 	r->queue = q;
-	q->sched = sched_new(&rules, random_u64());
+	q->sched = sched_new(&rules, queue_way_of, q, random_u64());
 	list_init(&q->lease_list);
 	list_init(&q->letter_list);
 	list_init(&q->stuck);
 	list_init(&q->ops);
 	list_init(&q->turns);
 	for (uint16_t i = 0; i < RELAY_MAX; i++)
-		q->relay[i] = (struct relay_peer){ .queue = q, .index = i };
+		q->relay[i] = (struct relay_peer){ .queue = q, .index = i, .fd = -1 };
 	loop_defer_init(&q->turn, turn, q);
 	q->timer = loop_timer_new(r->loop, on_timer, q);
-	q->calm_ms = sys_mono_ms() + CALM_MOST_MS;
 	queue_pump(q);
 }
 
@@ -304,8 +301,17 @@ writer_queue_directory(struct store_role *r)
 	struct queue *q = r->queue;
 	if (!q)
 		return;
-	sched_retarget(q->sched, queue_target_of, q, (uint64_t)sys_wall_ms());
+	sched_retarget(q->sched, (uint64_t)sys_wall_ms());
 	queue_pump(q);
+}
+
+uint64_t
+writer_queue_entries(const struct store_role *r)
+{
+	struct sched_totals all = { 0 };
+	if (r->queue)
+		sched_totals(r->queue->sched, &all);
+	return all.entries;
 }
 
 void

@@ -6,10 +6,9 @@
 
 #include <stdlib.h>
 
-#define LIST_OCTETS                                                                                \
-	(96u << 10) /* of recipients of one entry; its value must fit STORE_ENTRY_MAX              \
-	             */
-#define PARCELS_MAX (16u << 20)
+/* Of recipients of one entry; its value must fit STORE_ENTRY_MAX. */
+#define LIST_OCTETS (96u << 10)
+#define PARCELS_MAX (40u << 20) /* RCPT_MAX entries with everything that an envelope may have */
 #define FRESH_MAX (64u << 20)
 
 struct onward {
@@ -218,6 +217,10 @@ queue_view_entry(struct buf *out, const struct msg_view *v)
 	const struct msg_onward *o = &v->onward;
 	struct queue_entry e = entry_of(&m, o);
 	queue_rcpt_put(&list, &(struct queue_rcpt){ o->rcpt, o->notify, o->orcpt, o->via });
+	if (str_eq(o->domain, STR(ENTRY_REPORT_DOMAIN))) {
+		e.flags |= ENTRY_DELIVERED;
+		e.hold_until_ms = e.by_ms = 0;
+	}
 	e.n_rcpts = 1;
 	e.rcpts = buf_str(&list);
 	queue_entry_put(out, &e);
@@ -264,7 +267,8 @@ learn_one(void *arg, const struct store_queued *s)
 	struct merged *m = arg;
 	if (s->letter != m->letter)
 		return false;
-	queue_learn(m->queue, s->letter, s->part, s->size, s->value, s->state);
+	if (!s->damaged)
+		queue_learn(m->queue, s->letter, s->part, s->size, s->value, s->state);
 	return true;
 }
 

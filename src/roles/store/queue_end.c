@@ -32,7 +32,8 @@ rows_get(struct ending *x)
 	struct wire w = wire_of(x->state.rcpts);
 	struct queue_told t;
 	for (uint32_t i = 0; i < x->state.n && i < x->entry.n_rcpts && queue_told_get(&w, &t); i++)
-		x->row[i] = (struct told){ t.state, t.event, t.code, t.status, t.text };
+		x->row[i] =
+		    (struct told){ t.state, t.event, x->row[i].tried, t.code, t.status, t.text };
 }
 
 struct ending *
@@ -47,12 +48,9 @@ ending_begin(struct queue *q, const struct sched_entry *e, struct held *held)
 		.note = BUF_INIT(STORE_NOTE_MAX / 2),
 		.note_kind = STORE_NOTE_QUEUE };
 	list_init(&x->node);
-	if (!queue_entry_get(held->value, &x->entry) ||
-	    (held->state.p &&
-		(!queue_state_get(held->state, &x->state) || x->state.n != x->entry.n_rcpts))) {
-		char id[14];
-		id_format(id, e->letter);
-		LOG(LOG_ERROR, 0, "queue-damaged", LOGZ("letter", id), LOGN("part", e->part));
+	const char *damage = queue_stored_get(held->value, held->state, &x->entry, &x->state);
+	if (damage) {
+		queue_say_damaged(e->letter, e->part, damage);
 		ending_drop(x);
 		return NULL;
 	}
@@ -89,7 +87,7 @@ ending_drop(struct ending *x)
 	if (x->row)
 		x->queue->n_ending--;
 	if (x->op)
-		queue_op_changed(x->queue, x->op);
+		queue_op_changed(x->queue, x->op, x->rc);
 	buf_done(&x->octets);
 	buf_done(&x->note);
 	free(x->row);
@@ -98,7 +96,7 @@ ending_drop(struct ending *x)
 }
 
 void
-ending_fail_waiting(struct ending *x, enum notify_event event, const char *status, const char *text)
+ending_fail_waiting(struct ending *x, enum notify_event event, const char *status, struct str text)
 {
 	struct wire w = wire_of(x->entry.rcpts);
 	struct queue_rcpt r;
@@ -112,9 +110,10 @@ ending_fail_waiting(struct ending *x, enum notify_event event, const char *statu
 		if (event != NOTIFY_EXPIRED || t->text.len == 0) {
 			t->code = 0;
 			t->status = str_of(status);
-			t->text = str_of(text);
+			t->text = text;
 		}
-		buf_putf(&x->note, "# <" STR_FMT ">: given up: %s\n", STR_ARG(r.addr), text);
+		buf_putf(&x->note, "# <" STR_FMT ">: given up: " STR_FMT "\n", STR_ARG(r.addr),
+		    STR_ARG(text));
 	}
 }
 
@@ -159,6 +158,7 @@ put_state(struct ending *x)
 	}
 	x->state.n = x->entry.n_rcpts;
 	x->state.rcpts = buf_str(&list);
+	x->state.reason = x->state.wish || x->state.held ? x->state.reason : STR_NULL;
 	queue_state_put(&whole, &x->state);
 	check(!list.failed && !whole.failed);
 	buf_done(&x->octets);
@@ -201,12 +201,15 @@ batch_done(void *arg, const struct store_res *res)
 	free(b);
 }
 
+/* Whom it is about. */
 static void
 put_rcpts(struct buf *b, const struct ending *x)
 {
 	struct wire w = wire_of(x->entry.rcpts);
 	struct queue_rcpt r;
 	for (uint32_t i = 0; i < x->entry.n_rcpts && queue_rcpt_get(&w, &r); i++) {
+		if (x->note_kind == STORE_NOTE_ATTEMPT && !x->row[i].tried)
+			continue;
 		size_t at = b->len;
 		buf_putf(b, STR_FMT "\n", STR_ARG(r.addr));
 		if (b->failed) {
@@ -238,10 +241,22 @@ put_note(struct store_batch *b, const struct ending *x)
 	buf_done(&rcpts);
 }
 
+/* Of a wish; NULL: the attempt is over. */
+static struct lease *
+lease_of(const struct ending *x)
+{
+	return map_get(&x->queue->leases, id_key(&x->lease));
+}
+
+/* Of a wish that is tried again when the attempt is over there is only its history left to be
+ * written: the result has taken it over, and what that says of the recipients must not be undone.
+ */
 static void
 put_end(struct store_batch *b, const struct ending *x)
 {
 	put_note(b, x);
+	if (x->phase == PHASE_WISH && !lease_of(x))
+		return;
 	if (x->del)
 		store_queue_del(b, x->letter, x->part);
 	else
@@ -333,20 +348,63 @@ over(struct ending *x)
 	queue_pump(q);
 }
 
+/* It was not written, which is said to whoever wished it: the lease goes on from the state before.
+ */
+static void
+unwish(struct ending *x, struct lease *l, struct sched_entry *e)
+{
+	struct held *failed = l->held;
+	struct queue_entry v;
+	struct queue_state s;
+	l->held = x->held;
+	x->held = failed;
+	const char *damage = queue_stored_get(l->held->value, l->held->state, &v, &s);
+	check(!damage); /* it was begun from that */
+	sched_wish(e, (enum sched_wish)s.wish);
+}
+
+/* The letter stays where it is. */
+static void
+wished(struct ending *x, int rc)
+{
+	struct queue *q = x->queue;
+	struct lease *l = lease_of(x);
+	struct sched_entry *e = sched_find(q->sched, x->letter, x->part);
+	if (rc == -EAGAIN) /* delivered by now */
+		rc = 0;
+	if (l) {
+		l->wishing = false;
+		if (e && rc < 0)
+			unwish(x, l, e);
+		else if (e && e->wish)
+			queue_cancel(q, e);
+	}
+	x->rc = rc;
+	ending_drop(x);
+}
+
 static void
 ended(struct ending *x, int rc)
 {
 	struct queue *q = x->queue;
 	char id[14];
+	if (x->phase == PHASE_WISH) {
+		wished(x, rc);
+		return;
+	}
 	id_format(id, x->letter);
+	bool waited = q->n_unwritten > 0;
 	set_unwritten(x, rc == -ENOSPC || rc == -EDQUOT);
+	if (waited && q->n_unwritten == 0 && rc == 0)
+		LOG_OFTEN(LOG_INFO, 0, "queue-written", LOGZ("then", "attempts go on"));
 	if (rc == -EAGAIN) { /* it is not there any more */
 		LOG(LOG_WARN, 0, "queue-entry-gone", LOGZ("letter", id), LOGN("part", x->part));
 		x->del = true;
 		over(x);
 	} else if (rc < 0) {
-		LOG(LOG_ERROR, 0, "queue-not-written", LOGZ("letter", id), LOGN("part", x->part),
-		    LOGZ("error", strerror(-rc)), LOGZ("then", "tried again every second"));
+		LOG_OFTEN(LOG_ERROR, 0, "queue-not-written", LOGZ("letter", id),
+		    LOGN("part", x->part), LOGZ("error", strerror(-rc)),
+		    LOGZ("then", "tried again every second"));
 		list_add_tail(&q->stuck, &x->node);
 	} else if (x->phase == PHASE_STATE && x->state.report) {
 		confirm(x);
@@ -389,6 +447,33 @@ ending_commit(struct ending *x)
 	x->phase = PHASE_END;
 	x->del = waits_on(x) == 0;
 	buf_reset(&x->note);
+	ending_write(x);
+}
+
+void
+ending_hold_damaged(struct ending *x)
+{
+	struct sched_entry *e = sched_find(x->queue->sched, x->letter, x->part);
+	char id[14];
+	id_format(id, x->letter);
+	x->state.held = true;
+	x->state.trouble = JOB_TROUBLE_DAMAGED;
+	if (e)
+		sched_hold(e, true);
+	buf_putf(&x->note, "# held: the letter is damaged where it is stored\n");
+	LOG(LOG_ERROR, 0, "letter-damaged", LOGZ("letter", id), LOGN("part", x->part),
+	    LOGZ("then", "it is held; fsck tells what is wrong and what helps"));
+}
+
+void
+ending_wish(struct ending *x, struct lease *l)
+{
+	x->phase = PHASE_WISH;
+	x->lease = l->id;
+	l->wishing = true;
+	settle_state(x);
+	free(l->held);
+	l->held = queue_held_new(x->held->size, x->held->value, buf_str(&x->octets));
 	ending_write(x);
 }
 

@@ -21,6 +21,7 @@ const char *const queue_trouble_word[JOB_TROUBLE_COUNT] = {
 	[JOB_TROUBLE_LETTER] = "letter",
 	[JOB_TROUBLE_CLOSED] = "closed",
 	[JOB_TROUBLE_POLICY] = "policy",
+	[JOB_TROUBLE_DAMAGED] = "damaged",
 };
 
 static const char *const crit_key[CRIT_COUNT] = {
@@ -38,8 +39,9 @@ static const char *const crit_key[CRIT_COUNT] = {
 };
 
 const char *
-queue_state_word(const struct sched_entry *e)
+queue_state_word(const struct queue_item *it)
 {
+	const struct sched_entry *e = it->e;
 	static const char *const words[SCHED_STATES] = {
 		[SCHED_WAITS] = "waiting",
 		[SCHED_READY] = "ready",
@@ -48,10 +50,22 @@ queue_state_word(const struct sched_entry *e)
 		[SCHED_TURN] = "turn",
 		[SCHED_BUSY] = "active",
 	};
+	if (it->damage)
+		return "damaged";
 	return e->state == SCHED_WAITS && e->later ? "later" : words[e->state];
 }
 
 /* --- reading them --- */
+
+/* A reason stands in an entry's state and in reports. */
+static bool
+is_line(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] == '\0' || s.p[i] == '\r' || s.p[i] == '\n')
+			return false;
+	return true;
+}
 
 static bool
 crit_get(struct str word, struct crit *c)
@@ -62,7 +76,8 @@ crit_get(struct str word, struct crit *c)
 			continue;
 		c->key = (enum crit_key)i;
 		bool number = i == CRIT_OLDER || i == CRIT_NEWER || i == CRIT_LIMIT;
-		if (number && !num_u64(word, UINT64_MAX / 1000, &c->number))
+		if ((number && !num_u64(word, UINT64_MAX / 1000, &c->number)) ||
+		    (i == CRIT_REASON && !is_line(word)))
 			return false;
 		c->text = str_dup(word);
 		return true;
@@ -153,16 +168,16 @@ fits_address(struct str want, struct str address)
 }
 
 static bool
-fits_id(struct str want, const struct sched_entry *e, const struct queue_entry *v)
+fits_id(struct str want, const struct queue_item *it)
 {
 	char id[14];
 	uint64_t part;
-	id_format(id, e->letter);
-	if (str_eq(want, str_of(id)) || (v && str_eq(want, v->qid)))
+	id_format(id, it->letter);
+	if (str_eq(want, str_of(id)) || (want.len > 0 && str_eq(want, it->v.qid)))
 		return true;
 	size_t dot = str_rfind(want, '.');
 	return dot < want.len && str_eq(str_first(want, dot), str_of(id)) &&
-	       num_u64(str_skip(want, dot + 1), UINT32_MAX, &part) && part == e->part;
+	       num_u64(str_skip(want, dot + 1), UINT32_MAX, &part) && part == it->part;
 }
 
 static bool
@@ -187,14 +202,15 @@ fits_reply(struct str want, const struct queue_told *t)
 }
 
 static bool
-fits_error(struct str want, const struct sched_entry *e, const struct queue_state *s)
+fits_error(struct str want, const struct queue_state *s)
 {
 	struct wire w = wire_of(s->rcpts);
 	struct queue_told t;
 	if (s->attempts == 0)
 		return false;
-	if (e->trouble < JOB_TROUBLE_COUNT && str_ieq(want, str_of(queue_trouble_word[e->trouble])))
-		return true;
+	for (uint8_t i = JOB_TROUBLE_NONE + 1; i < JOB_TROUBLE_COUNT; i++)
+		if (str_ieq(want, str_of(queue_trouble_word[i])))
+			return s->trouble == i;
 	for (uint32_t i = 0; i < s->n && queue_told_get(&w, &t); i++)
 		if (t.state != RCPT_SENT && fits_reply(want, &t))
 			return true;
@@ -212,6 +228,15 @@ fits_to(struct str want, const struct queue_entry *v)
 	return false;
 }
 
+/* Of a record that does not decode nobody knows how old it is, or whose. */
+static bool
+is_told(const struct queue_item *it, enum crit_key key)
+{
+	static const unsigned always = 1u << CRIT_ID | 1u << CRIT_STATE | 1u << CRIT_LIMIT |
+	                               1u << CRIT_REASON | 1u << CRIT_ALL;
+	return it->v.n_rcpts > 0 || (always & 1u << key);
+}
+
 static bool
 fits_one(const struct queue_filter *f, const struct crit *c, const struct queue_item *it)
 {
@@ -219,7 +244,7 @@ fits_one(const struct queue_filter *f, const struct crit *c, const struct queue_
 	uint64_t age = f->now_ms > it->v.created_ms ? f->now_ms - it->v.created_ms : 0;
 	switch (c->key) {
 	case CRIT_ID:
-		return fits_id(text, it->e, &it->v);
+		return fits_id(text, it);
 	case CRIT_FROM:
 		return fits_address(text, it->v.from) ||
 		       (it->v.sender.len && fits_address(text, it->v.sender));
@@ -232,9 +257,9 @@ fits_one(const struct queue_filter *f, const struct crit *c, const struct queue_
 	case CRIT_NEWER:
 		return age < c->number * 1000;
 	case CRIT_ERROR:
-		return fits_error(text, it->e, &it->s);
+		return fits_error(text, &it->s);
 	case CRIT_STATE:
-		return strcmp(c->text, queue_state_word(it->e)) == 0;
+		return strcmp(c->text, queue_state_word(it)) == 0;
 	case CRIT_LIMIT:
 	case CRIT_REASON:
 	case CRIT_ALL:
@@ -250,7 +275,8 @@ queue_filter_fits(const struct queue_filter *f, const struct queue_item *it)
 {
 	unsigned fits = 0;
 	for (size_t i = 0; i < f->n; i++)
-		if (!(fits & 1u << f->crit[i].key) && fits_one(f, &f->crit[i], it))
+		if (!(fits & 1u << f->crit[i].key) && is_told(it, f->crit[i].key) &&
+		    fits_one(f, &f->crit[i], it))
 			fits |= 1u << f->crit[i].key;
 	return fits == f->has;
 }
@@ -265,7 +291,8 @@ queue_filter_may_fit(struct queue *q, const struct queue_filter *f, const struct
 		if (f->crit[i].key == CRIT_DOMAIN && !domain)
 			domain = sched_fits(text, sched_domain_of(q->sched, e));
 		else if (f->crit[i].key == CRIT_STATE && !state)
-			state = str_eq(text, str_of(queue_state_word(e)));
+			state =
+			    str_eq(text, str_of(queue_state_word(&(struct queue_item){ .e = e })));
 	}
 	return domain && state;
 }

@@ -95,6 +95,9 @@ hand_in(struct ending *x, struct way *way)
 		rc = store_queue_get(sn, x->letter, x->part, &s);
 	if (rc < 0)
 		return rc;
+	rc = store_ref_check(q->role->store, &s.ref);
+	if (rc < 0)
+		return rc;
 	struct store_body *body = store_body_new(q->role->store, x->state.report);
 	rc = copy(q, &s, body);
 	writer_check(rc);
@@ -126,8 +129,11 @@ queue_here_begin(struct ending *x, bool known)
 		ending_submit(x); /* nobody is there */
 	} else {
 		int rc = hand_in(x, &way);
-		if (rc < 0) {
-			LOG(LOG_ERROR, 0, "queue-unreadable", LOGZ("error", strerror(-rc)),
+		if (rc == -EBADMSG) {
+			ending_hold_damaged(x);
+			ending_submit(x);
+		} else if (rc < 0) {
+			LOG_OFTEN(LOG_ERROR, 0, "queue-unreadable", LOGZ("error", strerror(-rc)),
 			    LOGZ("then", "tried again every second"));
 			ending_wait(x);
 		}

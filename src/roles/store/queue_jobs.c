@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CALM_MS 200 /* behind the last HELLO; then all old leases are known */
 #define UNREADABLE_MS 60000
+#define CALM_MOST_MS 5000
 #define SPREAD_FROM 8 /* connections: a destination with so many is brought by all relays */
 
 /* --- leases --- */
@@ -89,6 +89,23 @@ queue_lease_over(struct queue *q, struct lease *l)
 	queue_pump(q);
 }
 
+/* It comes back from a relay that is gone. Was its end mark on the way? Nobody knows: it is tried
+ * again, and may arrive twice (RFC 1047). */
+static void
+lease_lost(struct queue *q, struct lease *l)
+{
+	struct sched_entry *e = sched_find(q->sched, l->letter, l->part);
+	if (e && l->stage >= JOB_TALKING) {
+		char id[14];
+		id_format(id, l->letter);
+		q->doubt += e->n_rcpts;
+		LOG(LOG_WARN, 0, "lease-lost", LOGZ("letter", id), LOGN("part", l->part),
+		    LOGZ("where", l->where ? l->where : ""),
+		    LOGZ("then", "tried again; it may arrive twice"));
+	}
+	queue_lease_over(q, l);
+}
+
 /* --- giving --- */
 
 void
@@ -102,7 +119,7 @@ bool
 queue_relay_here(const struct queue *q)
 {
 	for (size_t i = 0; i < RELAY_MAX; i++)
-		if (q->relay[i].chan)
+		if (q->relay[i].chan || (q->relay[i].fd >= 0 && q->load_rc == 0))
 			return true;
 	return false;
 }
@@ -176,8 +193,8 @@ not_given(struct queue *q, struct sched_entry *e, int rc)
 	uint64_t now = (uint64_t)sys_wall_ms();
 	char id[14];
 	id_format(id, e->letter);
-	LOG(LOG_ERROR, 0, "queue-unreadable", LOGZ("letter", id), LOGN("part", e->part),
-	    LOGZ("error", strerror(-rc)));
+	LOG_OFTEN(LOG_ERROR, 0, "queue-unreadable", LOGZ("letter", id), LOGN("part", e->part),
+	    LOGZ("error", strerror(-rc)), LOGZ("then", "tried again in a minute; see fsck"));
 	sched_ended(q->sched, e, &nothing, now);
 	if (rc == -ENOENT) {
 		sched_del(q->sched, e);
@@ -205,8 +222,7 @@ queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_p
 	struct held *h = NULL;
 	int rc = p ? queue_held_get(q, e->letter, e->part, &h) : -EAGAIN;
 	/* Whoever has it already is known from its state only. */
-	if (rc == 0 && (!queue_entry_get(h->value, &v) ||
-			   (h->state.p && (!queue_state_get(h->state, &s) || s.n != v.n_rcpts))))
+	if (rc == 0 && queue_stored_get(h->value, h->state, &v, &s))
 		rc = -EBADMSG;
 	if (rc < 0) {
 		free(h);
@@ -284,18 +300,19 @@ give_up_orphans(struct queue *q, uint16_t index)
 	{
 		struct lease *l = list_entry(n, struct lease, node);
 		if (!l->relay && l->relay_index == index)
-			queue_lease_over(q, l);
+			lease_lost(q, l);
 	}
 }
 
+/* Then all old leases are known. */
 static void
-all_said_hello(struct queue *q)
+have_all_said_hello(struct queue *q, uint16_t relays)
 {
+	unsigned n = 0;
 	for (size_t i = 0; i < RELAY_MAX; i++)
-		if (q->relay[i].chan && !q->relay[i].hello)
-			return;
-	q->calm_ms = MIN(q->calm_ms, sys_mono_ms() + CALM_MS);
-	queue_pump(q);
+		n += q->relay[i].hello;
+	if (n >= relays)
+		q->calm_ms = 0;
 }
 
 static bool
@@ -307,14 +324,12 @@ on_hello(struct relay_peer *p, const struct ipc_frame *frame)
 	if (p->hello || !msg_hello_get(frame->body, &m))
 		return false;
 	struct wire w = wire_of(m.leases);
-	while (!q->loaded && m.n > 0 && queue_load_some(q))
-		; /* its leases are of entries: all of them must be known */
 	for (uint16_t i = 0; i < m.n && msg_lease_get(&w, &lease); i++)
 		adopt(p, &lease);
 	p->hello = true;
 	give_up_orphans(q, p->index);
+	have_all_said_hello(q, m.relays);
 	queue_places(q);
-	all_said_hello(q);
 	return true;
 }
 
@@ -387,15 +402,37 @@ relay_gone(void *arg, struct chan *c, const char *why)
 
 static const struct chan_handler relay_handler = { relay_frame, relay_gone, NULL };
 
+static void
+relay_open(struct relay_peer *p)
+{
+	p->chan = chan_new(p->queue->role->loop, p->fd, &relay_handler, p);
+	p->fd = -1;
+	if (!p->chan)
+		LOG(LOG_ERROR, 0, "relay-refused", LOGN("relay", p->index),
+		    LOGZ("error", strerror(errno)));
+}
+
+/* What it says is about entries; until they are known, for as long as they cannot be read, it is
+ * not listened to: a result would be nobody's, and its letter given to another. */
 void
 writer_relay_connect(struct store_role *r, uint16_t index, int fd)
 {
 	struct relay_peer *p = &r->queue->relay[index];
 	relay_close(p, NULL);
-	p->chan = chan_new(r->loop, fd, &relay_handler, p);
-	if (!p->chan)
-		LOG(LOG_ERROR, 0, "relay-refused", LOGN("relay", index),
-		    LOGZ("error", strerror(errno)));
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = fd;
+	if (r->queue->loaded)
+		relay_open(p);
+}
+
+void
+queue_relays_begin(struct queue *q)
+{
+	for (size_t i = 0; i < RELAY_MAX; i++)
+		if (q->relay[i].fd >= 0)
+			relay_open(&q->relay[i]);
+	q->calm_ms = sys_mono_ms() + CALM_MOST_MS;
 }
 
 /* --- time --- */
@@ -411,23 +448,19 @@ queue_relays_tick(struct queue *q)
 		if (l->relay) /* it may act on nothing of ours any more */
 			relay_close(l->relay, "a lease is over and nothing was heard of it");
 		else
-			queue_lease_over(q, l);
+			lease_lost(q, l);
 	}
-}
-
-void
-queue_relay_flush(struct queue *q)
-{
-	for (size_t i = 0; i < RELAY_MAX; i++)
-		if (q->relay[i].chan)
-			chan_flush(q->relay[i].chan);
 }
 
 void
 queue_jobs_done(struct queue *q)
 {
-	for (size_t i = 0; i < RELAY_MAX; i++)
-		q->relay[i].chan = chan_free(q->relay[i].chan);
+	for (size_t i = 0; i < RELAY_MAX; i++) {
+		struct relay_peer *p = &q->relay[i];
+		p->chan = chan_free(p->chan);
+		if (p->fd >= 0)
+			close(p->fd);
+	}
 	list_each(n, &q->lease_list)
 	{
 		struct lease *l = list_entry(n, struct lease, node);

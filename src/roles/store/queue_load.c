@@ -33,16 +33,17 @@ queue_directory(struct queue *q, struct directory *d)
 	return directory_open(d, q->directory) ? d : NULL;
 }
 
-bool
-queue_is_here(struct queue *q, struct str domain)
+/* One of ours? */
+static bool
+is_here(struct queue *q, struct str domain)
 {
 	struct directory d;
 	return queue_directory(q, &d) && directory_is_local(&d, domain);
 }
 
-/* The target of a domain: that of its route, or its MX records. */
-struct str
-queue_target_of(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_t *ret_most)
+/* By its route, or its MX records. */
+void
+queue_way_of(void *arg, struct str domain, struct sched_way *ret)
 {
 	static char text[TARGET_MAX + 8];
 	static const enum sched_kind kinds[TARGET_KINDS] = {
@@ -53,24 +54,25 @@ queue_target_of(void *arg, struct str domain, enum sched_kind *ret_kind, uint32_
 	struct queue *q = arg;
 	struct target t;
 	if (str_eq(domain, STR(ENTRY_REPORT_DOMAIN))) {
-		*ret_kind = SCHED_OWN;
-		return STR("report:");
+		*ret = (struct sched_way){ .target = STR("report:"), .kind = SCHED_OWN };
+		return;
+	}
+	if (is_here(q, domain)) {
+		*ret = (struct sched_way){ .target = STR("here:"), .kind = SCHED_OWN };
+		return;
 	}
 	const struct conf_route *route = conf_route_for(q->role->conf, domain);
-	*ret_kind = SCHED_RELAYED;
-	*ret_most = 0;
-	if (queue_is_here(q, domain)) {
-		*ret_kind = SCHED_OWN;
-		return STR("here:");
+	if (route) {
+		ret->route = str_of(route->match);
+		ret->most = (uint32_t)MIN(route->max_connections, 10000u);
 	}
-	if (route)
-		*ret_most = (uint32_t)MIN(route->max_connections, 10000u);
 	if (!route || strcmp(route->via, "mx") == 0 || !target_parse(str_of(route->via), &t)) {
 		snprintf(text, sizeof(text), "mx:" STR_FMT, STR_ARG(domain));
-		return str_of(text);
+		ret->target = str_of(text);
+		return;
 	}
-	*ret_kind = kinds[t.kind];
-	return str_of(route->via);
+	ret->kind = kinds[t.kind];
+	ret->target = str_of(route->via);
 }
 
 /* --- learning --- */
@@ -112,13 +114,11 @@ queue_learn(struct queue *q, uint64_t letter, uint32_t part, uint64_t size, stru
     struct str state)
 {
 	struct queue_entry v;
-	struct queue_state s = { 0 };
+	struct queue_state s;
 	uint64_t now = (uint64_t)sys_wall_ms();
-	if (!queue_entry_get(value, &v) || (state.p && !queue_state_get(state, &s))) {
-		char id[14];
-		id_format(id, letter);
-		LOG(LOG_ERROR, 0, "queue-damaged", LOGZ("letter", id), LOGN("part", part),
-		    LOGZ("then", "it is left alone; see fsck"));
+	const char *damage = queue_stored_get(value, state, &v, &s);
+	if (damage) {
+		queue_say_damaged(letter, part, damage);
 		return NULL;
 	}
 	struct sched_facts f = { .letter = letter,
@@ -134,15 +134,24 @@ queue_learn(struct queue *q, uint64_t letter, uint32_t part, uint64_t size, stru
 		.warned = s.warned,
 		.trouble = s.trouble,
 		.held = s.held };
-	enum sched_kind kind;
-	uint32_t most;
-	struct str target = queue_target_of(q, v.domain, &kind, &most);
-	struct sched_entry *e = sched_add(q->sched, &f, v.domain, target, kind, most, now);
+	struct sched_entry *e = sched_add(q->sched, &f, v.domain, now);
 	if (s.report)
 		q->id_ms = MAX(q->id_ms, (s.report >> 22) + 1);
+	if (e)
+		sched_wish(e, (enum sched_wish)s.wish);
 	if (e && s.report)
 		resume(q, e, size, value, state);
 	return e;
+}
+
+void
+queue_say_damaged(uint64_t letter, uint32_t part, const char *damage)
+{
+	char id[14];
+	id_format(id, letter);
+	LOG(LOG_ERROR, 0, "queue-damaged", LOGZ("letter", id), LOGN("part", part),
+	    LOGZ("why", damage),
+	    LOGZ("then", "it is left alone and the others go on; see queue list --state damaged"));
 }
 
 struct loading {
@@ -155,7 +164,10 @@ load_one(void *arg, const struct store_queued *s)
 {
 	struct loading *l = arg;
 	struct queue *q = l->queue;
-	queue_learn(q, s->letter, s->part, s->size, s->value, s->state);
+	if (s->damaged)
+		queue_say_damaged(s->letter, s->part, QUEUE_UNDECODED);
+	else
+		queue_learn(q, s->letter, s->part, s->size, s->value, s->state);
 	q->load_letter = s->letter + (s->part == UINT32_MAX);
 	q->load_part = s->part + 1;
 	l->n++;
@@ -175,8 +187,9 @@ queue_load(struct queue *q)
 		rc = store_queue_scan(sn, q->load_letter, q->load_part, LOAD_SLICE, load_one, &l);
 	writer_check(rc);
 	sched_totals(q->sched, &t);
+	q->load_rc = rc;
 	if (rc < 0) {
-		LOG(LOG_ERROR, 0, "queue-not-read", LOGZ("error", strerror(-rc)),
+		LOG_OFTEN(LOG_ERROR, 0, "queue-not-read", LOGZ("error", strerror(-rc)),
 		    LOGN("entries", t.entries), LOGZ("then", "tried again; see fsck"));
 		loop_timer_set(q->timer, LOAD_AGAIN_MS, 0);
 		return;
@@ -185,15 +198,7 @@ queue_load(struct queue *q)
 	if (q->loaded ? t.entries > 0 : t.entries / LOAD_SAY != before.entries / LOAD_SAY)
 		LOG(LOG_INFO, 0, q->loaded ? "queue-read" : "queue-reading",
 		    LOGN("entries", t.entries), LOGN("octets", t.octets), LOGN("memory", t.memory));
+	if (q->loaded)
+		queue_relays_begin(q);
 	loop_timer_set(q->timer, 0, 0);
-}
-
-bool
-queue_load_some(struct queue *q)
-{
-	uint64_t letter = q->load_letter;
-	uint32_t part = q->load_part;
-	queue_load(q);
-	q->snap = store_snap_close(q->snap);
-	return q->loaded || q->load_letter != letter || q->load_part != part;
 }

@@ -15,19 +15,10 @@
 #include <stdlib.h>
 
 #define SLICE 500
+#define BUSY_MS 20
+#define PATIENCE_MS 10000
 #define TARGETS_LIMIT 1000
-
-enum act {
-	ACT_LIST,
-	ACT_COUNT,
-	ACT_SHOW,
-	ACT_WHY,
-	ACT_RETRY,
-	ACT_HOLD,
-	ACT_RELEASE,
-	ACT_BOUNCE,
-	ACT_DELETE
-};
+#define CHANGES_OPEN 5000 /* that are not durable yet: each takes memory */
 
 struct queue_op {
 	struct list node; /* queue->ops */
@@ -42,13 +33,17 @@ struct queue_op {
 	uint32_t n_slice;
 	uint64_t n, limit; /* entries that fit */
 	uint64_t rcpts, octets, letters, last_letter;
-	size_t n_open; /* changes that are not durable yet */
-	bool over;     /* all entries were looked at */
+	uint64_t n_trying, n_route; /* of those to be changed: enum acted */
+	size_t n_open;              /* changes that are not durable yet */
+	bool over;                  /* all entries were looked at */
 	struct found {
 		uint64_t letter;
 		uint32_t part;
+		bool damaged;
 	} found[SLICE]; /* of this slice, to be changed */
 	size_t n_found;
+	int64_t patience_ms; /* until then those that are busy are waited for; 0: none is */
+	int rc;              /* of a change that failed */
 };
 
 static void
@@ -63,14 +58,19 @@ op_free(struct queue_op *o)
 static void
 op_done(struct queue_op *o)
 {
-	char number[4][TEXT_NUM];
+	char number[6][TEXT_NUM];
 	const struct str count[] = { text_u64(number[0], o->n), text_u64(number[1], o->letters),
 		text_u64(number[2], o->rcpts), text_u64(number[3], o->octets) };
+	const struct str changed[] = { count[0], text_u64(number[4], o->n_trying),
+		text_u64(number[5], o->n_route) };
 	if (o->act == ACT_COUNT)
 		desk_row(o->ask, count, ARRAY_LEN(count));
 	else if (o->act >= ACT_RETRY)
-		desk_row(o->ask, count, 1);
-	if ((o->act == ACT_SHOW || o->act == ACT_WHY) && o->n == 0)
+		desk_row(o->ask, changed, ARRAY_LEN(changed));
+	if (o->rc < 0)
+		desk_done(o->ask, CTL_FAILED, "not all of it could be done: %s; try again",
+		    strerror(-o->rc));
+	else if ((o->act == ACT_SHOW || o->act == ACT_WHY) && o->n == 0)
 		desk_done(o->ask, CTL_NOT_FOUND,
 		    "nothing of that name is in the queue; see queue list, or trace for what has "
 		    "left it");
@@ -92,154 +92,64 @@ static void
 one_less(struct queue_op *o)
 {
 	o->n_open--;
-	if (o->over && o->n_open == 0)
+	if (o->over && o->n_open == 0 && o->n_found == 0)
 		op_done(o);
 }
 
 void
-queue_op_changed(struct queue *q, uint64_t op)
+queue_op_changed(struct queue *q, uint64_t op, int rc)
 {
 	list_each(n, &q->ops)
 	{
 		struct queue_op *o = list_entry(n, struct queue_op, node);
 		if (o->id == op) {
+			o->rc = rc < 0 ? rc : o->rc;
 			one_less(o);
 			return;
 		}
 	}
 }
 
-static struct ending *
-take(struct queue *q, struct sched_entry *e)
-{
-	struct held *h;
-	int rc = queue_held_get(q, e->letter, e->part, &h);
-	if (rc < 0)
-		return NULL;
-	sched_busy(q->sched, e);
-	struct ending *x = ending_begin(q, e, h);
-	if (!x)
-		queue_put_back(q, e);
-	else
-		x->note_kind = STORE_NOTE_QUEUE;
-	return x;
-}
-
-static bool
-hold(struct queue *q, struct sched_entry *e, bool held, const char *reason, struct queue_op *o)
-{
-	struct ending *x = take(q, e);
-	if (!x)
-		return false;
-	sched_hold(e, held);
-	if (!held)
-		sched_due(e, (uint64_t)sys_wall_ms(), false);
-	x->state.held = held;
-	x->state.next_ms = held ? x->state.next_ms : (uint64_t)sys_wall_ms();
-	x->op = o ? o->id : 0;
-	buf_putf(&x->note, "# %s by an administrator%s%s\n", held ? "held" : "released",
-	    reason ? ": " : "", reason ? reason : "");
-	ending_submit(x);
-	return true;
-}
-
-static bool
-give_up(struct queue *q, struct sched_entry *e, bool tell, const char *reason, struct queue_op *o)
-{
-	struct ending *x = take(q, e);
-	if (!x)
-		return false;
-	const char *text = reason ? reason
-	                   : tell ? "an administrator of this server has given it back"
-	                          : "deleted by an administrator";
-	ending_fail_waiting(x, tell ? NOTIFY_FAILED : NOTIFY_NOTHING, "5.0.0", text);
-	x->op = o ? o->id : 0;
-	ending_submit(x);
-	return true;
-}
-
-/* What was wanted of an entry while a relay had it. */
-bool
-queue_wish(struct queue *q, struct sched_entry *e, enum sched_wish wish)
-{
-	switch (wish) {
-	case SCHED_WISH_NONE:
-		return false;
-	case SCHED_WISH_HOLD:
-		return hold(q, e, true, NULL, NULL);
-	case SCHED_WISH_BOUNCE:
-		return give_up(q, e, true, NULL, NULL);
-	case SCHED_WISH_DELETE:
-		return give_up(q, e, false, NULL, NULL);
-	}
-	return false;
-}
-
-/* A relay is asked to give it up; what is wanted happens if it can. */
-static bool
-later(struct queue *q, struct sched_entry *e, enum act act)
-{
-	static const enum sched_wish wishes[] = { [ACT_HOLD] = SCHED_WISH_HOLD,
-		[ACT_BOUNCE] = SCHED_WISH_BOUNCE,
-		[ACT_DELETE] = SCHED_WISH_DELETE };
-	if (act != ACT_HOLD && act != ACT_BOUNCE && act != ACT_DELETE)
-		return false;
-	sched_wish(e, wishes[act]);
-	queue_cancel(q, e);
-	return true;
-}
-
-static bool
-change(struct queue_op *o, struct sched_entry *e)
+static enum acted
+change_one(struct queue_op *o, const struct found *f)
 {
 	struct queue *q = o->queue;
 	const char *reason = queue_filter_text(&o->filter, CRIT_REASON);
-	uint64_t now = (uint64_t)sys_wall_ms();
-	if (e->state == SCHED_ACTIVE)
-		return later(q, e, o->act);
-	if (e->state == SCHED_BUSY)
-		return false;
-	switch (o->act) {
-	case ACT_RETRY:
-		if (e->state != SCHED_READY && e->state != SCHED_WAITS)
-			return false;
-		sched_retry(q->sched, e, now);
-		return true;
-	case ACT_HOLD:
-		o->n_open++;
-		if (!e->held && hold(q, e, true, reason, o))
-			return true;
-		break;
-	case ACT_RELEASE:
-		o->n_open++;
-		if ((e->held || e->later) && hold(q, e, false, reason, o))
-			return true;
-		break;
-	case ACT_BOUNCE:
-	case ACT_DELETE:
-		o->n_open++;
-		if (give_up(q, e, o->act == ACT_BOUNCE, reason, o))
-			return true;
-		break;
-	case ACT_LIST:
-	case ACT_COUNT:
-	case ACT_SHOW:
-	case ACT_WHY:
-		return false;
-	}
-	o->n_open--;
-	return false;
+	struct sched_entry *e = sched_find(q->sched, f->letter, f->part);
+	if (!f->damaged)
+		return e ? queue_change(q, e, o->act, str_of(reason ? reason : ""), o->id)
+		         : ACTED_NONE;
+	if (o->act != ACT_DELETE)
+		return ACTED_NONE;
+	queue_remove_damaged(q, f->letter, f->part, o->id);
+	return ACTED_WRITTEN;
 }
 
+/* Those that are being written are waited for, which takes as long as a sync; on a full disk
+ * longer. */
 static void
 change_found(struct queue_op *o)
 {
+	int64_t now = sys_mono_ms();
+	size_t busy = 0;
 	for (size_t i = 0; i < o->n_found; i++) {
-		struct sched_entry *e =
-		    sched_find(o->queue->sched, o->found[i].letter, o->found[i].part);
-		o->n += e && change(o, e);
+		enum acted c = change_one(o, &o->found[i]);
+		o->n += c == ACTED_DONE || c == ACTED_WRITTEN;
+		o->n_trying += c == ACTED_TRYING || c == ACTED_WISHED;
+		o->n_route += c == ACTED_ROUTE;
+		o->n_open += c == ACTED_WRITTEN || c == ACTED_WISHED;
+		if (c == ACTED_BUSY)
+			o->found[busy++] = o->found[i];
 	}
-	o->n_found = 0;
+	if (busy == 0)
+		o->patience_ms = 0;
+	else if (o->patience_ms == 0)
+		o->patience_ms = now + PATIENCE_MS;
+	else if (now > o->patience_ms) {
+		o->rc = -EBUSY;
+		busy = 0;
+	}
+	o->n_found = busy;
 }
 
 /* --- going through --- */
@@ -249,15 +159,15 @@ fits(struct queue_op *o, const struct queue_item *it)
 {
 	struct queue *q = o->queue;
 	if (o->act >= ACT_RETRY) {
-		o->found[o->n_found++] = (struct found){ it->e->letter, it->e->part };
+		o->found[o->n_found++] = (struct found){ it->letter, it->part, it->damage != NULL };
 		return;
 	}
 	o->n++;
 	if (o->act == ACT_COUNT) {
 		o->rcpts += queue_waiting_rcpts(it);
-		o->letters += o->last_letter != it->e->letter;
+		o->letters += o->last_letter != it->letter;
 		o->octets += it->size;
-		o->last_letter = it->e->letter;
+		o->last_letter = it->letter;
 	} else if (o->act == ACT_LIST) {
 		queue_row_list(q, o->ask, it);
 	} else {
@@ -269,47 +179,89 @@ static bool
 look(void *arg, const struct store_queued *s)
 {
 	struct queue_op *o = arg;
-	struct queue_item it = { .size = s->size };
+	struct queue_item it = { .letter = s->letter, .part = s->part, .size = s->size };
 	o->letter = s->letter + (s->part == UINT32_MAX);
 	o->part = s->part + 1;
 	o->n_slice++;
 	it.e = sched_find(o->queue->sched, s->letter, s->part);
-	if (it.e && queue_filter_may_fit(o->queue, &o->filter, it.e) &&
-	    queue_entry_get(s->value, &it.v) && (!s->state.p || queue_state_get(s->state, &it.s)) &&
+	it.damage =
+	    s->damaged ? QUEUE_UNDECODED : queue_stored_get(s->value, s->state, &it.v, &it.s);
+	if ((it.damage || (it.e && queue_filter_may_fit(o->queue, &o->filter, it.e))) &&
 	    queue_filter_fits(&o->filter, &it))
 		fits(o, &it);
 	return o->n + o->n_found < o->limit && o->n_found < SLICE && !desk_full(o->ask);
+}
+
+/* The next slice is looked at; 0 or -errno. */
+static int
+look_on(struct queue_op *o)
+{
+	const struct store_dom dom = store_dom_queue(0);
+	struct store_snap *sn, *old = NULL;
+	o->n_slice = 0;
+	int rc = queue_snap(o->queue, &sn);
+	/* On a full disk it is shown as it was a moment ago. */
+	if (rc == -ENOSPC && o->act < ACT_RETRY) {
+		rc = store_snap_open_applied(o->queue->role->store, &dom, &old, NULL);
+		sn = old;
+	}
+	if (rc == 0)
+		rc = store_queue_scan(sn, o->letter, o->part, SLICE, look, o);
+	store_snap_close(old);
+	writer_check(rc);
+	bool stopped = o->n + o->n_found >= o->limit;
+	bool whole = o->n_slice == SLICE || o->n_found == SLICE || desk_full(o->ask);
+	o->over = stopped || !whole;
+	return rc;
 }
 
 static void
 go_on(void *arg)
 {
 	struct queue_op *o = arg;
-	struct queue *q = o->queue;
-	struct store_snap *sn;
 	if (desk_gone(o->ask) && o->act < ACT_RETRY) {
 		o->over = true;
 	} else if (desk_full(o->ask)) {
 		desk_on_room(o->ask, go_on, o);
 		return;
+	} else if (o->n_open >= CHANGES_OPEN) {
+		loop_timer_set(o->timer, BUSY_MS, 0);
+		return;
 	}
-	o->n_slice = 0;
-	int rc = o->over ? 0 : queue_snap(q, &sn);
-	if (rc == 0 && !o->over)
-		rc = store_queue_scan(sn, o->letter, o->part, SLICE, look, o);
-	writer_check(rc);
+	int rc = o->over || o->n_found > 0 ? 0 : look_on(o);
 	if (rc < 0) {
 		op_fail(o, rc);
 		return;
 	}
-	bool stopped = o->n + o->n_found >= o->limit;
-	bool whole = o->n_slice == SLICE || o->n_found == SLICE || desk_full(o->ask);
 	o->n_open++; /* so that no change ends it under our feet */
 	change_found(o);
-	o->over = o->over || stopped || !whole;
-	if (!o->over)
+	if (o->n_found > 0)
+		loop_timer_set(o->timer, BUSY_MS, 0);
+	else if (!o->over)
 		loop_timer_set(o->timer, 0, 0);
 	one_less(o);
+}
+
+/* False, and answered: nobody knows what is in it. */
+static bool
+is_readable(const struct queue *q, struct desk_ask *a)
+{
+	if (q->load_rc < 0)
+		desk_done(a, CTL_FAILED,
+		    "the queue cannot be read: %s; it is tried again every second, and nothing is "
+		    "sent meanwhile; the log of the server says more",
+		    strerror(-q->load_rc));
+	return q->load_rc == 0;
+}
+
+static bool
+is_read(const struct queue *q, struct desk_ask *a)
+{
+	if (!is_readable(q, a))
+		return false;
+	if (!q->loaded)
+		desk_done(a, CTL_FAILED, "the queue is still being read; try again in a moment");
+	return q->loaded;
 }
 
 static void
@@ -324,16 +276,18 @@ op_new(struct queue *q, struct desk_ask *a, const struct msg_ask *m, enum act ac
 	id.arg[0] = buf_str(&word);
 	bool good = queue_filter_get(&o->filter, one ? &id : m);
 	buf_done(&word);
-	if (!good || !q->loaded) {
-		desk_done(a, good ? CTL_FAILED : CTL_INVALID, "%s",
-		    good ? "the queue is still being read; try again in a moment"
-			 : "malformed filter; are command and server of the same version?");
+	if (!good)
+		desk_done(a, CTL_INVALID,
+		    "malformed filter; are command and server of the same version?");
+	if (!good || !is_read(q, a)) {
 		queue_filter_done(&o->filter);
 		free(o);
 		return;
 	}
 	o->limit = act == ACT_LIST ? queue_filter_limit(&o->filter) : UINT64_MAX;
 	o->timer = loop_timer_new(q->role->loop, go_on, o);
+	if (act == ACT_WHY)
+		sched_survey(q->sched);
 	list_add_tail(&q->ops, &o->node);
 	go_on(o);
 }
@@ -371,6 +325,8 @@ writer_op_queue_flush(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
 	struct queue *q = ((struct store_role *)arg)->queue;
 	char number[TEXT_NUM];
+	if (!is_read(q, a))
+		return;
 	uint32_t n = sched_flush(q->sched, m->n ? m->arg[0] : STR_NULL, (uint64_t)sys_wall_ms());
 	const struct str row[] = { text_u64(number, n) };
 	queue_pump(q);
@@ -378,11 +334,36 @@ writer_op_queue_flush(void *arg, struct desk_ask *a, const struct msg_ask *m)
 	desk_done(a, CTL_OK, "%s", "");
 }
 
+/* The destinations with most entries: of a million of them only so many are kept. */
+struct targets {
+	struct sched_dest_view *v; /* room for twice as many */
+	size_t n, most;
+	bool full; /* the first `most` are known to be more than all that were left out */
+};
+
 static int
 by_entries(const void *pa, const void *pb)
 {
 	const struct sched_dest_view *a = pa, *b = pb;
 	return a->entries < b->entries ? 1 : a->entries > b->entries ? -1 : 0;
+}
+
+static void
+targets_cut(struct targets *t)
+{
+	qsort(t->v, t->n, sizeof(*t->v), by_entries);
+	t->full = t->n >= t->most;
+	t->n = MIN(t->n, t->most);
+}
+
+static void
+targets_add(struct targets *t, const struct sched_dest_view *v)
+{
+	if (t->full && v->entries <= t->v[t->most - 1].entries)
+		return;
+	if (t->n == 2 * t->most)
+		targets_cut(t);
+	t->v[t->n++] = *v;
 }
 
 static bool
@@ -402,30 +383,26 @@ writer_op_queue_targets(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
 	struct queue *q = ((struct store_role *)arg)->queue;
 	struct queue_filter f;
-	struct sched_dest_view v, *all = NULL;
+	struct sched_dest_view v;
 	uint32_t pos = 0;
-	size_t n = 0, cap = 0;
+	if (!is_readable(q, a))
+		return;
 	if (!queue_filter_get(&f, m)) {
 		desk_done(a, CTL_INVALID,
 		    "malformed filter; are command and server of the same version?");
 		return;
 	}
+	struct targets t = { .most = (size_t)MIN(queue_filter_limit(&f), (uint64_t)TARGETS_LIMIT) };
+	t.most = MAX(t.most, 1);
+	t.v = xalloc(2 * t.most * sizeof(*t.v));
 	sched_survey(q->sched);
-	while (sched_dest_each(q->sched, &pos, &v)) {
-		if (!is_meant(&f, &v))
-			continue;
-		if (n == cap) {
-			cap = cap ? 2 * cap : 64;
-			all = xrealloc(all, cap * sizeof(*all));
-		}
-		all[n++] = v;
-	}
-	if (n)
-		qsort(all, n, sizeof(*all), by_entries);
-	uint64_t limit = MIN(queue_filter_limit(&f), (uint64_t)TARGETS_LIMIT);
-	for (size_t i = 0; i < n && i < limit; i++)
-		queue_row_target(a, &all[i], false, f.now_ms);
-	free(all);
+	while (sched_dest_each(q->sched, &pos, &v))
+		if (is_meant(&f, &v))
+			targets_add(&t, &v);
+	targets_cut(&t);
+	for (size_t i = 0; i < t.n; i++)
+		queue_row_target(a, &t.v[i], false, f.now_ms);
+	free(t.v);
 	queue_filter_done(&f);
 	desk_done(a, CTL_OK, "%s", "");
 }
@@ -436,6 +413,8 @@ writer_op_queue_totals(void *arg, struct desk_ask *a, const struct msg_ask *m)
 	struct queue *q = ((struct store_role *)arg)->queue;
 	struct sched_totals t;
 	char room[11][TEXT_NUM];
+	if (!is_readable(q, a))
+		return;
 	sched_totals(q->sched, &t);
 	const uint64_t v[11] = { t.entries, t.in_state[SCHED_READY], t.in_state[SCHED_WAITS],
 		t.in_state[SCHED_ACTIVE] + t.in_state[SCHED_BUSY], t.in_state[SCHED_HELD],

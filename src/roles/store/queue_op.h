@@ -20,8 +20,10 @@ struct queue_filter {
 };
 /* An entry as it is looked at. */
 struct queue_item {
-	const struct sched_entry *e;
-	uint64_t size;
+	const struct sched_entry *e; /* NULL: nobody knows it, for it is damaged */
+	const char *damage;          /* what is wrong with its records, or NULL */
+	uint64_t letter, size;
+	uint32_t part;
 	struct queue_entry v;
 	struct queue_state s; /* all zeroes: none yet */
 };
@@ -33,7 +35,25 @@ const char *queue_filter_text(const struct queue_filter *f, enum crit_key key); 
 uint64_t queue_filter_limit(const struct queue_filter *f);
 bool queue_filter_fits(const struct queue_filter *f, const struct queue_item *it);
 bool queue_filter_may_fit(struct queue *q, const struct queue_filter *f, const struct sched_entry *e);
-const char *queue_state_word(const struct sched_entry *e);
+const char *queue_state_word(const struct queue_item *it);
+
+/* queue_change.c */
+enum act {
+	ACT_LIST, ACT_COUNT, ACT_SHOW, ACT_WHY,
+	ACT_RETRY, ACT_HOLD, ACT_RELEASE, ACT_BOUNCE, ACT_DELETE, /* these change entries */
+};
+enum acted {
+	ACTED_NONE,    /* there is nothing to do, or it cannot be read */
+	ACTED_DONE,
+	ACTED_WRITTEN, /* queue_op_changed() tells when it is durable */
+	ACTED_WISHED,  /* the same, and it happens when its attempt is over */
+	ACTED_TRYING,  /* a relay has it, as is wanted */
+	ACTED_BUSY,    /* it is being written: ask again in a moment */
+	ACTED_ROUTE,   /* it is held by a route */
+};
+enum acted queue_change(struct queue *q, struct sched_entry *e, enum act act, struct str reason,
+    uint64_t op);
+void queue_remove_damaged(struct queue *q, uint64_t letter, uint32_t part, uint64_t op); /* written */
 
 /* queue_row.c: rows of answers */
 void queue_row_list(struct queue *q, struct desk_ask *a, const struct queue_item *it);

@@ -13,6 +13,7 @@
  *   queue_way.c     how letters of our own are handed in
  *   queue_turn.c    ETRN and ATRN
  *   queue_op.c      what the command line asks; queue_filter.c, queue_row.c: its words
+ *   queue_change.c  what it wants of an entry
  *
  * What becomes of an entry is made durable before anybody acts on it: first its new state (who has
  * the letter, who refused it, and the id of the report that is due), then that report, as a letter
@@ -25,6 +26,7 @@
 #include "queue/entry.h"
 #include "queue/notify.h"
 #include "queue/sched.h"
+#include "roles/store/deliveries.h"
 #include "roles/store/store_priv.h"
 
 #define LEASES_MAX 40000
@@ -32,6 +34,7 @@
 struct relay_peer {
 	struct queue *queue;
 	struct chan *chan; /* NULL: not connected */
+	int fd;            /* of a channel that is not read yet: not all entries are known; or -1 */
 	uint16_t index;
 	bool hello;
 	uint32_t n_jobs;
@@ -56,6 +59,7 @@ struct lease {
 	uint64_t turn;
 	uint8_t stage;
 	bool cancelled;
+	bool wishing;      /* what is wished of it is being written */
 	char *where;       /* of the stage, or NULL */
 	struct held *held; /* NULL: to be read again */
 };
@@ -84,10 +88,14 @@ struct queue {
 	uint64_t last_op;
 	struct list turns;
 	bool loaded, closing, turning;
-	int64_t calm_ms;    /* monotonic: no job is given before: relays may still report in */
+	int64_t calm_ms;  /* monotonic: no job is given before: relays may still report in; 0: all
+	                     have */
+	bool wishes_done; /* those of a former life */
 	uint64_t load_letter;
 	uint32_t load_part;
+	int load_rc;                          /* why that does not go on, or 0 */
 	uint64_t sent, later, refused, doubt; /* recipients, since the start */
+	struct deliveries deliveries;         /* the same by destination */
 	struct histogram delivery_time;       /* of those sent, since their letter came */
 	uint64_t begun_ms;
 	uint64_t id_ms;     /* of the last report's id */
@@ -110,7 +118,8 @@ void queue_pump(struct queue *q); /* at the end of this turn */
 int queue_held_get(struct queue *q, uint64_t letter, uint32_t part, struct held **ret);
 struct held *queue_held_new(uint64_t size, struct str value, struct str state);
 int queue_snap(struct queue *q, struct store_snap **ret); /* it lives until the end of this turn */
-bool queue_load_some(struct queue *q); /* false: not now */
+#define QUEUE_UNDECODED "its record in the index does not decode"
+void queue_say_damaged(uint64_t letter, uint32_t part, const char *damage);
 struct sched_entry *queue_learn(struct queue *q, uint64_t letter, uint32_t part, uint64_t size,
     struct str value, struct str state);
 uint64_t queue_next_id(struct queue *q);
@@ -118,13 +127,10 @@ uint64_t queue_next_id(struct queue *q);
 void queue_put_back(struct queue *q, struct sched_entry *e);
 struct directory;
 const struct directory *queue_directory(struct queue *q, struct directory *d); /* NULL: none now */
-bool queue_is_here(struct queue *q, struct str domain); /* one of ours */
 
 /* queue_load.c */
 void queue_load(struct queue *q); /* the next slice */
-/* For sched_retarget(): the target of a domain, by its route or its MX records. */
-struct str queue_target_of(void *arg, struct str domain, enum sched_kind *ret_kind,
-    uint32_t *ret_most);
+sched_way_fn queue_way_of;        /* of a domain; arg: the queue */
 
 /* queue_accept.c */
 struct parcels {
@@ -157,8 +163,8 @@ void queue_places(struct queue *q); /* how many jobs the relays that are here ta
 void queue_cancel(struct queue *q, const struct sched_entry *e);
 /* False: it cannot be given now, and is back in its place or gone. */
 bool queue_give(struct queue *q, struct sched_entry *e, uint64_t turn, struct relay_peer *to);
+void queue_relays_begin(struct queue *q); /* all entries are known */
 void queue_relays_tick(struct queue *q);
-void queue_relay_flush(struct queue *q);
 struct lease *queue_lease_of(struct queue *q, uint64_t letter, uint32_t part);
 void queue_jobs_done(struct queue *q);
 bool queue_relay_here(const struct queue *q);
@@ -167,6 +173,7 @@ void queue_relay_send(struct relay_peer *p, uint16_t type, uint64_t id, struct s
 /* queue_end.c: what an event makes of a busy entry. */
 struct told {
 	uint8_t state, event;
+	bool tried; /* in the attempt that is told of */
 	uint16_t code;
 	struct str status, text;
 };
@@ -174,13 +181,14 @@ enum ending_phase {
 	PHASE_STATE,  /* its new state is written */
 	PHASE_REPORT, /* the letter that the state names is accepted */
 	PHASE_END,    /* the state behind that, or its removal, is written */
+	PHASE_WISH,   /* a relay has it, and what is to happen then is written */
 };
 struct ending {
 	struct list node;
 	struct queue *queue;
 	uint64_t letter;
 	uint32_t part;
-	uint64_t lease;     /* to be confirmed, or 0 */
+	uint64_t lease; /* to be confirmed, or that of a wish; 0: none */
 	uint16_t relay;
 	struct held *held;
 	struct queue_entry entry; /* views into held */
@@ -191,8 +199,9 @@ struct ending {
 	uint8_t note_kind;
 	uint8_t phase;
 	bool del;
-	bool unwritten;           /* counted in queue->n_unwritten */
-	uint64_t op;              /* of the command line, that waits for it, or 0 */
+	bool unwritten; /* counted in queue->n_unwritten */
+	uint64_t op;    /* of the command line, that waits for it, or 0 */
+	int rc;         /* what that is told: 0 or -errno */
 };
 /* Takes held over. NULL: what is stored cannot be read, and said so in the log. */
 struct ending *ending_begin(struct queue *q, const struct sched_entry *e, struct held *held);
@@ -202,10 +211,14 @@ void ending_wait(struct ending *x);  /* its report cannot be brought now: again 
 /* Commits it; when that is durable the entry goes back to its place or is gone. */
 void ending_submit(struct ending *x);
 void ending_fail_waiting(struct ending *x, enum notify_event event, const char *status,
-    const char *text);
+    struct str text);
 bool ending_has_events(const struct ending *x);
 void ending_claim(struct ending *x, uint64_t id);
 void ending_commit(struct ending *x); /* the entry's end, behind its report */
+/* Its letter cannot be read: it waits until somebody has looked after it. */
+void ending_hold_damaged(struct ending *x);
+/* x->state.wish of an active entry: its lease goes on from that state. */
+void ending_wish(struct ending *x, struct lease *l);
 void queue_batch_flush(struct queue *q);
 void queue_endings_retry(struct queue *q);
 void queue_endings_done(struct queue *q);
@@ -241,10 +254,12 @@ void queue_here_begin(struct ending *x, bool known);
 /* An entry that is a report and nothing else. */
 void queue_report_only(struct queue *q, struct sched_entry *e);
 
-/* queue_op.c, queue_turn.c */
+/* queue_op.c, queue_change.c, queue_turn.c */
 void queue_ops_done(struct queue *q);
-void queue_op_changed(struct queue *q, uint64_t op); /* one of its changes is durable, or came to nothing */
-bool queue_wish(struct queue *q, struct sched_entry *e, enum sched_wish wish);
+void queue_op_changed(struct queue *q, uint64_t op,
+    int rc); /* one of its changes is durable, or failed */
+void queue_wish(struct queue *q, struct sched_entry *e, enum sched_wish wish);
+void queue_wishes(struct queue *q); /* those that a former life of ours did not come to */
 void queue_turn_over(struct queue *q, const struct relay_peer *p);
 bool queue_turn_begin(struct relay_peer *p, uint64_t id, struct str body);
 void queue_turn_job_over(struct queue *q, const struct relay_peer *p, uint64_t id);

@@ -93,6 +93,9 @@ read_letter(struct queue *q, const struct ending *x, bool full, struct buf *out)
 		rc = store_queue_get(sn, x->letter, x->part, &s);
 	if (rc < 0)
 		return rc;
+	rc = store_ref_check(q->role->store, &s.ref);
+	if (rc < 0)
+		return rc;
 	uint64_t n = full ? s.size : (uint64_t)s.trace_len + s.header_len;
 	n = MIN(n, (uint64_t)FULL_MAX);
 	if (!buf_reserve(out, n))
@@ -121,6 +124,17 @@ nobody(struct ending *x, struct str to)
 	LOG(LOG_WARN, 0, "report-dropped", LOGZ("letter", id), LOGF("to", to),
 	    LOGZ("why", "there is nobody of that address, nor a postmaster"));
 	ending_commit(x);
+}
+
+/* Memory is short: what has to be said is not forgotten for that. */
+static void
+not_put(struct ending *x)
+{
+	char id[14];
+	id_format(id, x->letter);
+	LOG(LOG_ERROR, 0, "report-not-put", LOGZ("letter", id),
+	    LOGZ("then", "tried again every second"));
+	ending_wait(x);
 }
 
 /* False: nobody is there. */
@@ -186,7 +200,7 @@ write_report(struct ending *x, struct plan *p)
 		send_report(x, buf_str(&out),
 		    p->report.utf8 && (has_utf8(p->report.to) || has_utf8(buf_str(&out))), p);
 	else
-		nobody(x, p->report.to);
+		not_put(x);
 	buf_done(&letter);
 	buf_done(&out);
 }

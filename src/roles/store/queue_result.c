@@ -2,6 +2,7 @@
 #include "roles/store/queue_priv.h"
 
 #include "base/check.h"
+#include "base/date.h"
 #include "log/log.h"
 #include "sys/clock.h"
 
@@ -14,11 +15,23 @@ _Static_assert(JOB_RCPTS_MAX == ENTRY_RCPTS_MAX, "a result has a fate for each r
 static const char *const fate_word[JOB_FATE_COUNT] = {
 	[JOB_SENT] = "sent",
 	[JOB_RELAYED] = "sent, and who has it tells the rest",
+	[JOB_UNTIMED] = "sent, to a server that does not know of its deadline",
 	[JOB_LATER] = "not now",
 	[JOB_REFUSED] = "refused",
 	[JOB_DOUBT] = "in doubt: the connection was lost while it was taken",
 	[JOB_NOT_TRIED] = "not tried",
 };
+
+/* The record of an attempt has the moment of its end, and the lines of its history count from here.
+ */
+static void
+note_times(struct ending *x, const struct msg_result *m)
+{
+	uint64_t begun = MIN(m->begun_ms, m->ended_ms);
+	buf_putz(&x->note, "# begun at ");
+	date_rfc3339(&x->note, (int64_t)MIN(begun, (uint64_t)sys_wall_ms()));
+	buf_putf(&x->note, ", over %llu ms later\n", (unsigned long long)(m->ended_ms - begun));
+}
 
 static void
 note_fate(struct ending *x, const struct queue_rcpt *r, const struct msg_fate *f)
@@ -51,10 +64,12 @@ take_fate(struct ending *x, struct told *t, const struct msg_fate *f, struct sch
 	switch ((enum job_fate)f->fate) {
 	case JOB_SENT:
 	case JOB_RELAYED:
+	case JOB_UNTIMED:
 		t->state = RCPT_SENT;
-		t->event = f->fate == JOB_RELAYED ? NOTIFY_PASSED
-		           : lmtp                 ? NOTIFY_DELIVERED
-		                                  : NOTIFY_RELAYED;
+		t->event = f->fate == JOB_RELAYED   ? NOTIFY_PASSED
+		           : f->fate == JOB_UNTIMED ? NOTIFY_UNTIMED
+		           : lmtp                   ? NOTIFY_DELIVERED
+		                                    : NOTIFY_RELAYED;
 		end->sent = true;
 		q->sent++;
 		histogram_add(&q->delivery_time, METRIC_DELIVERY_SECONDS, since_us(x));
@@ -77,7 +92,8 @@ take_fate(struct ending *x, struct told *t, const struct msg_fate *f, struct sch
 		end->retry = true;
 		break;
 	}
-	end->tried |= f->fate != JOB_NOT_TRIED;
+	t->tried = f->fate != JOB_NOT_TRIED;
+	end->tried |= t->tried;
 }
 
 /* Is it the destination that makes trouble, more than this letter? */
@@ -109,12 +125,11 @@ take_fates(struct ending *x, const struct msg_result *m, struct sched_end *end, 
 		note_fate(x, &r, &f);
 		if (x->row[i].state == RCPT_WAITS) {
 			end->n_rcpts++;
-			if (f.code / 100 == 4 && f.code != 450 && f.code != 452)
-				end->slow_down |= f.code == 421;
+			end->slow_down |= f.code == 421;
 		}
 		if (f.code > end->code)
 			end->code = f.code;
-		if (f.fate != JOB_SENT && f.fate != JOB_RELAYED && !end->text.len)
+		if (!job_fate_is_sent(f.fate) && !end->text.len)
 			end->text = f.text;
 	}
 }
@@ -132,11 +147,28 @@ attempted(struct ending *x, struct sched_entry *e, struct lease *l, const struct
 	x->state.next_ms = e->due_ms;
 	x->state.trouble = m->trouble;
 	x->state.mta = m->mta;
+	x->state.wish = e->wish;
+	if (m->trouble == JOB_TROUBLE_DAMAGED)
+		ending_hold_damaged(x);
 	x->lease = l->id;
 	x->relay = l->relay->index;
 	queue_lease_free(q, l);
 	ending_submit(x);
 	queue_pump(q);
+}
+
+/* What the result has added to the sums, for the destination's. */
+static void
+count_for(struct queue *q, const struct sched_dest_view *dest, const struct delivery_counts *before)
+{
+	const struct delivery_counts more = {
+		.n = { [DELIVERY_SENT] = q->sent - before->n[DELIVERY_SENT],
+		    [DELIVERY_LATER] = q->later - before->n[DELIVERY_LATER],
+		    [DELIVERY_REFUSED] = q->refused - before->n[DELIVERY_REFUSED],
+		    [DELIVERY_DOUBT] = q->doubt - before->n[DELIVERY_DOUBT] },
+	};
+	deliveries_add(&q->deliveries, dest->domain.len ? dest->domain : dest->target, &more,
+	    (uint64_t)sys_wall_ms());
 }
 
 static bool
@@ -155,9 +187,14 @@ take_result(struct sched_entry *e, struct lease *l, const struct msg_result *m)
 	bool fits = x && x->entry.n_rcpts == m->n;
 	if (fits) {
 		x->note_kind = STORE_NOTE_ATTEMPT;
+		note_times(x, m);
 		buf_puts(&x->note, m->history);
 		sched_dest_of(q->sched, e, &dest);
+		const struct delivery_counts before = {
+			.n = { q->sent, q->later, q->refused, q->doubt },
+		};
 		take_fates(x, m, &end, str_starts(dest.target, STR("lmtp:")));
+		count_for(q, &dest, &before);
 		writer_tlsrpt_take(q->role, m->tlsrpt);
 	}
 	if (fits && end.tried) {

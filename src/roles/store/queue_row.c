@@ -8,7 +8,7 @@
 
 #define RCPTS_MAX (1u << 20)
 #define LIST_FIELDS 18
-#define MORE_FIELDS 14
+#define MORE_FIELDS 16
 
 static struct str
 num(char (*room)[TEXT_NUM], uint64_t v)
@@ -29,9 +29,10 @@ put_waiting(struct buf *b, const struct queue_item *it)
 	struct wire told = wire_of(it->s.rcpts), rcpts = wire_of(it->v.rcpts);
 	struct queue_told t;
 	struct queue_rcpt r;
+	size_t start = b->len;
 	for (uint32_t i = 0; i < it->v.n_rcpts && queue_rcpt_get(&rcpts, &r); i++)
 		if (told_at(&told, it, &t) && t.state == RCPT_WAITS)
-			buf_putf(b, "%s" STR_FMT, b->len ? "\n" : "", STR_ARG(r.addr));
+			buf_putf(b, "%s" STR_FMT, b->len > start ? "\n" : "", STR_ARG(r.addr));
 }
 
 uint32_t
@@ -61,6 +62,39 @@ worst(const struct queue_item *it)
 	return ret;
 }
 
+/* What of the fields of queue.list can be told of a damaged entry. */
+static void
+put_damaged(const struct queue_item *it, struct str *row, char (*room)[TEXT_NUM], struct buf *text)
+{
+	char id[14];
+	id_format(id, it->letter);
+	buf_putf(text, "%s.%u", id, it->part);
+	size_t at = text->len;
+	put_waiting(text, it);
+	const struct str fields[LIST_FIELDS] = {
+		[0] = str_first(buf_str(text), at),
+		[1] = it->v.qid,
+		[2] = str_of(queue_state_word(it)),
+		[3] = num(room + 0, it->v.created_ms),
+		[6] = num(room + 1, it->size),
+		[9] = it->v.from,
+		[10] = it->v.domain,
+		[11] = str_skip(buf_str(text), at),
+		[16] = str_of(it->damage),
+	};
+	memcpy(row, fields, sizeof(fields));
+}
+
+/* When it is tried, if the host decides that: not while its destination is spared. 0: at its turn.
+ */
+static uint64_t
+next_of(const struct sched_entry *e, const struct sched_dest_view *dest)
+{
+	if (e->state != SCHED_WAITS && e->state != SCHED_READY)
+		return 0;
+	return MAX(e->state == SCHED_WAITS ? e->due_ms : 0, dest->backoff_until_ms);
+}
+
 /* The fields of queue.list. */
 static void
 put_list(struct queue *q, const struct queue_item *it, struct str *row, char (*room)[TEXT_NUM],
@@ -71,6 +105,10 @@ put_list(struct queue *q, const struct queue_item *it, struct str *row, char (*r
 	struct queue_told t = worst(it);
 	char id[14];
 	size_t at[3];
+	if (it->damage) {
+		put_damaged(it, row, room, text);
+		return;
+	}
 	id_format(id, e->letter);
 	sched_dest_of(q->sched, e, &dest);
 	buf_putf(text, "%s.%u", id, e->part);
@@ -85,11 +123,11 @@ put_list(struct queue *q, const struct queue_item *it, struct str *row, char (*r
 	if (text->failed)
 		at[0] = at[1] = at[2] = 0;
 	const struct str fields[LIST_FIELDS] = { str_n(text->p, at[0]), it->v.qid,
-		str_of(queue_state_word(e)), num(room + 0, it->v.created_ms),
-		num(room + 1, e->state == SCHED_WAITS ? e->due_ms : 0),
-		num(room + 2, it->s.last_ms), num(room + 3, it->size), num(room + 4, e->attempts),
-		STR_NULL, it->v.from, it->v.domain, str_n(text->p + at[0], at[1] - at[0]),
-		str_of(e->trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[e->trouble] : ""),
+		str_of(queue_state_word(it)), num(room + 0, it->v.created_ms),
+		num(room + 1, next_of(e, &dest)), num(room + 2, it->s.last_ms),
+		num(room + 3, it->size), num(room + 4, e->attempts), STR_NULL, it->v.from,
+		it->v.domain, str_n(text->p + at[0], at[1] - at[0]),
+		str_of(it->s.trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[it->s.trouble] : ""),
 		it->s.mta, t.code ? num(room + 5, t.code) : STR(""), t.status, t.text,
 		str_n(text->p + at[1], at[2] - at[1]) };
 	memcpy(row, fields, sizeof(fields));
@@ -133,11 +171,16 @@ show_entry(struct queue *q, struct desk_ask *a, const struct queue_item *it)
 		[JOB_TALKING] = "talking",
 		[JOB_ENDING] = "ending",
 	};
+	static const char *const wishes[] = {
+		[SCHED_WISH_NONE] = "",
+		[SCHED_WISH_HOLD] = "hold",
+		[SCHED_WISH_BOUNCE] = "bounce",
+		[SCHED_WISH_DELETE] = "delete",
+	};
 	struct str row[1 + LIST_FIELDS + MORE_FIELDS] = { STR("E") };
 	char room[LIST_FIELDS][TEXT_NUM], more[8][TEXT_NUM], session[14];
 	struct buf text = BUF_INIT(RCPTS_MAX), flags = BUF_INIT(1024);
-	const struct lease *l =
-	    it->e->state == SCHED_ACTIVE ? queue_lease_of(q, it->e->letter, it->e->part) : NULL;
+	const struct lease *l = queue_lease_of(q, it->letter, it->part);
 	const struct queue_entry *v = &it->v;
 	put_list(q, it, row + 1, room, &text);
 	put_flags(&flags, it);
@@ -145,10 +188,12 @@ show_entry(struct queue *q, struct desk_ask *a, const struct queue_item *it)
 	const struct str rest[MORE_FIELDS] = { v->account, v->peer, str_of(session), v->message_id,
 		v->sender, v->envid, v->ret, buf_str(&flags), num(&more[0], v->hold_until_ms),
 		num(&more[1], v->by_ms),
-		num(&more[2], it->e->created_ms + q->role->conf->queue_lifetime * 1000),
+		num(&more[2],
+		    it->damage ? 0 : it->e->created_ms + q->role->conf->queue_lifetime * 1000),
 		num(&more[3], it->s.warned),
 		str_of(l && l->stage < JOB_STAGE_COUNT ? stages[l->stage] : ""),
-		str_of(l && l->where ? l->where : "") };
+		str_of(l && l->where ? l->where : ""), str_of(it->e ? wishes[it->e->wish] : ""),
+		it->s.reason };
 	memcpy(row + 1 + LIST_FIELDS, rest, sizeof(rest));
 	desk_row(a, row, ARRAY_LEN(row));
 	buf_done(&text);
@@ -198,13 +243,13 @@ queue_row_target(struct desk_ask *a, const struct sched_dest_view *v, bool why, 
 	                    : v->active >= v->window && v->ready > 0 ? "busy"
 	                    : v->ready + v->active > 0               ? "ready"
 	                                                             : "idle";
-	const struct str fields[14] = { name, str_of(state), num(&room[0], v->ready + v->waiting),
+	const struct str fields[15] = { name, str_of(state), num(&room[0], v->ready + v->waiting),
 		num(&room[1], v->active), num(&room[2], v->held),
 		num(&room[3], MIN(v->active, v->window)), num(&room[4], v->window),
 		num(&room[5], v->backoff_until_ms),
 		str_of(v->trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[v->trouble] : ""),
 		v->text, num(&room[6], v->sent), num(&room[7], v->later), num(&room[8], v->refused),
-		num(&room[9], v->oldest_ms) };
+		num(&room[9], v->oldest_ms), v->route };
 	memcpy(row + 1, fields, sizeof(fields));
 	if (why)
 		desk_row(a, row, ARRAY_LEN(row));
@@ -218,7 +263,7 @@ queue_row_show(struct queue *q, struct desk_ask *a, const struct queue_item *it,
 	struct sched_dest_view v;
 	show_entry(q, a, it);
 	show_rcpts(a, it);
-	if (!why)
+	if (!why || it->damage)
 		return;
 	sched_dest_of(q->sched, it->e, &v);
 	queue_row_target(a, &v, true, (uint64_t)sys_wall_ms());

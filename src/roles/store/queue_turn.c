@@ -110,24 +110,18 @@ by_letter(const void *pa, const void *pb)
 	return a->part < b->part ? -1 : a->part > b->part;
 }
 
-static bool
-is_asked_for(const struct msg_turn *m, struct str domain)
-{
-	struct wire w = wire_of(m->domains);
-	for (uint16_t i = 0; i < m->n; i++)
-		if (str_eq(get_str(&w, 255), domain))
-			return true;
-	return false;
-}
-
 static void
 gather(struct queue *q, struct turn *t, const struct msg_turn *m)
 {
+	struct wire w = wire_of(m->domains);
 	struct sched_entry *e;
-	uint32_t pos = 0;
+	struct sched_some some;
 	size_t cap = 0;
-	while (t->n < TURN_JOBS_MAX && sched_each(q->sched, &pos, &e)) {
-		if (!waits(e) || !is_asked_for(m, sched_domain_of(q->sched, e)))
+	sched_some_begin(q->sched, &some);
+	for (uint16_t i = 0; i < m->n; i++)
+		sched_some_add(q->sched, &some, get_str(&w, 255));
+	while (t->n < TURN_JOBS_MAX && sched_some_next(q->sched, &some, &e)) {
+		if (!waits(e))
 			continue;
 		if (t->n == cap) {
 			cap = cap ? 2 * cap : 64;
@@ -135,6 +129,7 @@ gather(struct queue *q, struct turn *t, const struct msg_turn *m)
 		}
 		t->entry[t->n++] = (struct turn_entry){ e->letter, e->part };
 	}
+	sched_some_end(&some);
 	if (t->n)
 		qsort(t->entry, t->n, sizeof(*t->entry), by_letter);
 }

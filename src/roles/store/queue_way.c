@@ -12,8 +12,8 @@
 
 #include <stdlib.h>
 
-#define PREFIX_MAX (1u << 20)
-#define ONWARD_MAX (1u << 20)
+#define PREFIX_MAX (8u << 20) /* an alias may have ALIAS_MEMBERS_MAX members */
+#define ONWARD_MAX (8u << 20)
 #define LINES_MAX (1u << 20)
 
 void
@@ -129,7 +129,7 @@ handed_in(void *arg, const struct store_res *res)
 	} else {
 		char id[14];
 		id_format(id, h->id);
-		LOG(LOG_ERROR, 0, "own-letter-not-stored", LOGZ("letter", id),
+		LOG_OFTEN(LOG_ERROR, 0, "own-letter-not-stored", LOGZ("letter", id),
 		    LOGZ("error", strerror(-res->rc)), LOGZ("then", "tried again every second"));
 		ending_wait(x);
 	}

@@ -1,6 +1,5 @@
 /* The life of a reader. */
 #include "conf/setup.h"
-#include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
 #include "roles/store/reader_priv.h"
@@ -10,10 +9,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
-
-#define ERR_MAX (64u << 10)
 
 /* --- the store --- */
 
@@ -81,18 +77,7 @@ static bool
 on_setup(void *arg, struct ipc_frame *m)
 {
 	struct reader *r = arg;
-	struct buf err = BUF_INIT(ERR_MAX);
-	struct msg_setup setup;
-	struct conf *c = setup_take(m, ROLE_READER, &setup, &err);
-	if (c) {
-		conf_free(r->conf);
-		r->conf = c;
-		log_set_level(setup_log_level(c));
-	} else {
-		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
-	}
-	buf_done(&err);
-	return c != NULL;
+	return setup_again(m, ROLE_READER, &r->conf);
 }
 
 static bool
@@ -135,16 +120,6 @@ on_secret(void *arg, struct ipc_frame *m)
 }
 
 static bool
-on_ctl(void *arg, struct ipc_frame *m)
-{
-	struct reader *r = arg;
-	if (m->fd < 0)
-		return false;
-	desk_take(r->desk, role_take_fd(m));
-	return true;
-}
-
-static bool
 on_status(void *arg, struct ipc_frame *m)
 {
 	struct reader *r = arg;
@@ -156,7 +131,6 @@ static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
 	{ IPC_SECRET, on_secret },
-	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
 };
 
@@ -164,7 +138,7 @@ static bool
 idle(void *arg)
 {
 	const struct reader *r = arg;
-	return desk_open(r->desk) == 0 && !reader_fronts_connected(r) &&
+	return desk_open(r->role.desk) == 0 && !reader_fronts_connected(r) &&
 	       !reader_relays_connected(r);
 }
 
@@ -172,9 +146,7 @@ idle(void *arg)
 static void
 last_words(void *arg)
 {
-	struct reader *r = arg;
-	reader_jobs_done(r);
-	desk_flush(r->desk);
+	reader_jobs_done(arg);
 }
 
 /* --- start and end --- */
@@ -187,54 +159,48 @@ live(struct reader *r)
 	r->role.arg = r;
 	r->role.idle = idle;
 	r->role.end = last_words;
-	r->desk = desk_new(r->role.loop, ROLE_READER, reader_ops, r);
+	r->role.desk = desk_new(r->role.loop, ROLE_READER, reader_ops, r);
 	reader_fronts_init(r);
 	reader_spool_init(r);
 	int status = role_run(&r->role, SPAWN_FD);
 	reader_fronts_done(r);
 	reader_spool_done(r);
-	desk_free(r->desk);
+	desk_free(r->role.desk);
 	chan_free(r->writer);
 	pass_key_done(&r->passes);
+	return status;
+}
+
+static int
+begin(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err)
+{
+	struct reader *r = arg;
+	char dir[CONF_TEXT_MAX + 16];
+	snprintf(dir, sizeof(dir), "%s/store", conf->data_dir);
+	struct sandbox box = {
+		.role = "reader",
+		.sets = SANDBOX_FDPASS | SANDBOX_FILES_RO | SANDBOX_MEMFD,
+		.dir = dir,
+		.chroot_empty = true,
+		.uid = m->uid,
+		.gid = m->gid,
+	};
+	r->conf = conf;
+	r->role.loop = loop_new();
+	r->role.layers = sandbox_apply(&box);
+	r->dir = sandbox_dir(&box, r->role.layers);
+	int status = live(r);
+	loop_free(r->role.loop);
+	if (r->store)
+		store_close(r->store);
+	conf_free(r->conf);
 	return status;
 }
 
 int
 reader_main(void)
 {
-	static char who[24];
 	static struct reader r;
-	struct msg_setup setup;
-	struct buf err = BUF_INIT(ERR_MAX);
 	list_init(&r.jobs);
-	log_init("reader", STDERR_FILENO, LOG_INFO);
-	r.conf = setup_receive(SPAWN_FD, ROLE_READER, &setup, &err);
-	int status = 1;
-	if (r.conf) {
-		char dir[CONF_TEXT_MAX + 16];
-		snprintf(who, sizeof(who), "reader.%u", setup.index);
-		snprintf(dir, sizeof(dir), "%s/store", r.conf->data_dir);
-		log_init(who, STDERR_FILENO, setup_log_level(r.conf));
-		struct sandbox box = {
-			.role = "reader",
-			.sets = SANDBOX_FDPASS | SANDBOX_FILES_RO | SANDBOX_MEMFD,
-			.dir = dir,
-			.chroot_empty = true,
-			.uid = setup.uid,
-			.gid = setup.gid,
-		};
-		crypt_init(); /* libcrypto reads its configuration now */
-		r.role.loop = loop_new();
-		r.role.layers = sandbox_apply(&box);
-		r.dir = sandbox_dir(&box, r.role.layers);
-		status = live(&r);
-		loop_free(r.role.loop);
-		if (r.store)
-			store_close(r.store);
-		conf_free(r.conf);
-	}
-	if (err.len)
-		LOG(LOG_ERROR, 0, "reader-failed", LOGF("error", str_trim(buf_str(&err))));
-	buf_done(&err);
-	return status;
+	return setup_main(ROLE_READER, begin, &r);
 }

@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define SLOTS_SIZE ((size_t)READ_SLOTS * READ_SLOT_SIZE)
 #define ENTERS_MAX 4096 /* that a front may have open */
 #define TURN_MS 5       /* of work, before others are heard */
 #define TICK_MS 1000
@@ -60,7 +59,7 @@ front_close(struct reader_front *f, const char *why)
 	list_each(n, &f->ready) request_free(list_entry(n, struct request, node));
 	list_each(n, &f->waiting) request_free(list_entry(n, struct request, node));
 	check(f->busy == 0 && f->n_enters == 0);
-	memfd_window_unmap(f->slots, SLOTS_SIZE);
+	memfd_window_unmap(f->slots, READ_SLOTS_SIZE);
 	f->slots = NULL;
 }
 
@@ -153,7 +152,7 @@ run_read(struct request *q)
 	struct window w = { .store = f->reader->store,
 		.ask = &ask,
 		.account = q->account,
-		.quota = f->reader->conf->quota };
+		.conf = f->reader->conf };
 	uint32_t len = 0;
 	check(access_ask_get(q->ask, &ask)); /* looked at when it came */
 	enum access_status status =
@@ -355,12 +354,13 @@ on_read(struct reader_front *f, const struct ipc_frame *m)
 	q->ask = str_n(q->octets, in.ask.len);
 	f->busy |= 1u << in.slot;
 	list_init(&q->node);
-	if (!pass_good(&r->passes, f->index, in.pass.account, in.pass.mac)) {
+	if (!access_ask_get(q->ask, &ask)) {
+		refuse(q, ACCESS_BAD);
+	} else if (ask.kind != ACCESS_URL &&
+		   !pass_good(&r->passes, f->index, in.pass.account, in.pass.mac)) {
 		LOG(LOG_WARN, 0, "pass-refused", LOGN("front", f->index),
 		    LOGN("account", in.pass.account));
 		refuse(q, ACCESS_DENIED);
-	} else if (!access_ask_get(q->ask, &ask)) {
-		refuse(q, ACCESS_BAD);
 	} else {
 		submit(q, ask.fresh);
 	}
@@ -404,7 +404,7 @@ reader_front_connect(struct reader *r, uint16_t index, int fd)
 {
 	struct reader_front *f = &r->front[index];
 	front_close(f, NULL);
-	int slots = memfd_window_new("pennypost-slots", SLOTS_SIZE, &f->slots);
+	int slots = memfd_window_new("pennypost-slots", READ_SLOTS_SIZE, &f->slots);
 	if (slots < 0) {
 		LOG(LOG_ERROR, 0, "front-refused", LOGN("front", index),
 		    LOGZ("error", strerror(-slots)));
@@ -417,7 +417,7 @@ reader_front_connect(struct reader *r, uint16_t index, int fd)
 	} else {
 		LOG(LOG_ERROR, 0, "front-refused", LOGN("front", index),
 		    LOGZ("error", strerror(errno)));
-		memfd_window_unmap(f->slots, SLOTS_SIZE);
+		memfd_window_unmap(f->slots, READ_SLOTS_SIZE);
 		f->slots = NULL;
 	}
 	close(slots);

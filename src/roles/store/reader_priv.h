@@ -21,6 +21,7 @@
 #include "store/store.h"
 
 #define JOB_ARGS_MAX 16
+#define SPOOL_SOUND 32
 
 struct reader;
 
@@ -51,7 +52,6 @@ struct reader {
 	struct store *store; /* NULL: not open yet, or it cannot be opened */
 	bool stale;          /* there was another writer since it was opened: open it again */
 	struct chan *writer; /* NULL: away */
-	struct desk *desk;
 	struct list jobs;
 	uint64_t last_sync;
 	struct pass_key passes;
@@ -64,6 +64,8 @@ struct reader {
 	unsigned next_front;          /* whose turn it is */
 	struct reader_relay relay[RELAY_MAX];
 	char *spool_octets;           /* SPOOL_CHUNK of them */
+	struct store_ref spool_sound[SPOOL_SOUND]; /* bodies that were read whole lately */
+	unsigned spool_next;                       /* the one to be overwritten */
 	uint64_t spool_sync;          /* as turn_sync, of what relays ask */
 	struct loop_defer spool_turn;
 	struct loop_timer *spool_tick;

@@ -77,7 +77,6 @@ struct store_role {
 	struct loop_io *watch;   /* of store_fd() */
 	struct loop_defer go;    /* letters wait for store_go() */
 	struct loop_timer *tick; /* once a second */
-	struct desk *desk;
 	struct front_peer front[FRONT_MAX];
 	struct reader_peer reader[STORE_READERS_MAX];
 	const char *dir; /* as we may name it inside the sandbox */
@@ -128,9 +127,7 @@ id_key(const uint64_t *id)
 	return str_n(id, sizeof(*id));
 }
 
-/* store_role.c: a sync has failed, or something as bad: nobody gets another answer. */
-_Noreturn void writer_die(const char *why);
-/* Checks a return code of the engine; -EIO ends the process. */
+/* store_role.c: checks a return code of the engine; -EIO ends the process. */
 void writer_check(int rc);
 
 /* peers.c */
@@ -204,6 +201,7 @@ void writer_queue_conf(struct store_role *r);  /* the configuration is another *
 void writer_queue_directory(struct store_role *r); /* domains are */
 void writer_queue_tick(struct store_role *r);  /* once a second */
 bool writer_queue_idle(const struct store_role *r);
+uint64_t writer_queue_entries(const struct store_role *r);
 void writer_queue_settle(struct store_role *r);
 void writer_queue_ops_done(struct store_role *r); /* ends them unfinished */
 void writer_queue_done(struct store_role *r);

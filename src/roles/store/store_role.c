@@ -5,27 +5,26 @@
 #include "roles/store/store_role.h"
 
 #include "conf/setup.h"
-#include "crypt/crypt.h"
 #include "ipc/role.h"
 #include "log/log.h"
 #include "metrics/metrics.h"
 #include "roles/store/store_priv.h"
 #include "store/mail.h"
+#include "sys/clock.h"
 #include "sys/file.h"
 #include "sys/spawn.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #define TICK_MS 1000
 #define SPACE_STEP_MIN (256u << 10) /* octets between two looks at the disk */
 #define SPACE_BESIDE 2048           /* of a letter's history and places */
-#define ERR_MAX (64u << 10)
 
-_Noreturn void
-writer_die(const char *why)
+/* A sync has failed, or something as bad: nobody gets another answer. */
+_Noreturn static void
+die(const char *why)
 {
 	LOG(LOG_ERROR, 0, "store-stops", LOGZ("why", why),
 	    LOGZ("then", "it is started again and recovers what is durable"));
@@ -36,7 +35,7 @@ void
 writer_check(int rc)
 {
 	if (rc == -EIO)
-		writer_die("writing to the disk failed");
+		die("writing to the disk failed");
 }
 
 static uint64_t
@@ -51,25 +50,16 @@ static bool
 on_setup(void *arg, struct ipc_frame *m)
 {
 	struct store_role *r = arg;
-	struct buf err = BUF_INIT(ERR_MAX);
-	struct msg_setup setup;
-	struct conf *c = setup_take(m, ROLE_STORE, &setup, &err);
-	if (c) {
-		conf_free(r->conf);
-		r->conf = c;
-		log_set_level(setup_log_level(c));
-		writer_usage_forget(r);
-		r->directory_reloads++;
-		(void)writer_directory_publish(r);
-		writer_queue_conf(r);
-		/* On or off takes a start. */
-		if (r->recorder && c->trace_size)
-			recorder_limits(r->recorder, c->trace_size, trace_keep_ms(c));
-	} else {
-		LOG(LOG_ERROR, 0, "setup-refused", LOGF("error", str_trim(buf_str(&err))));
-	}
-	buf_done(&err);
-	return c != NULL;
+	if (!setup_again(m, ROLE_STORE, &r->conf))
+		return false;
+	writer_usage_forget(r);
+	r->directory_reloads++;
+	(void)writer_directory_publish(r);
+	writer_queue_conf(r);
+	/* On or off takes a start. */
+	if (r->recorder && r->conf->trace_size)
+		recorder_limits(r->recorder, r->conf->trace_size, trace_keep_ms(r->conf));
+	return true;
 }
 
 static bool
@@ -103,16 +93,6 @@ on_secret(void *arg, struct ipc_frame *m)
 }
 
 static bool
-on_ctl(void *arg, struct ipc_frame *m)
-{
-	struct store_role *r = arg;
-	if (m->fd < 0)
-		return false;
-	desk_take(r->desk, role_take_fd(m));
-	return true;
-}
-
-static bool
 on_status(void *arg, struct ipc_frame *m)
 {
 	struct store_role *r = arg;
@@ -135,6 +115,7 @@ on_status(void *arg, struct ipc_frame *m)
 		{ STATUS_COMPACTIONS, st.compactions },
 		{ STATUS_CHECKPOINTS, st.checkpoints },
 		{ STATUS_RESERVE, st.reserve },
+		{ STATUS_QUEUE, writer_queue_entries(r) },
 	};
 	role_say_status(r->life.parent, m->id, r->life.layers, rows, ARRAY_LEN(rows));
 	return true;
@@ -155,7 +136,6 @@ static const struct role_row from_parent[] = {
 	{ IPC_SETUP, on_setup },
 	{ IPC_PEER, on_peer },
 	{ IPC_SECRET, on_secret },
-	{ IPC_CTL, on_ctl },
 	{ IPC_STATUS_ASK, on_status },
 	{ IPC_FIGURES_ASK, on_figures },
 };
@@ -167,7 +147,7 @@ static bool
 idle(void *arg)
 {
 	struct store_role *r = arg;
-	return !writer_fronts_connected(r) && r->n_accepts == 0 && desk_open(r->desk) == 0 &&
+	return !writer_fronts_connected(r) && r->n_accepts == 0 && desk_open(r->life.desk) == 0 &&
 	       writer_queue_idle(r);
 }
 
@@ -219,6 +199,7 @@ on_tick(void *arg)
 	writer_backups_tick(r);
 	writer_queue_tick(r);
 	writer_tlsrpt_tick(r);
+	log_often_tick(sys_mono_ms());
 }
 
 /* --- start and end --- */
@@ -323,7 +304,7 @@ settle(void *arg)
 	writer_queue_settle(r);
 	writer_tlsrpt_settle(r);
 	if (store_wait(r->store) < 0)
-		writer_die("what was under way did not become durable");
+		die("what was under way did not become durable");
 	store_run(r->store);
 	writer_changes_done(r);
 	writer_listings_done(r);
@@ -333,7 +314,6 @@ settle(void *arg)
 	writer_backups_done(r);
 	writer_mail_done(r);
 	writer_peers_flush(r);
-	desk_flush(r->desk);
 }
 
 static int
@@ -345,7 +325,7 @@ live(struct store_role *r)
 	r->life.arg = r;
 	r->life.idle = idle;
 	r->life.end = settle;
-	r->desk = desk_new(r->loop, ROLE_STORE, writer_ops, r);
+	r->life.desk = desk_new(r->loop, ROLE_STORE, writer_ops, r);
 	r->tick = loop_timer_new(r->loop, on_tick, r);
 	loop_timer_set(r->tick, TICK_MS, TICK_MS);
 	look_at_space(r);
@@ -364,7 +344,7 @@ finish(struct store_role *r)
 	writer_tlsrpt_done(r);
 	writer_fetch_done(r);
 	writer_watches_done(r);
-	desk_free(r->desk);
+	desk_free(r->life.desk);
 	writer_accepts_done(r);
 	writer_directory_done(r);
 	writer_usage_forget(r);
@@ -379,39 +359,35 @@ finish(struct store_role *r)
 	conf_free(r->conf);
 }
 
+static int
+begin(void *arg, struct conf *conf, const struct msg_setup *m, struct buf *err)
+{
+	struct store_role *r = arg;
+	int status = 1;
+	char dir[CONF_TEXT_MAX + 16];
+	snprintf(dir, sizeof(dir), "%s/store", conf->data_dir);
+	struct sandbox box = {
+		.role = "store",
+		.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD,
+		.dir = dir,
+		.chroot_empty = true,
+		.uid = m->uid,
+		.gid = m->gid,
+	};
+	r->conf = conf;
+	r->loop = loop_new();
+	r->life.layers = sandbox_apply(&box);
+	r->dir = sandbox_dir(&box, r->life.layers);
+	if (open_store(r, err))
+		status = live(r);
+	finish(r);
+	return status;
+}
+
 int
 store_main(void)
 {
 	static struct store_role role;
-	struct store_role *r = &role;
-	struct msg_setup setup;
-	struct buf err = BUF_INIT(ERR_MAX);
-	int status = 1;
-	init(r);
-	log_init("store", STDERR_FILENO, LOG_INFO);
-	r->conf = setup_receive(SPAWN_FD, ROLE_STORE, &setup, &err);
-	if (r->conf) {
-		char dir[CONF_TEXT_MAX + 16];
-		snprintf(dir, sizeof(dir), "%s/store", r->conf->data_dir);
-		struct sandbox box = {
-			.role = "store",
-			.sets = SANDBOX_FDPASS | SANDBOX_FILES | SANDBOX_THREADS | SANDBOX_MEMFD,
-			.dir = dir,
-			.chroot_empty = true,
-			.uid = setup.uid,
-			.gid = setup.gid,
-		};
-		log_set_level(setup_log_level(r->conf));
-		crypt_init(); /* libcrypto reads its configuration now */
-		r->loop = loop_new();
-		r->life.layers = sandbox_apply(&box);
-		r->dir = sandbox_dir(&box, r->life.layers);
-		if (open_store(r, &err))
-			status = live(r);
-		finish(r);
-	}
-	if (err.len)
-		LOG(LOG_ERROR, 0, "store-failed", LOGF("error", str_trim(buf_str(&err))));
-	buf_done(&err);
-	return status;
+	init(&role);
+	return setup_main(ROLE_STORE, begin, &role);
 }

@@ -2,113 +2,45 @@
  * trace: letters by anything that their histories are found by, and what came since.
  *
  * A search has two parts. First the letters are looked for, newest first. Then, if they are few
- * enough to be shown whole, all records of each are gathered, brought into their order and said;
- * of more letters one row each.
+ * enough to be shown whole, all records of some of them at a time are gathered, brought into their
+ * order and said; of more letters one row each, for which the search has found the record already
+ * or, where it found only what became of the letter, all that are missing are looked up at once.
  */
+#include "base/check.h"
+#include "base/map.h"
 #include "base/num.h"
-#include "log/log.h"
-#include "roles/store/reader_priv.h"
-#include "roles/store/text.h"
+#include "base/wire.h"
+#include "roles/store/trace_rows.h"
 #include "store/recorder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define LETTERS_MAX 1000u  /* of one answer, unless less are asked for */
-#define RECORDS_MAX 10000u /* of one letter */
-#define RECORDS_OCTETS (32u << 20)
-#define FIELD_MAX (1u << 20)    /* of a row, see ipc/msg.h */
-#define SHORT_RCPTS 4096u       /* octets of them that a short row has */
+#define LETTERS_MAX 1000u /* of one answer, unless less are asked for */
+#define GATHER_MAX 100u   /* letters that are gathered at a time, */
+#define GATHER_OCTETS (64u << 20)
 #define FOLLOW_SLICE (8u << 20) /* octets of log */
 
-/* A record that is kept; its payload is in the octets. */
-struct kept {
-	uint64_t time_ms, lsn;
-	size_t off, len;
-};
-
-struct hit {
-	uint64_t letter;
-	bool known; /* kept is its first record */
-	struct kept kept;
-};
-
-enum tracing_part { FIND, GATHER, FOLLOW };
+enum tracing_part { FIND, GATHER, SAY, FOLLOW };
 
 struct tracing {
 	enum tracing_part part;
 	struct trace_query q;
 	uint64_t whole, limit, follow;
 	struct trace_search *search;
-	struct hit *hits;
-	size_t n_hits, cap_hits, at; /* at: the hit at hand */
-	bool more;                   /* there are more than the limit */
-	struct kept *kept;           /* of the letter at hand */
-	size_t n_kept, cap_kept;
-	struct buf octets; /* of all that is kept */
-	size_t base;       /* so many are of the hits */
+	uint64_t *letters; /* that were found */
+	size_t n, cap;
+	struct map known; /* a letter, 8 octets, to itself */
+	uint64_t seen;    /* lsn of the last record that was found */
+	bool more;        /* there are more than the limit */
+	bool brief;
+	bool full, cut; /* what is gathered, and what was before, had no room */
+	struct keeper kept;
+	size_t at, step; /* letters below at are said; step of them are gathered at a time */
+	size_t gathered; /* letters below it are in kept */
 	struct job *job;
-	size_t shown;
 };
-
-static const char *const kind_name[STORE_NOTE_KINDS] = {
-	[STORE_NOTE_LETTER] = "letter",
-	[STORE_NOTE_ATTEMPT] = "attempt",
-	[STORE_NOTE_REPORT] = "report",
-	[STORE_NOTE_QUEUE] = "queue",
-	[STORE_NOTE_MAILBOX] = "mailbox",
-};
-
-/* --- rows --- */
-
-static void
-put_row(struct job *j, uint64_t id, const struct trace_payload *t, uint64_t lsn, bool whole)
-{
-	char letter[14], session[14], time[TEXT_NUM], at[TEXT_NUM];
-	id_format(letter, id);
-	id_format(session, t->session);
-	const struct str row[] = {
-		str_of(letter),
-		str_of(session),
-		text_u64(time, t->time_ms),
-		str_of(!whole                       ? "brief"
-		       : t->kind < STORE_NOTE_KINDS ? kind_name[t->kind]
-						    : "letter"),
-		t->qid,
-		t->from,
-		str_first(t->rcpts, whole ? FIELD_MAX : SHORT_RCPTS),
-		t->message_id,
-		t->peer,
-		text_u64(at, lsn),
-		whole ? str_first(t->history, FIELD_MAX) : STR(""),
-	};
-	desk_row(j->ask, row, ARRAY_LEN(row));
-}
-
-static struct kept
-keep(struct tracing *t, const struct trace_found *f)
-{
-	struct kept k = { .time_ms = f->t.time_ms, .lsn = f->lsn, .off = t->octets.len };
-	const struct store_note n = { .kind = f->t.kind,
-		.letter = f->t.letter,
-		.session = f->t.session,
-		.time_ms = f->t.time_ms,
-		.qid = f->t.qid,
-		.from = f->t.from,
-		.rcpts = f->t.rcpts,
-		.message_id = f->t.message_id,
-		.peer = f->t.peer,
-		.octets = f->t.history };
-	trace_payload_put_note(&t->octets, &n);
-	k.len = t->octets.len - k.off;
-	return k;
-}
-
-static bool
-kept_get(const struct tracing *t, const struct kept *k, struct trace_payload *ret)
-{
-	return trace_payload_get(str_n(t->octets.p + k->off, k->len), ret);
-}
 
 /* --- finding --- */
 
@@ -117,130 +49,116 @@ struct adding {
 	const struct trace_found *f;
 };
 
-static struct hit *
-hit_of(struct tracing *t, uint64_t letter)
+/* The place of the oldest, if this one is newer, free for it; else false. */
+static bool
+give_up_oldest(struct tracing *t, uint64_t letter)
 {
-	for (size_t i = t->n_hits; i-- > 0;)
-		if (t->hits[i].letter == letter)
-			return &t->hits[i];
-	if (t->n_hits == t->limit) {
+	unsigned char key[8];
+	size_t oldest = 0;
+	for (size_t i = 1; i < t->n; i++)
+		if (t->letters[i] < t->letters[oldest])
+			oldest = i;
+	if (letter < t->letters[oldest])
+		return false;
+	be64_put(key, t->letters[oldest]);
+	(void)map_del(&t->known, str_n(key, sizeof(key)));
+	t->letters[oldest] = t->letters[--t->n];
+	return true;
+}
+
+static bool
+add_letter(struct tracing *t, uint64_t letter)
+{
+	unsigned char key[8];
+	be64_put(key, letter);
+	if (map_get(&t->known, str_n(key, sizeof(key))))
+		return true;
+	if (t->n == t->limit) {
 		t->more = true;
-		return NULL;
+		if (!give_up_oldest(t, letter))
+			return false;
 	}
-	if (t->n_hits == t->cap_hits) {
-		t->cap_hits = t->cap_hits ? t->cap_hits * 2 : 64;
-		t->hits = xrealloc(t->hits, t->cap_hits * sizeof(*t->hits));
+	if (t->n == t->cap) {
+		t->cap = t->cap ? t->cap * 2 : 64;
+		t->letters = xrealloc(t->letters, t->cap * sizeof(*t->letters));
 	}
-	t->hits[t->n_hits] = (struct hit){ .letter = letter };
-	return &t->hits[t->n_hits++];
+	t->letters[t->n++] = letter;
+	map_put(&t->known, str_n(key, sizeof(key)), t);
+	return true;
 }
 
 static void
 add_hit(void *arg, uint64_t letter)
 {
 	struct adding *a = arg;
-	struct tracing *t = a->t;
-	struct hit *h = hit_of(t, letter);
-	if (!h || h->known || a->f->t.kind != STORE_NOTE_LETTER || letter != a->f->t.letter)
-		return;
-	struct trace_found one = *a->f;
-	one.t.rcpts = str_first(one.t.rcpts, SHORT_RCPTS);
-	one.t.history = STR_NULL;
-	h->kept = keep(t, &one);
-	h->known = true;
+	if (add_letter(a->t, letter) && a->f->t.kind == STORE_NOTE_LETTER)
+		(void)keeper_add(&a->t->kept, letter, a->f, true);
 }
 
-/* A mailbox event tells of many letters: when one of them is asked for, only of that. */
+/* A mailbox event tells of many letters: when one of them is asked for, only of that. Files are
+ * told of backwards, so that what comes when there is no room any more is older; but the log is
+ * read on to its end. */
 static bool
 on_found(void *arg, const struct trace_found *f)
 {
 	struct tracing *t = arg;
 	struct adding a = { t, f };
+	bool back = f->lsn < t->seen;
 	uint64_t id;
-	if (f->t.kind == STORE_NOTE_MAILBOX && id_parse(t->q.key, &id) && trace_is_about(&f->t, id))
+	t->seen = f->lsn;
+	if (f->t.kind == STORE_NOTE_MAILBOX && trace_key_letter(t->q.key, &id) &&
+	    trace_is_about(&f->t, id))
 		add_hit(&a, id);
 	else
 		trace_letters_each(&f->t, add_hit, &a);
-	return !t->more;
+	return !t->more || !back;
 }
 
 static int
-by_letter(const void *pa, const void *pb)
+by_number(const void *pa, const void *pb)
 {
-	const struct hit *a = pa, *b = pb;
-	return (a->letter > b->letter) - (a->letter < b->letter);
+	uint64_t a = *(const uint64_t *)pa, b = *(const uint64_t *)pb;
+	return (a > b) - (a < b);
 }
 
-/* --- all of a letter --- */
+/* --- all of a letter, or how it came --- */
+
+static void
+gather_one(void *arg, uint64_t letter)
+{
+	struct adding *a = arg;
+	struct tracing *t = a->t;
+	if (bsearch(&letter, t->letters + t->at, t->gathered - t->at, sizeof(letter), by_number))
+		t->full |= !keeper_add(&t->kept, letter, a->f, t->brief);
+}
 
 static bool
 on_record(void *arg, const struct trace_found *f)
 {
 	struct tracing *t = arg;
-	if (!trace_is_about(&f->t, t->hits[t->at].letter))
-		return true;
-	if (t->n_kept == RECORDS_MAX || t->octets.len > RECORDS_OCTETS)
-		return false;
-	if (t->n_kept == t->cap_kept) {
-		t->cap_kept = t->cap_kept ? t->cap_kept * 2 : 16;
-		t->kept = xrealloc(t->kept, t->cap_kept * sizeof(*t->kept));
-	}
-	struct kept k = keep(t, f);
-	if (!t->octets.failed)
-		t->kept[t->n_kept++] = k;
-	return !t->octets.failed;
-}
-
-/* How it came stands first, whatever the clocks said. */
-static int
-by_time(const void *pa, const void *pb)
-{
-	const struct kept *a = pa, *b = pb;
-	if (a->time_ms != b->time_ms)
-		return a->time_ms < b->time_ms ? -1 : 1;
-	return (a->lsn > b->lsn) - (a->lsn < b->lsn);
-}
-
-/* It came from the log and from a file, or was moved in the log. */
-static bool
-is_repeat(const struct tracing *t, size_t i)
-{
-	const struct kept *a = &t->kept[i];
-	for (size_t k = i; k-- > 0 && t->kept[k].time_ms == a->time_ms;) {
-		const struct kept *b = &t->kept[k];
-		if (a->len == b->len &&
-		    memcmp(t->octets.p + a->off, t->octets.p + b->off, a->len) == 0)
-			return true;
-	}
-	return false;
+	struct adding a = { t, f };
+	trace_letters_each(&f->t, gather_one, &a);
+	return !t->full;
 }
 
 static void
-say_whole(struct tracing *t)
+say_whole(struct tracing *t, uint64_t letter)
 {
+	const struct kept *r = keeper_first(&t->kept, letter), *end = t->kept.p + t->kept.n;
 	struct trace_payload p;
-	if (t->n_kept)
-		qsort(t->kept, t->n_kept, sizeof(*t->kept), by_time);
-	for (size_t i = 0; i < t->n_kept; i++)
-		if (!is_repeat(t, i) && kept_get(t, &t->kept[i], &p))
-			put_row(t->job, t->hits[t->at].letter, &p, t->kept[i].lsn, true);
-	t->shown++;
+	for (; r && r < end && r->letter == letter; r++)
+		if (kept_get(&t->kept, r, &p))
+			trace_row_put(t->job, letter, &p, r->lsn, false);
 }
 
 static void
-say_short(struct tracing *t)
+say_brief(struct tracing *t, uint64_t letter)
 {
-	const struct hit *h = &t->hits[t->at];
-	struct trace_payload p = { .time_ms = h->letter >> 22 };
-	for (size_t i = 0; i < t->n_kept; i++) {
-		struct trace_payload one;
-		if (kept_get(t, &t->kept[i], &one) && one.kind == STORE_NOTE_LETTER)
-			p = one;
-	}
-	if (h->known)
-		(void)kept_get(t, &h->kept, &p);
-	put_row(t->job, h->letter, &p, h->kept.lsn, false);
-	t->shown++;
+	const struct kept *r = keeper_first(&t->kept, letter);
+	struct trace_payload p = { .time_ms = letter >> 22 };
+	if (r)
+		(void)kept_get(&t->kept, r, &p);
+	trace_row_put(t->job, letter, &p, r ? r->lsn : 0, true);
 }
 
 /* --- the job --- */
@@ -280,21 +198,24 @@ names_known(const struct job *j)
 static enum job_step
 begin(struct job *j)
 {
+	struct trace_wanted wanted[TRACE_WANTED_MAX];
 	struct tracing *t = xalloc(sizeof(*t));
 	j->tracing = t;
-	*t = (struct tracing){ .job = j, .octets = BUF_INIT(2 * RECORDS_OCTETS) };
+	*t = (struct tracing){ .job = j, .known = MAP_NULL, .step = GATHER_MAX };
+	t->kept.octets = BUF_INIT(GATHER_OCTETS);
 	t->q = (struct trace_query){ .key = value_of(j, STR("key")),
 		.from = value_of(j, STR("from")),
 		.to = value_of(j, STR("to")),
 		.peer = value_of(j, STR("peer")),
 		.message_id = value_of(j, STR("message-id")),
 		.since_ms = number_of(j, STR("since"), 0),
-		.until_ms = number_of(j, STR("until"), 0) };
+		.until_ms = MAX(number_of(j, STR("until"), UINT64_MAX), 1u) };
 	t->limit = MIN(number_of(j, STR("limit"), LETTERS_MAX), (uint64_t)LETTERS_MAX);
 	t->whole = number_of(j, STR("whole"), 1);
 	t->follow = number_of(j, STR("follow"), UINT64_MAX);
 	t->part = t->follow == UINT64_MAX ? FIND : FOLLOW;
-	bool asks = trace_query_key(&t->q).len || t->q.since_ms || t->q.until_ms;
+	bool asks = trace_query_wanted(&t->q, wanted) > 0 || value_of(j, STR("since")).p ||
+	            value_of(j, STR("until")).p;
 	if (!names_known(j) || t->limit == 0 || (t->part == FIND && !asks))
 		return reader_job_end(j, CTL_INVALID, "trace needs an id, an address, or a time");
 	if (t->part == FOLLOW)
@@ -317,15 +238,19 @@ static enum job_step
 end(struct job *j)
 {
 	struct tracing *t = j->tracing;
-	if (t->n_hits == 0)
-		return reader_job_end(j, CTL_NOT_FOUND, "there is no letter with %s%s",
+	if (t->n == 0)
+		return reader_job_end(j, CTL_NOT_FOUND, "there is no letter with %s" STR_FMT,
 		    t->q.key.len ? "the id or address "
 				 : "that, or its history is not kept any more",
-		    t->q.key.len ? j->arg[0] + strlen("key=") : "");
+		    STR_ARG(t->q.key));
 	if (t->more)
 		return reader_job_end(j, CTL_OK,
-		    "only the newest %zu letters are shown; ask for less, such as --since",
-		    t->shown);
+		    "there are more; these are the newest %zu; --limit shows up to %u, --until "
+		    "TIME "
+		    "older ones",
+		    t->n, LETTERS_MAX);
+	if (t->cut)
+		return reader_job_end(j, CTL_OK, "a history is too long to be shown whole");
 	return reader_job_end(j, CTL_OK, "%s", "");
 }
 
@@ -339,59 +264,93 @@ find(struct job *j)
 	if (rc == 1)
 		return JOB_MORE;
 	t->search = trace_search_free(t->search);
-	if (t->n_hits)
-		qsort(t->hits, t->n_hits, sizeof(*t->hits), by_letter);
+	if (t->n)
+		qsort(t->letters, t->n, sizeof(*t->letters), by_number);
+	t->brief = t->n > t->whole;
+	if (!t->brief)
+		keeper_reset(&t->kept);
+	keeper_sort(&t->kept);
 	t->part = GATHER;
-	t->base = t->octets.len;
-	return t->n_hits ? JOB_MORE : end(j);
+	return t->n ? JOB_MORE : end(j);
 }
 
-/* The search for what is known of the letter at hand. */
+/* The search for what is known of the next letters; none, when all is known that will be said. */
 static int
 look_closer(struct tracing *t)
 {
-	char id[14];
-	id_format(id, t->hits[t->at].letter);
-	const struct trace_query q = { .key = str_of(id) };
-	int rc = trace_search_new(&t->search, t->job->reader->dir, &q);
-	if (rc == 0)
-		trace_search_letter(t->search, t->hits[t->at].letter);
+	uint64_t *missing = xalloc(t->n * sizeof(*missing));
+	size_t n = 0;
+	t->full = false;
+	t->gathered = t->brief ? t->n : MIN(t->at + t->step, t->n);
+	for (size_t i = t->at; i < t->gathered; i++)
+		if (!t->brief || !keeper_first(&t->kept, t->letters[i]))
+			missing[n++] = t->letters[i];
+	int rc =
+	    n ? trace_search_letters(&t->search, t->job->reader->dir, missing, n, t->brief) : 0;
+	free(missing);
 	return rc;
+}
+
+/* What some letters have together found no room: then one at a time. */
+static bool
+again(struct tracing *t)
+{
+	if (!t->full || t->brief || t->step == 1)
+		return false;
+	keeper_reset(&t->kept);
+	t->step = 1;
+	return true;
 }
 
 static enum job_step
 gather(struct job *j)
 {
 	struct tracing *t = j->tracing;
-	bool whole = t->n_hits <= t->whole;
-	int rc = 0;
-	if (whole || !t->hits[t->at].known) {
-		if (!t->search)
-			rc = look_closer(t);
-		if (rc == 0)
-			rc = trace_search_step(t->search, on_record, t);
-		if (rc == 1)
-			return JOB_MORE;
-		t->search = trace_search_free(t->search);
-	}
+	int rc = t->search ? 0 : look_closer(t);
+	if (rc == 0 && t->search)
+		rc = trace_search_step(t->search, on_record, t);
+	if (rc == 1)
+		return JOB_MORE;
+	t->search = trace_search_free(t->search);
 	if (rc < 0)
 		return failed(j, rc);
-	if (whole)
-		say_whole(t);
+	if (again(t))
+		return JOB_MORE;
+	t->cut |= t->full;
+	keeper_sort(&t->kept);
+	t->part = SAY;
+	return JOB_MORE;
+}
+
+static enum job_step
+say(struct job *j)
+{
+	struct tracing *t = j->tracing;
+	if (t->brief)
+		say_brief(t, t->letters[t->at]);
 	else
-		say_short(t);
-	buf_trunc(&t->octets, t->base);
-	t->octets.failed = false;
-	t->n_kept = 0;
-	return ++t->at < t->n_hits ? JOB_MORE : end(j);
+		say_whole(t, t->letters[t->at]);
+	if (++t->at == t->n)
+		return end(j);
+	if (t->at == t->gathered) {
+		keeper_reset(&t->kept);
+		t->part = GATHER;
+	}
+	return JOB_MORE;
 }
 
 static bool
 on_live(void *arg, const struct trace_found *f)
 {
 	struct tracing *t = arg;
-	if (trace_matches(&f->t, &t->q))
-		put_row(t->job, f->t.letter, &f->t, f->lsn, true);
+	uint64_t only = 0;
+	if (!trace_matches(&f->t, &t->q))
+		return true;
+	if (f->t.kind != STORE_NOTE_MAILBOX)
+		trace_row_put(t->job, f->t.letter, &f->t, f->lsn, false);
+	else
+		trace_rows_put_event(t->job, &f->t, f->lsn,
+		    trace_key_letter(t->q.key, &only) && trace_is_about(&f->t, only) ? only : 0);
 	return true;
 }
 
@@ -404,28 +363,15 @@ follow(struct job *j)
 	int rc = trace_follow(j->reader->dir, t->follow, FOLLOW_SLICE, on_live, t, &next);
 	if (rc < 0)
 		return failed(j, rc);
-	char text[TEXT_NUM];
-	struct str row[11] = { 0 };
-	for (size_t i = 0; i < ARRAY_LEN(row); i++)
-		row[i] = STR("");
-	row[3] = STR("end");
-	row[9] = text_u64(text, next);
-	desk_row(j->ask, row, ARRAY_LEN(row));
+	trace_row_end(j, next);
 	return reader_job_end(j, CTL_OK, "%s", "");
 }
 
 static enum job_step
 step(struct job *j)
 {
-	switch (j->tracing->part) {
-	case FIND:
-		return find(j);
-	case GATHER:
-		return gather(j);
-	case FOLLOW:
-		return follow(j);
-	}
-	check(false);
+	static enum job_step (*const parts[])(struct job *) = { find, gather, say, follow };
+	return parts[j->tracing->part](j);
 }
 
 static void
@@ -435,9 +381,9 @@ done(struct job *j)
 	if (!t)
 		return;
 	trace_search_free(t->search);
-	free(t->hits);
-	free(t->kept);
-	buf_done(&t->octets);
+	free(t->letters);
+	map_done(&t->known);
+	keeper_done(&t->kept);
 	free(t);
 }
 

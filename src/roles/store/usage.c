@@ -96,7 +96,7 @@ count(struct store_role *r, uint64_t account, struct usage *u)
 	u->counted = sys_mono_ms();
 	u->exact = rc == 0;
 	if (rc < 0)
-		LOG(LOG_ERROR, 0, "usage-unknown", LOGN("account", account),
+		LOG_OFTEN(LOG_ERROR, 0, "usage-unknown", LOGN("account", account),
 		    LOGZ("error", strerror(-rc)));
 }
 

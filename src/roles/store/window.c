@@ -143,7 +143,7 @@ quota(struct window *w)
 	store_snap_close(sn);
 	if (rc == 0)
 		rc = mail_usage(w->store, w->account, &q.used, &q.messages);
-	q.limit = rc == 0 && o.quota ? o.quota : w->quota;
+	q.limit = rc == 0 && o.quota ? o.quota : w->conf->quota;
 	if (q.limit == UINT64_MAX)
 		q.limit = 0;
 	access_quota_put(&w->out, &q);
@@ -152,7 +152,7 @@ quota(struct window *w)
 
 /* --- all --- */
 
-enum door { DOOR_NONE, DOOR_NAME, DOOR_NUMBER };
+enum door { DOOR_NONE, DOOR_NAME, DOOR_NUMBER, DOOR_URL };
 
 static const struct kind {
 	int (*fill)(struct window *w);
@@ -164,12 +164,16 @@ static const struct kind {
 	[ACCESS_LETTERS] = { window_letters, DOOR_NUMBER },
 	[ACCESS_CHANGES] = { window_changes, DOOR_NUMBER },
 	[ACCESS_QUOTA] = { quota, DOOR_NONE },
+	[ACCESS_TOKEN] = { window_token, DOOR_URL },
+	[ACCESS_URL] = { window_url, DOOR_URL },
 };
 
 static enum access_status
 enter(struct window *w, enum door door)
 {
 	const struct access_ask *a = w->ask;
+	if (door == DOOR_URL)
+		return window_url_enter(w);
 	int rc = entry_account(w->store, w->account);
 	if (rc < 0)
 		return rc == -ENOENT ? ACCESS_DENIED : ACCESS_FAILED;

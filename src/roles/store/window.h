@@ -9,6 +9,7 @@
 #pragma once
 
 #include "access/access.h"
+#include "conf/conf.h"
 #include "roles/store/entry.h"
 #include "store/mail.h"
 
@@ -18,8 +19,9 @@ struct window {
 	struct store *store;
 	const struct access_ask *ask;
 	uint64_t account; /* of the pass */
-	uint64_t quota;   /* of accounts that have none of their own; 0: none */
+	const struct conf *conf;
 	struct entry at;  /* the mailbox */
+	uint32_t uid;     /* URL: the letter */
 	struct buf out;   /* over the slot; it never grows. Rows stand behind room for the head */
 	struct access_head head;
 	char next_name[ACCESS_NAME_MAX]; /* what head.next.name is a view of */
@@ -44,3 +46,6 @@ int window_letters(struct window *w);   /* window_letters.c */
 int window_uids(struct window *w);      /* window_uids.c */
 int window_changes(struct window *w);   /* window_changes.c */
 int window_mailboxes(struct window *w); /* window_names.c */
+int window_token(struct window *w);     /* window_url.c */
+int window_url(struct window *w);
+enum access_status window_url_enter(struct window *w); /* who may, and where: w->at, w->uid */
