@@ -140,8 +140,8 @@ complete -c pennypost -n '__fish_seen_subcommand_from queue' -l to -x
 complete -c pennypost -n '__fish_seen_subcommand_from queue' -l domain -x
 complete -c pennypost -n '__fish_seen_subcommand_from queue' -l older -x
 complete -c pennypost -n '__fish_seen_subcommand_from queue' -l newer -x
-complete -c pennypost -n '__fish_seen_subcommand_from queue' -l error -x -a 'name connect tls login greeting sender rcpt letter closed policy'
-complete -c pennypost -n '__fish_seen_subcommand_from queue' -l state -x -a 'ready waiting active held later turn'
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l error -x -a 'name connect tls login greeting sender rcpt letter closed policy damaged'
+complete -c pennypost -n '__fish_seen_subcommand_from queue' -l state -x -a 'ready waiting active held later turn damaged'
 complete -c pennypost -n '__fish_seen_subcommand_from queue' -l all
 complete -c pennypost -n '__fish_seen_subcommand_from queue' -l limit -x
 complete -c pennypost -n '__fish_seen_subcommand_from queue' -l reason -x
@@ -163,6 +163,7 @@ complete -c pennypost -n '__fish_seen_subcommand_from trace' -l all
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l follow
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l json
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l format -x -a 'conv'
+complete -c pennypost -n '__fish_seen_subcommand_from trace' -l attempt -x
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l config -r -F
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l dir -x -a '(__fish_complete_directories)'
 complete -c pennypost -n '__fish_seen_subcommand_from trace' -l help

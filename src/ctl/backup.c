@@ -20,7 +20,7 @@
 #define HOLD_EACH_MS 5000 /* of the minutes that the server waits */
 #define SHOW_EACH_MS 200
 
-static const char *const folders[] = { "log", "blob", "auth", "conf" };
+static const char *const folders[] = { "log", "blob", "trace", "auth", "keys", "conf" };
 
 static const char readme[] =
     "Pennypost backup\n"
@@ -340,8 +340,9 @@ prune_rests(struct backup *b)
 		close(fd);
 }
 
-void
-backup_prune(struct backup *b, const struct manifest *m)
+/* Removes what m (NULL: nothing) does not name and what other files m does not need. */
+static void
+prune(struct backup *b, const struct manifest *m)
 {
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		int fd = openat(b->at, folders[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -404,18 +405,18 @@ static bool
 make(struct backup *b, const char *data_dir, const char *store)
 {
 	bool ok = furnish(b) && backup_log(b, store) && backup_blobs(b, store) &&
-	          backup_small(b, data_dir, b->call->config) && sync_folders(b) &&
-	          backup_hold(b, true) && put_manifest(b);
+	          backup_trace(b, store) && backup_small(b, data_dir, b->call->config) &&
+	          sync_folders(b) && backup_hold(b, true) && put_manifest(b);
 	if (b->terminal)
 		fputs("\r\033[K", stderr);
 	if (ok) {
 		(void)server_ask(&b->call->server, "backup.end", NULL, 0, NULL, NULL);
-		backup_prune(b, &b->now);
+		prune(b, &b->now);
 		return true;
 	}
 	/* A full disk is made as free as it was; else the next run finds what is done already. */
 	if (b->full)
-		backup_prune(b, b->has_old ? &b->old : NULL);
+		prune(b, b->has_old ? &b->old : NULL);
 	say_what_stands(b);
 	return false;
 }
@@ -492,7 +493,8 @@ const struct cli_cmd cmd_backup = {
 	.usage = "DIRECTORY [--json]\n"
 		 "--verify DIRECTORY [--json]",
 	.help =
-	    "Copies mail, users, passwords and the configuration as they are at one moment: every\n"
+	    "Copies mail, users, passwords, keys, the histories of letters and the configuration\n"
+	    "as they are at one moment: every\n"
 	    "letter acknowledged before it is in the copy. Into the same directory again only\n"
 	    "what is new is copied, and what the server no longer has is removed. Until a backup\n"
 	    "is complete the one before it in the directory stays whole, whatever happens.\n"

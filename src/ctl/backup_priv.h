@@ -78,6 +78,7 @@ struct verifying {
 	uint64_t files, bytes;
 	size_t n_damaged;
 	json_t *damaged; /* "name: what"; NULL: lines are printed */
+	bool *wrong;     /* set for each file that is; NULL: nobody asks */
 	bool terminal;
 };
 /* Reads every file of the manifest. 0 or -errno; what is wrong with files is only counted. */
@@ -125,10 +126,9 @@ bool backup_copy_whole(struct backup *b, int from, uint64_t n, bool over, struct
     char *store);
 int backup_old_file(const struct backup *b, const struct manifest_file *f, int flags);
 int backup_same_edges(int a, int b, uint64_t size);
-/* --- backup_copy.c, backup_small.c --- */
+/* --- backup_copy.c, backup_trace.c, backup_small.c --- */
 /* Each false after a failure. */
 bool backup_log(struct backup *b, const char *store);
 bool backup_blobs(struct backup *b, const char *store);
+bool backup_trace(struct backup *b, const char *store);
 bool backup_small(struct backup *b, const char *data_dir, const char *config);
-/* Removes what m (NULL: nothing) does not name and what other files m does not need. */
-void backup_prune(struct backup *b, const struct manifest *m);

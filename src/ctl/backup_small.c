@@ -95,6 +95,19 @@ backup_auth(struct backup *b, const char *data_dir)
 	return ok;
 }
 
+/* What makes the sender addresses of letters that are sent on: without it reports to those that are
+ * out there would be refused. */
+static bool
+backup_keys(struct backup *b, const char *data_dir)
+{
+	struct buf path = BUF_INIT(8192);
+	buf_putf(&path, "%s/srs.key", data_dir);
+	const char *name = buf_cstr(&path);
+	bool ok = !name || access(name, F_OK) < 0 || put_file(b, AT_FDCWD, name, "keys", "srs.key");
+	buf_done(&path);
+	return ok;
+}
+
 /* The file as it is, and once more with all that it includes in one piece. */
 static bool
 backup_conf(struct backup *b, const char *config)
@@ -120,5 +133,6 @@ backup_conf(struct backup *b, const char *config)
 bool
 backup_small(struct backup *b, const char *data_dir, const char *config)
 {
-	return backup_auth(b, data_dir) && (!config || backup_conf(b, config));
+	return backup_auth(b, data_dir) && backup_keys(b, data_dir) &&
+	       (!config || backup_conf(b, config));
 }

@@ -57,7 +57,7 @@ static int
 check_file(struct ctl_call *call)
 {
 	struct buf err = BUF_INIT(64u << 20), warnings = BUF_INIT(64u << 20);
-	struct conf *c = target_load(path_of(call), &err, &warnings);
+	struct conf *c = target_load(path_of(call), &(struct cli_words){ 0 }, &err, &warnings);
 	if (c) {
 		warn_of_certs(c, &warnings);
 		warn_of_oauth(c, &warnings);
@@ -130,7 +130,7 @@ show(struct ctl_call *call)
 {
 	struct buf err = BUF_INIT(64u << 20), warnings = BUF_INIT(64u << 20),
 		   text = BUF_INIT(64u << 20);
-	struct conf *c = target_load(path_of(call), &err, &warnings);
+	struct conf *c = target_load(path_of(call), &(struct cli_words){ 0 }, &err, &warnings);
 	complain_lines(buf_str(&err));
 	if (c && call->json) {
 		out_json(json_conf(c));

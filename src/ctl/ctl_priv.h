@@ -27,8 +27,11 @@ struct conf *target_conf(const char *config, const char *dir);
 char *target_lab_dir(void); /* default directory of a lab, malloc()ed */
 /* Everything `config check` checks; lines in err and warnings. */
 bool target_check(struct conf *c, struct buf *err, struct buf *warnings);
-struct conf *target_load(
-    const char *path, struct buf *err, struct buf *warnings); /* loaded and checked, or NULL */
+/* circles.c */
+void circles_find(const struct conf *c, struct buf *warnings);
+/* The file, and what is set behind it, loaded and checked; or NULL. */
+struct conf *target_load(const char *path, const struct cli_words *set, struct buf *err,
+    struct buf *warnings);
 
 /* --- server.c: asking --- */
 struct server {
@@ -96,7 +99,7 @@ struct ctl_call {
 	const char *hash, *domain;
 	const char *from, *older, *newer, *error, *state, *limit, *reason; /* of the queue */
 	const char *interval, *count;
-	const char *peer, *message_id, *since, *until; /* of trace */
+	const char *peer, *message_id, *since, *until, *attempt; /* of trace */
 	bool follow;
 	bool recoverable;
 	struct cli_words words; /* behind the sub-command */
@@ -174,10 +177,10 @@ enum trace_field { TRACE_LETTER, TRACE_SESSION, TRACE_TIME, TRACE_KIND, TRACE_QI
 struct trace_shown {
 	json_t *array;   /* or NULL: for people */
 	char letter[16]; /* the one at hand */
-	size_t letters;
+	size_t letters, attempts;
 };
 void trace_show_row(void *arg, const struct msg_row *row); /* struct trace_shown */
 /* As it comes: one line of JSON, or a few for people. */
 void trace_show_live(const struct msg_row *row, bool json);
-/* The conversation in which a letter came, for `pennypost run`; false: there is none in it. */
+/* The row's conversation, for `pennypost run`; false: there is none in it. */
 bool trace_show_conv(const struct msg_row *row);

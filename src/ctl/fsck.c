@@ -1,5 +1,6 @@
 #include "ctl/ctl_priv.h"
 
+#include "queue/entry.h"
 #include "store/fsck.h"
 
 #include <errno.h>
@@ -31,12 +32,12 @@ print_json(const struct fsck_report *r)
 		if (line.len)
 			json_array_append_new(lines, out_json_text(line));
 	}
-	root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "segments",
+	root = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "segments",
 	    (json_int_t)r->segments, "frames", (json_int_t)r->frames, "letters",
 	    (json_int_t)r->letters, "mailboxes", (json_int_t)r->mailboxes, "queued",
 	    (json_int_t)r->queued, "records", (json_int_t)r->records, "bodies_checked",
-	    (json_int_t)r->bodies_checked, "bytes", (json_int_t)r->bytes, "problems",
-	    (json_int_t)r->problems, "lines", lines);
+	    (json_int_t)r->bodies_checked, "bytes", (json_int_t)r->bytes, "histories",
+	    (json_int_t)r->histories, "problems", (json_int_t)r->problems, "lines", lines);
 	out_json(root);
 }
 
@@ -50,10 +51,19 @@ print_text(const struct fsck_report *r)
 	if (r->problems)
 		printf("%" PRIu64 " problem%s. ", r->problems, r->problems == 1 ? "" : "s");
 	printf("Read %s: %" PRIu64 " segments, %" PRIu64 " frames, %" PRIu64 " letters, %" PRIu64
-	       " bodies, %" PRIu64 " mailboxes, %" PRIu64 " queued, %" PRIu64 " records.\n",
+	       " bodies, %" PRIu64 " mailboxes, %" PRIu64 " queued, %" PRIu64 " records, %" PRIu64
+	       " file%s of histories.\n",
 	    buf_cstr(&size), r->segments, r->frames, r->letters, r->bodies_checked, r->mailboxes,
-	    r->queued, r->records);
+	    r->queued, r->records, r->histories, r->histories == 1 ? "" : "s");
 	buf_done(&size);
+}
+
+static const char *
+judge_queued(struct str value, struct str state)
+{
+	struct queue_entry e;
+	struct queue_state s;
+	return queue_stored_get(value, state, &e, &s);
 }
 
 static int
@@ -62,7 +72,7 @@ look(struct ctl_call *call, const char *dir)
 	struct fsck_report r = { 0 };
 	unsigned last = 101;
 	bool terminal = isatty(STDERR_FILENO) && !call->json;
-	int rc = fsck_run(dir, &r, terminal ? progress : NULL, &last);
+	int rc = fsck_run_queued(dir, &r, judge_queued, terminal ? progress : NULL, &last);
 	if (terminal && last <= 100)
 		fputs("\r     \r", stderr);
 	if (rc < 0)
@@ -147,13 +157,15 @@ const struct cli_cmd cmd_fsck = {
 	.name = "fsck",
 	.summary = "Check everything in the store, or make its index anew",
 	.usage = "[--rebuild-index] [--json]",
-	.help = "Reads every record and every letter and checks them against their checksums and\n"
-		"against each other, and changes nothing. Works beside a running server.\n\n"
-		"  --rebuild-index  make the index anew from the log; the server must be stopped\n"
-		"  --json           print JSON\n"
-		"  --config FILE    the server that FILE configures\n"
-		"  --dir DIR        the server in DIR\n\n"
-		"Exit status: 0 clean, 2 problems were found, 3 it could not look.\n",
+	.help =
+	    "Reads every record and every letter and checks them against their checksums and\n"
+	    "against each other, and changes nothing. Works beside a running server.\n\n"
+	    "  --rebuild-index  make the index anew from the log; the server must be stopped. The\n"
+	    "                   tables of `trace` are made at the next start\n"
+	    "  --json           print JSON\n"
+	    "  --config FILE    the server that FILE configures\n"
+	    "  --dir DIR        the server in DIR\n\n"
+	    "Exit status: 0 clean, 2 problems were found, 3 it could not look.\n",
 	.words = "--rebuild-index --json --config=FILE --dir=DIR",
 	.run = run,
 };

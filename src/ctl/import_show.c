@@ -28,7 +28,7 @@ put_json(const struct import *i, const char *event)
 	int64_t ms = sys_mono_ms() - i->began_ms;
 	json_object_set_new(o, "event", json_string(event));
 	json_object_set_new(o, "letters", json_integer((json_int_t)n->letters));
-	json_object_set_new(o, "octets", json_integer((json_int_t)n->octets));
+	json_object_set_new(o, "bytes", json_integer((json_int_t)n->octets));
 	json_object_set_new(o, "known", json_integer((json_int_t)n->known));
 	json_object_set_new(o, "too_large", json_integer((json_int_t)n->too_large));
 	json_object_set_new(o, "skipped", json_integer((json_int_t)(n->internal + n->gone)));

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MANIFEST_FORMAT 1
+#define MANIFEST_FORMAT 2 /* 1 had neither trace/ nor keys/ */
 #define MANIFEST_MAX ((size_t)4 << 30)
 #define FIRST_LINE "pennypost backup "
 
@@ -139,7 +139,11 @@ manifest_name_ok(struct str name)
 		       tilde == name.len;
 	if (str_eq(folder, STR("blob")))
 		return is_hex(rest, 16);
-	return (str_eq(folder, STR("auth")) || str_eq(folder, STR("conf"))) && is_plain(rest);
+	if (str_eq(folder, STR("trace")))
+		return str_ends(rest, STR(".trc")) && is_hex(str_first(rest, rest.len - 4), 8);
+	return (str_eq(folder, STR("auth")) || str_eq(folder, STR("conf")) ||
+		   str_eq(folder, STR("keys"))) &&
+	       is_plain(rest);
 }
 
 /* --- text --- */

@@ -12,6 +12,9 @@
 
 /* --- list: each row is printed as it comes, for there may be a million --- */
 
+#define REST_AT 18    /* columns in front of what stands below an entry's first line */
+#define BEFORE_WHO 55 /* and in front of the addresses in it */
+
 struct listing {
 	bool json;
 	uint64_t n, now;
@@ -52,6 +55,20 @@ put_rcpts(struct buf *b, struct str lines)
 		buf_putf(b, " and %zu more", more);
 }
 
+/* On a terminal without breaks in the middle of an address; elsewhere all of an entry that may be
+ * looked for is in one line. */
+static void
+put_who(struct str who)
+{
+	bool breaks = isatty(STDOUT_FILENO) && BEFORE_WHO + who.len > queue_page_width();
+	if (!breaks) {
+		printf("  " STR_FMT "\n", STR_ARG(who));
+		return;
+	}
+	putchar('\n');
+	queue_put_lines(REST_AT, who);
+}
+
 static void
 put_entry(const struct msg_row *row, uint64_t now)
 {
@@ -59,21 +76,25 @@ put_entry(const struct msg_row *row, uint64_t now)
 	struct buf who = BUF_INIT(TEXT_MAX), said = BUF_INIT(TEXT_MAX);
 	struct str state = row_field(row, Q_STATE);
 	put_age(&age, row_number(row, Q_CREATED), now);
-	if (str_eq(state, STR("waiting")) || str_eq(state, STR("later")))
-		put_age(&next, now, row_number(row, Q_NEXT));
+	uint64_t at = row_number(row, Q_NEXT);
+	if (str_eq(state, STR("waiting")) || str_eq(state, STR("later")) || at > now)
+		put_age(&next, now, at);
 	else
 		buf_putz(&next, str_eq(state, STR("ready")) ? "now" : "-");
 	out_size(&size, row_number(row, Q_SIZE));
 	queue_put_path(&who, row_field(row, Q_FROM));
 	buf_putz(&who, " ");
 	put_rcpts(&who, row_field(row, Q_RCPTS));
-	printf("%-17.*s %-7.*s %5s %5s %5" PRIu64 " %8s  %s\n", STR_ARG(row_field(row, Q_ID)),
+	printf("%-17.*s %-7.*s %5s %5s %5" PRIu64 " %8s", STR_ARG(row_field(row, Q_ID)),
 	    STR_ARG(state), buf_cstr(&age), buf_cstr(&next), row_number(row, Q_ATTEMPTS),
-	    buf_cstr(&size), buf_cstr(&who));
+	    buf_cstr(&size));
+	put_who(buf_str(&who));
 	queue_put_reply(&said, row_field(row, Q_CODE), row_field(row, Q_STATUS),
 	    row_field(row, Q_TEXT));
-	if (said.len)
-		printf("%18s%s\n", "", buf_cstr(&said));
+	if (said.len && isatty(STDOUT_FILENO))
+		queue_put_lines(REST_AT, buf_str(&said));
+	else if (said.len)
+		printf("%*s%s\n", REST_AT, "", buf_cstr(&said));
 	struct buf *all[] = { &age, &next, &size, &who, &said };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		buf_done(all[i]);
@@ -111,6 +132,11 @@ list(struct ctl_call *call)
 
 struct counts {
 	uint64_t entries, letters, rcpts;
+};
+
+/* What became of a change: entries. */
+struct changed {
+	uint64_t done, trying, by_route;
 };
 
 static void
@@ -158,41 +184,75 @@ confirm(struct ctl_call *call, const struct queue_args *a, const char *verb, con
 
 static const struct change {
 	const char *sub, *op, *verb, *done;
+	const char *trying; /* of what is on its way */
 	const char *effect; /* of what cannot be taken back; NULL: nobody is asked */
 } changes[] = {
-	{ "retry", "queue.retry", "Retry", "due now", NULL },
-	{ "hold", "queue.hold", "Hold", "held", NULL },
-	{ "release", "queue.release", "Release", "released", NULL },
-	{ "bounce", "queue.bounce", "Bounce", "bounced", "Their senders get reports." },
-	{ "delete", "queue.delete", "Delete", "deleted", "Nobody is told." },
+	{ "retry", "queue.retry", "Retry", "due now", "already being tried", NULL },
+	{ "hold", "queue.hold", "Hold", "held", "being tried: held when that is over", NULL },
+	{ "release", "queue.release", "Release", "released", "being tried", NULL },
+	{ "bounce", "queue.bounce", "Bounce", "bounced", "being tried: bounced when that is over",
+	    "Their senders get reports." },
+	{ "delete", "queue.delete", "Delete", "deleted", "being tried: deleted when that is over",
+	    "Nobody is told." },
 };
 
 static void
-say_changed(const struct ctl_call *call, uint64_t n, const char *done)
+changed_row(void *arg, const struct msg_row *row)
+{
+	struct changed *c = arg;
+	*c = (struct changed){ row_number(row, 0), row_number(row, 1), row_number(row, 2) };
+}
+
+static void
+say_entries(uint64_t n, const char *what)
+{
+	printf("%" PRIu64 " %s %s.\n", n, n == 1 ? "entry" : "entries", what);
+}
+
+static void
+say_changed(const struct ctl_call *call, const struct change *ch, const struct changed *c)
 {
 	if (call->json) {
-		queue_json_line(json_pack("{s:I}", "entries", (json_int_t)n));
+		queue_json_line(json_pack("{s:I, s:I, s:I}", "entries", (json_int_t)c->done,
+		    "trying", (json_int_t)c->trying, "by_route", (json_int_t)c->by_route));
 		return;
 	}
-	printf("%" PRIu64 " %s %s.\n", n, n == 1 ? "entry" : "entries", done);
+	if (c->done)
+		say_entries(c->done, ch->done);
+	if (c->trying)
+		say_entries(c->trying, ch->trying);
+	if (c->by_route)
+		say_entries(c->by_route, "held by a route (via = hold:), which stays so");
+	if (c->trying && ch->effect)
+		puts("If the letter is gone by then, that counts.");
+}
+
+/* Its exit status. */
+static int
+say_nothing_changed(const struct changed *c)
+{
+	if (c->by_route)
+		complain("what fits is held by a route (via = hold:); change that and "
+			 "`pennypost reload`");
+	else
+		complain("no entry fits; `pennypost queue list` shows what there is");
+	return EXIT_REFUSED;
 }
 
 static int
 change(struct ctl_call *call, const struct change *ch)
 {
-	struct counts c = { 0 };
+	struct changed c = { 0 };
 	struct queue_args a;
 	int status = queue_args_get(&a, call, QUEUE_CHOSEN);
 	if (status == EXIT_DONE && ch->effect)
 		status = confirm(call, &a, ch->verb, ch->effect);
 	if (status == EXIT_DONE)
-		status = server_ask(&call->server, ch->op, a.v, a.n, count_row, &c);
-	if (status == EXIT_DONE && c.entries == 0) {
-		complain("no entry fits; `pennypost queue list` shows what there is");
-		status = EXIT_REFUSED;
-	} else if (status == EXIT_DONE) {
-		say_changed(call, c.entries, ch->done);
-	}
+		status = server_ask(&call->server, ch->op, a.v, a.n, changed_row, &c);
+	if (status == EXIT_DONE && c.done + c.trying == 0)
+		status = say_nothing_changed(&c);
+	else if (status == EXIT_DONE)
+		say_changed(call, ch, &c);
 	queue_args_done(&a);
 	return status;
 }
@@ -229,12 +289,14 @@ static int delete (struct ctl_call *call)
 static int
 flush(struct ctl_call *call)
 {
-	struct counts c = { 0 };
+	struct changed c = { 0 };
 	struct str arg = str_of(call->words.n ? call->words.v[0] : "");
 	int status =
-	    server_ask(&call->server, "queue.flush", &arg, call->words.n ? 1 : 0, count_row, &c);
-	if (status == EXIT_DONE)
-		say_changed(call, c.entries, "due now");
+	    server_ask(&call->server, "queue.flush", &arg, call->words.n ? 1 : 0, changed_row, &c);
+	if (status == EXIT_DONE && c.done + c.trying == 0 && !call->json)
+		fputs(call->words.n ? "Nothing waits for it.\n" : "Nothing waits.\n", stderr);
+	else if (status == EXIT_DONE)
+		say_changed(call, &changes[0], &c);
 	return status;
 }
 
@@ -310,9 +372,11 @@ const struct cli_cmd cmd_queue = {
 	    "  why               in one screen: what was tried, what the other side said and\n"
 	    "                    means, what happens next and when\n"
 	    "  retry             try now, whatever was waited for\n"
-	    "  hold, release     keep from being tried, and let go again\n"
+	    "  hold, release     keep from being tried, and let go again. What a route holds\n"
+	    "                    (via = hold:) waits for another route\n"
 	    "  bounce            give up: the sender gets a report\n"
-	    "  delete            give up, and tell nobody\n"
+	    "  delete            give up, and tell nobody. What is being tried is held, bounced\n"
+	    "                    or deleted when that is over, unless the letter is gone then\n"
 	    "  flush             everything (for DOMAIN) is due now\n"
 	    "  fetch             get mail that waits for us elsewhere (ATRN), from the host of "
 	    "the\n"
@@ -327,10 +391,11 @@ const struct cli_cmd cmd_queue = {
 	    "  --newer TIME      it has not waited so long\n"
 	    "  --error WHAT      a code (550, 4xx), a status (5.7.1), a word of the last reply, "
 	    "or\n"
-	    "                    what went wrong: name, connect, tls, login, greeting, sender,\n"
-	    "                    rcpt, letter, closed, policy\n"
+	    "                    what went wrong, whatever the words: name, connect, tls, login,\n"
+	    "                    greeting, sender, rcpt, letter, closed, policy, damaged\n"
 	    "  --state STATE     ready, waiting, active, held, later (FUTURERELEASE), turn "
-	    "(ATRN)\n\n"
+	    "(ATRN),\n"
+	    "                    damaged (its record cannot be read)\n\n"
 	    "  --all             every entry\n"
 	    "  --limit N         at most so many\n"
 	    "  --reason TEXT     what to say of it: in the report, in `trace`\n"
@@ -343,11 +408,12 @@ const struct cli_cmd cmd_queue = {
 	    "Examples: pennypost queue list --domain example.net --older 1h\n"
 	    "          pennypost queue why 9B6FB1BF\n"
 	    "          pennypost queue bounce --to '@example.net' --error 'no such user'\n",
-	.words = "list show why retry hold release bounce delete flush fetch top --from= --to= "
-		 "--domain= "
-		 "--older= --newer= "
-		 "--error=name|connect|tls|login|greeting|sender|rcpt|letter|closed|policy "
-		 "--state=ready|waiting|active|held|later|turn --all --limit= --reason= --yes "
-		 "--interval= --count= --json --config=FILE --dir=DIR",
+	.words =
+	    "list show why retry hold release bounce delete flush fetch top --from= --to= "
+	    "--domain= "
+	    "--older= --newer= "
+	    "--error=name|connect|tls|login|greeting|sender|rcpt|letter|closed|policy|damaged "
+	    "--state=ready|waiting|active|held|later|turn|damaged --all --limit= --reason= --yes "
+	    "--interval= --count= --json --config=FILE --dir=DIR",
 	.run = run,
 };

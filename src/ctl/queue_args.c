@@ -27,7 +27,8 @@ static const struct {
 	{ "--reason", "reason", offsetof(struct ctl_call, reason), AS_IS },
 };
 
-static const char *const states[] = { "ready", "waiting", "active", "held", "later", "turn" };
+static const char *const states[] = { "ready", "waiting", "active", "held", "later", "turn",
+	"damaged" };
 
 static void
 add(struct queue_args *a, const char *key, const char *value)
@@ -59,16 +60,21 @@ add_option(struct queue_args *a, const struct ctl_call *call, size_t i)
 	memcpy(&value, (const char *)call + rows[i].offset, sizeof(value));
 	if (!value)
 		return EXIT_DONE;
+	if (value[0] == '\0')
+		return usage_error(call->cmd, "%s: something is to stand behind it",
+		    rows[i].option);
 	if (rows[i].form == SECONDS && !num_seconds(str_of(value), &v))
 		return usage_error(call->cmd, "%s: \"%s\" is no time; write 30m, 2h or 3d",
 		    rows[i].option, value);
 	if (rows[i].form == NUMBER && (!num_u64(str_of(value), UINT32_MAX, &v) || v == 0))
 		return usage_error(call->cmd, "%s: \"%s\" is no number of entries", rows[i].option,
 		    value);
+	if (strcmp(rows[i].key, "reason") == 0 && strpbrk(value, "\r\n"))
+		return usage_error(call->cmd, "--reason: it is to be one line");
 	if (strcmp(rows[i].key, "state") == 0 && !is_state(value))
 		return usage_error(call->cmd,
 		    "--state: there is no state \"%s\"; write ready, waiting, active, held, "
-		    "later or turn",
+		    "later, turn or damaged",
 		    value);
 	snprintf(number, sizeof(number), "%" PRIu64, v);
 	add(a, rows[i].key, rows[i].form == AS_IS ? value : number);

@@ -1,10 +1,16 @@
 #include "ctl/queue_priv.h"
 
 #include "base/check.h"
+#include "base/date.h"
 #include "base/utf8.h"
 #include "sys/clock.h"
 
 #include <inttypes.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define TEXT_MAX ((size_t)16 << 20)
+#define LABEL 10
 
 struct field {
 	const char *name;
@@ -44,6 +50,8 @@ static const struct field fields[Q_FIELDS] = {
 	[Q_WARNED] = { "warned", OUT_NUMBER },
 	[Q_STAGE] = { "stage", OUT_TEXT },
 	[Q_WHERE] = { "where", OUT_TEXT },
+	[Q_WISH] = { "wish", OUT_TEXT },
+	[Q_REASON] = { "reason", OUT_TEXT },
 };
 
 static const struct field target_fields[T_FIELDS] = {
@@ -61,6 +69,7 @@ static const struct field target_fields[T_FIELDS] = {
 	[T_LATER] = { "later", OUT_NUMBER },
 	[T_REFUSED] = { "refused", OUT_NUMBER },
 	[T_OLDEST] = { "oldest", OUT_TIME },
+	[T_ROUTE] = { "route", OUT_TEXT },
 };
 
 /* A moment that never comes, or that nobody has said, is null. */
@@ -151,6 +160,14 @@ queue_put_path(struct buf *b, struct str address)
 }
 
 void
+queue_put_target(struct buf *b, struct str route, struct str target)
+{
+	utf8_escape(b, route);
+	buf_putz(b, route.len ? " via " : "");
+	utf8_escape(b, target);
+}
+
+void
 queue_put_reply(struct buf *b, struct str code, struct str status, struct str text)
 {
 	size_t at = b->len;
@@ -165,4 +182,85 @@ queue_put_reply(struct buf *b, struct str code, struct str status, struct str te
 			buf_putz(b, b->len > at ? " " : "");
 		utf8_escape(b, line);
 	}
+}
+
+/* --- words on the page --- */
+
+size_t
+queue_page_width(void)
+{
+	struct winsize w;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col >= 40)
+		return MIN((size_t)w.ws_col, (size_t)120);
+	return 80;
+}
+
+static void
+put_words(size_t indent, struct str text)
+{
+	size_t width = queue_page_width(), at = indent;
+	bool first = true;
+	for (struct str word; (word = str_word(&text)).len; first = false) {
+		if (!first && at + 1 + word.len > width) {
+			printf("\n%*s", (int)indent, "");
+			at = indent;
+		} else if (!first) {
+			putchar(' ');
+			at++;
+		}
+		fwrite(word.p, 1, word.len, stdout);
+		at += word.len;
+	}
+	putchar('\n');
+}
+
+void
+queue_put(const char *label, struct str text)
+{
+	printf("%-*s ", LABEL - 1, label);
+	put_words(LABEL, text);
+}
+
+void
+queue_put_lines(size_t indent, struct str text)
+{
+	printf("%*s", (int)indent, "");
+	put_words(indent, text);
+}
+
+void
+queue_put_buf(const char *label, struct buf *b)
+{
+	if (b->len)
+		queue_put(label, buf_str(b));
+	buf_reset(b);
+}
+
+void
+queue_put_raw(const char *label, struct str text)
+{
+	struct buf b = BUF_INIT(TEXT_MAX);
+	utf8_escape(&b, text);
+	queue_put_buf(label, &b);
+	buf_done(&b);
+}
+
+static void
+put_moment(struct buf *b, uint64_t ms)
+{
+	date_rfc3339(b, (int64_t)(ms - ms % 1000));
+	if (b->len > 5 && str_ends(buf_str(b), STR(".000Z"))) {
+		buf_trunc(b, b->len - 5);
+		buf_putc(b, 'Z');
+	}
+}
+
+/* "2026-11-22T17:00:00Z (35m ago)", "(in 2h 5m)" */
+void
+queue_put_when(struct buf *b, uint64_t ms, uint64_t now)
+{
+	put_moment(b, ms);
+	buf_putz(b, ms > now ? " (in " : " (");
+	queue_put_span(b, ms > now ? ms - now : now - ms);
+	buf_putz(b, ms > now ? ")" : " ago)");
 }

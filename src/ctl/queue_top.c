@@ -3,7 +3,6 @@
 
 #include "base/check.h"
 #include "base/num.h"
-#include "base/utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -19,6 +18,8 @@
 #define ROWS_PLAIN 20
 #define ROWS_MAX 500
 #define HEAD_LINES 5
+#define OTHERS 60 /* columns of a line, but for the name */
+#define NAME_MOST 32
 #define TEXT_MAX ((size_t)1 << 20)
 
 enum total {
@@ -68,21 +69,29 @@ total_row(void *arg, const struct msg_row *row)
 		t->is.v[i] = row_number(row, i);
 }
 
+/* Columns of a destination's name: what the others leave of a line. */
+static int
+name_width(const struct top *t)
+{
+	size_t page = MAX(queue_page_width(), (size_t)80);
+	return t->screen ? (int)MIN(page - OTHERS, (size_t)NAME_MOST) : NAME_MOST;
+}
+
 static void
-put_cells(struct buf *b, const struct msg_row *row, uint64_t now)
+put_cells(struct buf *b, const struct msg_row *row, uint64_t now, int width)
 {
 	struct buf name = BUF_INIT(TEXT_MAX), retry = BUF_INIT(32), oldest = BUF_INIT(32);
 	uint64_t at = row_number(row, T_RETRY), since = row_number(row, T_OLDEST);
-	utf8_escape(&name, row_field(row, T_TARGET));
+	queue_put_target(&name, row_field(row, T_ROUTE), row_field(row, T_TARGET));
 	if (at > now)
 		queue_put_short(&retry, at - now);
 	if (since && since < now)
 		queue_put_short(&oldest, now - since);
 	buf_putf(b,
-	    "%-32.32s %-7.*s %7" PRIu64 " %4" PRIu64 " %3" PRIu64 "/%-3" PRIu64 " %5s %5s %8" PRIu64
-	    " %6" PRIu64 " %6" PRIu64,
-	    buf_cstr(&name), STR_ARG(row_field(row, T_STATE)), row_number(row, T_WAITING),
-	    row_number(row, T_ACTIVE), row_number(row, T_CONNECTIONS), row_number(row, T_WINDOW),
+	    "%-*.*s %-7.*s %7" PRIu64 " %3" PRIu64 "/%-3" PRIu64 " %5s %5s %8" PRIu64 " %6" PRIu64
+	    " %6" PRIu64,
+	    width, width, buf_cstr(&name), STR_ARG(row_field(row, T_STATE)),
+	    row_number(row, T_WAITING), row_number(row, T_CONNECTIONS), row_number(row, T_WINDOW),
 	    retry.len ? buf_cstr(&retry) : "-", oldest.len ? buf_cstr(&oldest) : "-",
 	    row_number(row, T_SENT), row_number(row, T_LATER), row_number(row, T_REFUSED));
 	buf_done(&name);
@@ -98,7 +107,7 @@ target_row(void *arg, const struct msg_row *row)
 		json_array_append_new(t->targets, queue_target_json(row, 0));
 		return;
 	}
-	put_cells(&t->text, row, t->now);
+	put_cells(&t->text, row, t->now, name_width(t));
 	buf_putz(&t->text, t->screen ? "\033[K\n" : "\n");
 }
 
@@ -117,17 +126,18 @@ print_text(struct top *t)
 	struct buf memory = BUF_INIT(32), b = BUF_INIT(2 * TEXT_MAX);
 	out_size(&memory, t->is.v[N_MEMORY]);
 	buf_putf(&b,
-	    "%" PRIu64 " entries: %" PRIu64 " ready, %" PRIu64 " waiting, %" PRIu64
-	    " active, %" PRIu64 " held, %" PRIu64 " for ATRN; %s of memory%s",
-	    t->is.v[N_ENTRIES], t->is.v[N_READY], t->is.v[N_WAITING], t->is.v[N_ACTIVE],
-	    t->is.v[N_HELD], t->is.v[N_TURN], buf_cstr(&memory), eol);
+	    "%" PRIu64 " entries in %s of memory: %" PRIu64 " ready, %" PRIu64 " waiting, %" PRIu64
+	    " active, %" PRIu64 " held, %" PRIu64 " turn%s",
+	    t->is.v[N_ENTRIES], buf_cstr(&memory), t->is.v[N_READY], t->is.v[N_WAITING],
+	    t->is.v[N_ACTIVE], t->is.v[N_HELD], t->is.v[N_TURN], eol);
 	buf_putf(&b,
 	    "sent %" PRIu64 " (%.1f/s), later %" PRIu64 " (%.1f/s), refused %" PRIu64
 	    " (%.1f/s), in doubt %" PRIu64 "%s%s",
 	    t->is.v[N_SENT], rate(t, N_SENT), t->is.v[N_LATER], rate(t, N_LATER),
 	    t->is.v[N_REFUSED], rate(t, N_REFUSED), t->is.v[N_DOUBT], eol, eol);
-	buf_putf(&b, "%-32s %-7s %7s %4s %-7s %5s %5s %8s %6s %6s%s", "Destination", "State",
-	    "Wait", "Act", "Conns", "Retry", "Old", "Sent", "Later", "Refus.", eol);
+	int width = name_width(t);
+	buf_putf(&b, "%-*s %-7s %7s %-7s %5s %5s %8s %6s %6s%s", width, "Destination", "State",
+	    "Wait", "Conns", "Retry", "Old", "Sent", "Later", "Refus.", eol);
 	buf_puts(&b, buf_str(&t->text));
 	if (t->screen)
 		fputs("\033[H", stdout);
@@ -190,18 +200,20 @@ static void
 screen_open(struct top *t)
 {
 	struct termios raw;
+	const char *term = getenv("TERM");
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
-	t->screen = !t->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) &&
-	            out_color(stdout) && tcgetattr(STDIN_FILENO, &t->before) == 0;
+	t->screen = !t->json && isatty(STDOUT_FILENO) && isatty(STDIN_FILENO) && term &&
+	            strcmp(term, "dumb") != 0 && tcgetattr(STDIN_FILENO, &t->before) == 0;
 	if (!t->screen)
 		return;
 	raw = t->before;
 	raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-	fputs("\033[?1049h\033[?25l\033[2J", stdout);
+	/* What does not fit into a line is cut off: one that is broken moves all others. */
+	fputs("\033[?1049h\033[?25l\033[?7l\033[2J", stdout);
 }
 
 static void
@@ -209,7 +221,7 @@ screen_close(struct top *t)
 {
 	if (!t->screen)
 		return;
-	fputs("\033[?25h\033[?1049l", stdout);
+	fputs("\033[?7h\033[?25h\033[?1049l", stdout);
 	(void)fflush(stdout);
 	tcsetattr(STDIN_FILENO, TCSANOW, &t->before);
 }

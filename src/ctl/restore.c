@@ -31,6 +31,7 @@ struct restore {
 	const char *from;
 	int at, from_lock; /* the backup */
 	struct manifest m;
+	bool *left_out; /* of its files: histories that are damaged */
 	char *data_dir;
 	int home, lock; /* data_dir; its lock */
 	uid_t uid;
@@ -170,7 +171,7 @@ put_file(struct restore *r, const struct manifest_file *f, const char *to)
 }
 
 static const char *const new_dirs[] = { "auth" NEW, "store" NEW, "store" NEW "/log",
-	"store" NEW "/blob" };
+	"store" NEW "/blob", "store" NEW "/trace" };
 
 static int
 make_dirs(struct restore *r)
@@ -196,7 +197,8 @@ copy_all(struct restore *r)
 	for (size_t i = 0; status == EXIT_DONE && i < r->m.n; i++) {
 		char plain[FILE_NAME_MAX], to[FILE_NAME_MAX + 32];
 		manifest_plain(plain, r->m.file[i].name);
-		if (strncmp(plain, "conf/", 5) == 0)
+		if (r->left_out[i] || strncmp(plain, "conf/", 5) == 0 ||
+		    strncmp(plain, "keys/", 5) == 0)
 			continue;
 		bool auth = strncmp(plain, "auth/", 5) == 0;
 		snprintf(to, sizeof(to), auth ? "auth" NEW "/%s" : "store" NEW "/%s",
@@ -217,6 +219,27 @@ copy_all(struct restore *r)
 }
 
 /* --- into place --- */
+
+/* A key that is there already stays beside it, as what it stands for may be in use. */
+static int
+place_keys(struct restore *r)
+{
+	static const char name[] = "srs.key", fresh[] = "srs.key" NEW;
+	const struct manifest_file *f = manifest_find_as(&r->m, "keys/srs.key");
+	char aside[128];
+	if (!f)
+		return EXIT_DONE;
+	(void)unlinkat(r->home, fresh, 0);
+	int status = put_file(r, f, fresh);
+	snprintf(aside, sizeof(aside), "%s%s", name, r->aside);
+	int rc =
+	    status == EXIT_DONE && renameat(r->home, name, r->home, aside) < 0 && errno != ENOENT
+		? -errno
+		: 0;
+	if (status == EXIT_DONE && rc == 0 && renameat(r->home, fresh, r->home, name) < 0)
+		rc = -errno;
+	return rc < 0 ? failed(r, name, rc) : status;
+}
 
 static int
 place(struct restore *r)
@@ -408,7 +431,8 @@ print(const struct restore *r)
 	buf_done(&size);
 }
 
-/* Everything is read once before anything is written: half a backup is worse than the message. */
+/* Everything is read once before anything is written: half a backup is worse than the message. But
+ * no letter is worth less because what was noted of it is lost. */
 static int
 check_backup(struct restore *r)
 {
@@ -416,11 +440,19 @@ check_backup(struct restore *r)
 	int status = backup_open(r->from, &r->at, &r->from_lock, &r->m);
 	if (status != EXIT_DONE)
 		return status;
-	for (size_t i = 0; i < r->m.n; i++)
-		r->all += r->m.file[i].size;
+	v.wrong = r->left_out = xalloc((r->m.n + 1) * sizeof(bool));
 	backup_verify(r->at, r->from, &r->m, &v);
-	if (v.n_damaged == 0)
+	size_t histories = 0;
+	for (size_t i = 0; i < r->m.n; i++) {
+		r->all += r->left_out[i] ? 0 : r->m.file[i].size;
+		histories += r->left_out[i] && strncmp(r->m.file[i].name, "trace/", 6) == 0;
+	}
+	if (v.n_damaged == histories) {
+		if (histories)
+			complain("what `pennypost trace` would find in %s is left out",
+			    histories == 1 ? "it" : "them");
 		return EXIT_DONE;
+	}
 	complain("the backup in %s is damaged; nothing was restored; use another backup", r->from);
 	return EXIT_DAMAGED;
 }
@@ -446,6 +478,8 @@ run_restore(struct restore *r)
 	}
 	if (status == EXIT_DONE)
 		status = copy_all(r);
+	if (status == EXIT_DONE)
+		status = place_keys(r);
 	if (status == EXIT_DONE)
 		status = place(r);
 	if (r->lock >= 0)
@@ -478,6 +512,7 @@ restore(struct ctl_call *call)
 		    "--config and --dir name two servers; leave one of them out");
 	int status = run_restore(&r);
 	manifest_done(&r.m);
+	free(r.left_out);
 	free(r.data_dir);
 	if (r.at >= 0)
 		close(r.at);

@@ -12,22 +12,11 @@ struct serving {
 };
 
 static struct conf *
-load(const struct serving *s, struct buf *err, struct buf *warnings)
-{
-	struct conf *c = conf_new();
-	bool ok = conf_load(c, s->path, err);
-	for (size_t i = 0; !c->unread && i < s->set.n; i++)
-		ok = conf_set(c, str_of(s->set.v[i]), err) && ok;
-	if (!c->unread)
-		ok = target_check(c, err, warnings) && ok;
-	return ok ? c : conf_free(c);
-}
-
-static struct conf *
 reload(void *arg, struct buf *err)
 {
+	const struct serving *s = arg;
 	struct buf warnings = BUF_INIT(1u << 20);
-	struct conf *c = load(arg, err, &warnings);
+	struct conf *c = target_load(s->path, &s->set, err, &warnings);
 	for (struct str rest = buf_str(&warnings); rest.len;) {
 		struct str line = str_cut(&rest, '\n');
 		if (line.len)
@@ -41,7 +30,7 @@ static int
 serve(struct serving *s)
 {
 	struct buf err = BUF_INIT(64u << 20), warnings = BUF_INIT(64u << 20);
-	struct conf *c = load(s, &err, &warnings);
+	struct conf *c = target_load(s->path, &s->set, &err, &warnings);
 	complain_lines(buf_str(&err));
 	for (struct str rest = buf_str(&warnings); rest.len;) {
 		struct str line = str_cut(&rest, '\n');

@@ -54,6 +54,7 @@ static const struct {
 	{ "--message-id", SUB_TRACE, OPT_VALUE, offsetof(struct ctl_call, message_id) },
 	{ "--since", SUB_TRACE, OPT_VALUE, offsetof(struct ctl_call, since) },
 	{ "--until", SUB_TRACE, OPT_VALUE, offsetof(struct ctl_call, until) },
+	{ "--attempt", SUB_TRACE, OPT_VALUE, offsetof(struct ctl_call, attempt) },
 	{ "--follow", SUB_TRACE, OPT_FLAG, offsetof(struct ctl_call, follow) },
 	{ "--rebuild-index", SUB_REBUILD, OPT_FLAG, offsetof(struct ctl_call, rebuild) },
 };

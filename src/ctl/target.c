@@ -187,15 +187,26 @@ target_check(struct conf *c, struct buf *err, struct buf *warnings)
 		append_new(err, buf_str(&own));
 		buf_done(&own);
 	}
+	if (warnings)
+		circles_find(c, warnings);
 	return check_aliases(c, err) && ok;
 }
 
 struct conf *
-target_load(const char *path, struct buf *err, struct buf *warnings)
+target_load(const char *path, const struct cli_words *set, struct buf *err, struct buf *warnings)
 {
 	struct conf *c = conf_new();
+	struct buf own = BUF_INIT(16u << 20);
 	bool ok = conf_load(c, path, err);
+	for (size_t i = 0; !c->unread && i < set->n; i++)
+		ok = conf_set(c, str_of(set->v[i]), err) && ok;
 	if (!c->unread)
-		ok = target_check(c, err, warnings) && ok;
+		ok = target_check(c, &own, warnings) && ok;
+	/* What is wrong between keys stands in no one line, but in this file. */
+	for (struct str rest = buf_str(&own); rest.len;) {
+		struct str line = str_cut(&rest, '\n');
+		buf_putf(err, "%s: " STR_FMT "\n", path, STR_ARG(line));
+	}
+	buf_done(&own);
 	return ok ? c : conf_free(c);
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define LIMIT "100"    /* letters, unless --limit says otherwise */
 #define WHOLE_JSON 100 /* letters that JSON has with all that is known of them */
 #define LOOK_MS 300
 #define ARGS_MAX 12
@@ -91,7 +92,7 @@ ask_limit(struct question *q, const struct ctl_call *call)
 {
 	uint64_t n;
 	if (!call->limit)
-		return true;
+		return call->follow || ask_for(q, "limit", LIMIT);
 	if (num_u64(str_of(call->limit), UINT32_MAX, &n) && n > 0)
 		return ask_number(q, "limit", n);
 	usage_error(call->cmd, "--limit %s is no number of letters", call->limit);
@@ -101,6 +102,8 @@ ask_limit(struct question *q, const struct ctl_call *call)
 static int
 make_question(struct question *q, const struct ctl_call *call)
 {
+	bool asks = call->words.n || call->from || call->to || call->peer || call->message_id ||
+	            call->since || call->until;
 	bool ok = ask_for(q, "key", call->words.n ? call->words.v[0] : NULL) &&
 	          ask_for(q, "from", call->from) && ask_for(q, "to", call->to) &&
 	          ask_for(q, "peer", call->peer) && ask_for(q, "message-id", call->message_id) &&
@@ -108,7 +111,7 @@ make_question(struct question *q, const struct ctl_call *call)
 	          ask_time(q, call, "until", call->until) && ask_limit(q, call);
 	if (!ok)
 		return EXIT_USAGE;
-	if (q->n == 0 && !call->follow)
+	if (!asks && !call->follow)
 		return usage_error(call->cmd,
 		    "which letters? Write an id or an address, or --from, --to, --peer, "
 		    "--message-id, --since or --until");
@@ -132,25 +135,48 @@ show(struct ctl_call *call, struct question *q)
 	return status;
 }
 
+struct choosing {
+	uint64_t attempt, attempts; /* 0: how the letter came */
+	struct buf letter;          /* that is told of */
+	bool several, shown;
+};
+
+/* Prints the row that is meant. */
 static void
 conv_row(void *arg, const struct msg_row *row)
 {
-	size_t *n = arg;
-	*n += trace_show_conv(row);
+	struct choosing *c = arg;
+	struct str letter = row_field(row, TRACE_LETTER), kind = row_field(row, TRACE_KIND);
+	if (!c->letter.len)
+		buf_puts(&c->letter, letter);
+	c->several |= !str_eq(letter, buf_str(&c->letter)) || str_eq(kind, STR("brief"));
+	bool attempt = str_eq(kind, STR("attempt"));
+	c->attempts += attempt;
+	if (!c->several && !c->shown &&
+	    (c->attempt ? attempt && c->attempts == c->attempt : str_eq(kind, STR("letter"))))
+		c->shown = trace_show_conv(row);
 }
 
 static int
 show_conv(struct ctl_call *call, struct question *q)
 {
-	size_t n = 0;
-	int status = server_ask(&call->server, "trace", q->arg, q->n, conv_row, &n);
-	if (status == EXIT_DONE && n == 0) {
-		complain("there is no conversation in it, or there are several letters; ask for "
-			 "one "
-			 "letter's id");
-		return EXIT_REFUSED;
-	}
-	return status;
+	struct choosing c = { .letter = BUF_INIT(64) };
+	if (call->attempt &&
+	    (!num_u64(str_of(call->attempt), UINT32_MAX, &c.attempt) || c.attempt == 0))
+		return usage_error(call->cmd, "--attempt %s is no number; the first one is 1",
+		    call->attempt);
+	int status = server_ask(&call->server, "trace", q->arg, q->n, conv_row, &c);
+	buf_done(&c.letter);
+	if (status != EXIT_DONE || c.shown)
+		return status;
+	if (c.several)
+		complain("there are several letters; ask for one letter's id");
+	else if (c.attempt > c.attempts)
+		complain("there were %" PRIu64 " attempts to bring it to other servers",
+		    c.attempts);
+	else
+		complain("there is no conversation in that part of its history");
+	return EXIT_REFUSED;
 }
 
 /* --- looking on --- */
@@ -200,6 +226,10 @@ trace(struct ctl_call *call)
 	if (call->format && strcmp(call->format, "conv") != 0)
 		return usage_error(call->cmd, "there is no format %s; write --format conv",
 		    call->format);
+	if (call->attempt && !call->format)
+		return usage_error(call->cmd, "--attempt goes with --format conv");
+	if (call->follow && call->format)
+		return usage_error(call->cmd, "--format conv is for one letter, not with --follow");
 	if (call->follow)
 		return look_on(call, &q);
 	return call->format ? show_conv(call, &q) : show(call, &q);
@@ -233,15 +263,19 @@ const struct cli_cmd cmd_trace = {
 		"                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how "
 		"long\n"
 		"                 ago: 90s, 15m, 2h, 3d\n"
-		"  --limit N      at most the newest N letters; never more than 1000\n"
+		"  --limit N      at most the newest N letters (100), 1000 at most\n"
 		"  --all          several letters whole\n"
 		"  --follow       show what happens from now on, until it is interrupted\n"
 		"  --json         print JSON; with --follow one object a line\n"
-		"  --format conv  one letter's conversation as `pennypost run` plays it\n"
+		"  --format conv  the conversation in which one letter came, as `pennypost run` "
+		"plays it\n"
+		"  --attempt N    ... the one of its Nth attempt to reach another server\n"
 		"  --config FILE  the server that FILE configures\n"
-		"  --dir DIR      the server in DIR\n",
+		"  --dir DIR      the server in DIR\n\n"
+		"Exit status: 0 found, 1 wrong usage, 2 nothing was found, 3 no server could be "
+		"asked.\n",
 	.words =
 	    "--from= --to= --peer= --message-id= --since= --until= --limit= --all --follow --json "
-	    "--format=conv --config=FILE --dir=DIR",
+	    "--format=conv --attempt= --config=FILE --dir=DIR",
 	.run = run,
 };

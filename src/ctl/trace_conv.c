@@ -2,11 +2,24 @@
 #include "ctl/ctl_priv.h"
 
 #include "base/check.h"
+#include "base/num.h"
 #include "client/transcript.h"
+
+#define CONTENT_MAX (1u << 20) /* of a chunk that stands for one of the letter */
+
+/* In front of a history that begins in the middle of a session: what came before it belongs to the
+ * letter before. */
+static const char opening[] = "# The session had begun before; it is begun anew here.\n"
+			      "S: 220.*\n"
+			      "C: EHLO [127.0.0.1]\n"
+			      "S*: 250-.*\n"
+			      "S: 250 .*\n";
 
 struct playing {
 	struct transcript t;
-	bool tls; /* STARTTLS was said; its answer comes */
+	bool talked; /* there was a line already */
+	bool called; /* the connection was told of */
+	bool ended;  /* the letter, which was put in here, with its dot */
 };
 
 static void
@@ -18,10 +31,17 @@ emit(struct playing *p, enum event_kind kind, struct str octets, struct str mask
 	const struct event e = { .kind = kind,
 		.octets = kind == EVENT_SEND || kind == EVENT_LINE ? buf_str(&line) : STR_NULL,
 		.masked = masked,
-		.text = kind == EVENT_SEND || kind == EVENT_LINE ? STR_NULL : octets,
-		.status = kind == EVENT_CLOSE };
+		.text = kind == EVENT_SEND || kind == EVENT_LINE ? STR_NULL : octets };
 	transcript_event(&p->t, &e);
 	buf_done(&line);
+}
+
+static void
+connect_first(struct playing *p)
+{
+	if (!p->called)
+		emit(p, EVENT_CONNECT, STR(""), STR_NULL);
+	p->called = true;
 }
 
 /* Histories do not have what a letter says. */
@@ -31,64 +51,128 @@ send_content(struct playing *p)
 	emit(p, EVENT_SEND, STR("Subject: the letter itself is not in its history"), STR_NULL);
 	emit(p, EVENT_SEND, STR(""), STR_NULL);
 	emit(p, EVENT_SEND, STR("."), STR_NULL);
+	p->ended = true;
+}
+
+/* "BDAT 123 LAST": as many octets follow. */
+static void
+send_chunk(struct playing *p, struct str command)
+{
+	struct str rest = command;
+	uint64_t n;
+	if (!str_ieq(str_word(&rest), STR("BDAT")) || !num_u64(str_word(&rest), CONTENT_MAX, &n))
+		return;
+	struct buf b = BUF_INIT(CONTENT_MAX);
+	while (b.len + 64 <= n)
+		buf_putz(&b, "X-Chunk: what the letter says is not kept in its history......\r\n");
+	while (b.len < n)
+		buf_putc(&b, n - b.len == 2 ? '\r' : n - b.len == 1 ? '\n' : 'X');
+	const struct event e = { .kind = EVENT_SEND, .octets = buf_str(&b), .content = true };
+	if (n)
+		transcript_event(&p->t, &e);
+	buf_done(&b);
 }
 
 static void
 sent(struct playing *p, struct str text, bool secret)
 {
-	p->tls = str_ieq(str_trim(text), STR("STARTTLS"));
+	bool dot = p->ended && str_eq(text, STR(".")); /* relays write it down, fronts do not */
+	p->ended = false;
+	if (dot)
+		return;
+	connect_first(p);
 	emit(p, EVENT_SEND, text, secret ? text : STR_NULL);
+	if (!secret)
+		send_chunk(p, text);
 }
 
 static void
 came(struct playing *p, struct str text)
 {
+	connect_first(p);
 	emit(p, EVENT_LINE, text, STR_NULL);
-	if (p->tls && str_starts(text, STR("220")))
-		emit(p, EVENT_TLS, STR("TLS"), STR_NULL);
-	p->tls = false;
 	if (str_starts(text, STR("354")))
 		send_content(p);
 }
 
-/* "+12ms c: text", "+12ms c (the secret left out): text", "+12ms s: text", "+12ms # text" */
-static bool
-play_line(struct playing *p, struct str line)
+/* What happened between the lines. */
+static void
+happened(struct playing *p, struct str text)
+{
+	if (str_starts(text, STR("TLS: ")) || str_starts(text, STR("TLSv"))) {
+		connect_first(p);
+		emit(p, EVENT_TLS, STR("TLS"), STR_NULL);
+	} else if (str_starts(text, STR("connected to ")) && p->talked) {
+		emit(p, EVENT_CLOSE, STR(""), STR_NULL);
+		emit(p, EVENT_CONNECT, text, STR_NULL);
+	}
+}
+
+/* Takes "+12ms c: text", "+12ms c (the secret left out): text", "+12ms s: text" or "+12ms # text"
+ * apart; 0: it is none. */
+static char
+line_get(struct str line, struct str *ret_text, bool *ret_secret)
 {
 	struct str rest = str_skip(line, str_find(line, ' ') + 1);
-	if (rest.len < 2 || (rest.p[0] != 'c' && rest.p[0] != 's'))
-		return false;
-	bool ours = rest.p[0] == 'c', secret = false;
+	char mark = rest.len >= 2 ? rest.p[0] : '\0';
+	*ret_secret = false;
+	*ret_text = str_skip(rest, 2);
+	if (mark == '#')
+		return mark;
+	if (mark != 'c' && mark != 's')
+		return '\0';
 	rest = str_skip(rest, 1);
 	if (str_starts(rest, STR(" ("))) {
-		secret = true;
+		*ret_secret = true;
 		rest = str_skip(rest, str_find(rest, ')') + 1);
 	}
 	if (!str_starts(rest, STR(":")))
-		return false;
+		return '\0';
 	rest = str_skip(rest, 1);
-	if (str_starts(rest, STR(" ")))
-		rest = str_skip(rest, 1);
-	secret = secret || str_find_str(rest, STR(" hidden>")) < rest.len;
-	if (ours)
-		sent(p, rest, secret);
-	else
-		came(p, rest);
-	return true;
+	*ret_text = str_skip(rest, str_starts(rest, STR(" ")));
+	*ret_secret = *ret_secret || str_find_str(*ret_text, STR(" hidden>")) < ret_text->len;
+	return mark;
+}
+
+static void
+play_line(struct playing *p, struct str line)
+{
+	struct str text;
+	bool secret;
+	char mark = line_get(line, &text, &secret);
+	if (mark == 'c')
+		sent(p, text, secret);
+	else if (mark == 's')
+		came(p, text);
+	else if (mark == '#')
+		happened(p, text);
+	p->talked = p->talked || mark == 'c' || mark == 's';
+}
+
+/* Does a client's line come first? Then the greeting was an earlier letter's. */
+static bool
+begins_late(struct str lines)
+{
+	while (lines.p && lines.len) {
+		struct str text;
+		bool secret;
+		char mark = line_get(str_cut(&lines, '\n'), &text, &secret);
+		if (mark == 'c' || mark == 's')
+			return mark == 'c';
+	}
+	return false;
 }
 
 bool
 trace_show_conv(const struct msg_row *row)
 {
-	struct playing p = { .tls = false };
+	struct playing p = { .talked = false };
 	struct str lines = row_field(row, TRACE_HISTORY);
-	bool any = false;
-	if (!str_eq(row_field(row, TRACE_KIND), STR("letter")) ||
-	    transcript_open(&p.t, NULL, TRANSCRIPT_CONV) < 0)
+	if (transcript_open(&p.t, NULL, TRANSCRIPT_CONV) < 0)
 		return false;
 	p.t.proto = str_find_str(lines, STR("c: LHLO ")) < lines.len ? "lmtp" : "smtp";
-	emit(&p, EVENT_CONNECT, STR(""), STR_NULL);
+	p.t.opening = begins_late(lines) ? opening : NULL;
 	while (lines.p && lines.len)
-		any |= play_line(&p, str_cut(&lines, '\n'));
-	return transcript_close(&p.t) == 0 && any;
+		play_line(&p, str_cut(&lines, '\n'));
+	return transcript_close(&p.t) == 0 && p.talked;
 }

@@ -5,6 +5,8 @@
 #include "base/date.h"
 #include "base/utf8.h"
 
+#include <string.h>
+
 #define LINE_MAX_OCTETS (8u << 20)
 
 static const struct {
@@ -119,7 +121,7 @@ put_field(size_t i, const struct msg_row *row)
 
 /* What came behind the letter: its kind, when, and to or by whom. */
 static void
-put_event(const struct msg_row *row)
+put_event(struct trace_shown *t, const struct msg_row *row)
 {
 	static const struct {
 		const char *kind, *title;
@@ -132,7 +134,11 @@ put_event(const struct msg_row *row)
 	struct buf b = BUF_INIT(LINE_MAX_OCTETS);
 	for (size_t i = 0; i < ARRAY_LEN(titles); i++)
 		if (is_kind(row, titles[i].kind))
-			buf_putf(&b, "%s at ", titles[i].title);
+			buf_putz(&b, titles[i].title);
+	bool attempt = is_kind(row, "attempt");
+	if (t && attempt) /* who looks on has not seen the others */
+		buf_putf(&b, " %zu", ++t->attempts);
+	buf_putz(&b, attempt ? ", ended at " : " at ");
 	time_put(&b, row);
 	struct str lines = row_field(row, TRACE_RCPTS), account, mailbox, address;
 	const char *between = ", for ";
@@ -146,7 +152,8 @@ put_event(const struct msg_row *row)
 	buf_done(&b);
 }
 
-/* "2026-11-22T17:50:00.123Z letter queue-id sender -> recipient (and 2 more)" */
+/* "2026-11-22T17:50:00Z  letter  <sender> -> recipient and 2 more", which mostly fits on a screen.
+ */
 static void
 put_brief(const struct msg_row *row)
 {
@@ -154,9 +161,8 @@ put_brief(const struct msg_row *row)
 	struct str lines = row_field(row, TRACE_RCPTS), account, mailbox, address = STR_NULL, more;
 	size_t n = 0;
 	time_put(&b, row);
-	buf_putf(&b, "  " STR_FMT "  ", STR_ARG(row_field(row, TRACE_LETTER)));
-	utf8_escape(&b, row_field(row, TRACE_QID));
-	buf_putf(&b, "%s<", row_field(row, TRACE_QID).len ? "  " : "");
+	buf_trunc(&b, strlen("2026-11-22T17:50:00"));
+	buf_putf(&b, "Z  " STR_FMT "  <", STR_ARG(row_field(row, TRACE_LETTER)));
 	utf8_escape(&b, row_field(row, TRACE_FROM));
 	buf_putz(&b, "> -> ");
 	for (; next_rcpt(&lines, &account, &mailbox, &more); n++)
@@ -241,6 +247,8 @@ trace_show_row(void *arg, const struct msg_row *row)
 	}
 	if (first && t->letters++)
 		putchar('\n');
+	if (first)
+		t->attempts = 0;
 	if (first && !is_kind(row, "letter")) {
 		printf("Letter:    %s\n", t->letter);
 		whole = false;
@@ -249,7 +257,7 @@ trace_show_row(void *arg, const struct msg_row *row)
 		if (fields[i].title && !is_missing(i, row))
 			put_field(i, row);
 	if (!whole)
-		put_event(row);
+		put_event(t, row);
 }
 
 void
@@ -269,6 +277,6 @@ trace_show_live(const struct msg_row *row, bool json)
 		put_lines(row_field(row, TRACE_HISTORY));
 	} else {
 		printf(STR_FMT "  ", STR_ARG(row_field(row, TRACE_LETTER)));
-		put_event(row);
+		put_event(NULL, row);
 	}
 }

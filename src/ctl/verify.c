@@ -63,6 +63,8 @@ backup_verify(int at, const char *dir, const struct manifest *m, struct verifyin
 		if (!wrong)
 			continue;
 		v->n_damaged++;
+		if (v->wrong)
+			v->wrong[i] = true;
 		if (v->terminal)
 			fputs("\r\033[K", stderr);
 		if (v->damaged)

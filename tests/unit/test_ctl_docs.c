@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "conf/conf.h"
+#include "conf/conf_priv.h"
 #include "ctl/ctl_priv.h"
 #include "sys/file.h"
 
@@ -66,6 +67,28 @@ manual_has_the_keys_as_generated(void **state)
 }
 
 static void
+manual_has_the_keys_of_routes(void **state)
+{
+	struct buf page = BUF_INIT(1u << 20);
+	read_source("man/pennypost.conf.5", &page);
+	struct str section =
+	    str_skip(buf_str(&page), str_find_str(buf_str(&page), STR(".It Ic routes")));
+	section = str_first(section, str_find_str(section, STR(".Sh KEYS")));
+	for (const struct conf_key *k = conf_route_keys; k->name; k++) {
+		struct buf tag = BUF_INIT(128), next = BUF_INIT(128);
+		buf_putf(&tag, ".It Ic %s", k->name);
+		buf_putf(&next, " , %s", k->name);
+		if (str_find_str(section, buf_str(&tag)) == section.len &&
+		    str_find_str(section, buf_str(&next)) == section.len)
+			fail_msg("man/pennypost.conf.5 does not have the key %s of routes",
+			    k->name);
+		buf_done(&tag);
+		buf_done(&next);
+	}
+	buf_done(&page);
+}
+
+static void
 manual_has_every_command_and_option(void **state)
 {
 	static const char *const pages[] = { "pennypost.1", "pennypost-lab.1", "pennypost-talk.1",
@@ -106,7 +129,7 @@ example_is_good(void **state)
 	struct str here = str_of(__FILE__);
 	buf_puts(&path, str_first(here, str_rfind(here, '/')));
 	buf_putz(&path, "/../../data/pennypost.conf.example");
-	struct conf *c = target_load(buf_cstr(&path), &err, &warnings);
+	struct conf *c = target_load(buf_cstr(&path), &(struct cli_words){ 0 }, &err, &warnings);
 	if (c == NULL || warnings.len)
 		fail_msg("%s%s", err.len ? buf_cstr(&err) : "",
 		    warnings.len ? buf_cstr(&warnings) : "");
@@ -122,6 +145,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(completion_is_as_generated),
 		cmocka_unit_test(manual_has_the_keys_as_generated),
+		cmocka_unit_test(manual_has_the_keys_of_routes),
 		cmocka_unit_test(manual_has_every_command_and_option),
 		cmocka_unit_test(example_is_good),
 	};
