@@ -18,6 +18,9 @@ bench: all
 crash: all
 	tools/setup.sh test
 	/usr/bin/python3 tests/crash/run.py --seconds $(or $(SECONDS),300) $(ARGS)
+kill: all
+	tools/setup.sh test
+	/usr/bin/python3 tests/crash/killmail.py --deliveries $(or $(DELIVERIES),10000) $(ARGS)
 fuzz:
 	tools/setup.sh test
 	/usr/bin/python3 tools/test.py fuzz --seconds $(or $(SECONDS),60)
@@ -25,4 +28,4 @@ install: all
 	meson install -C $(BUILD) --no-rebuild
 clean:
 	rm -rf $(BUILD) $(BUILD)-*
-.PHONY: all run test bench crash fuzz install clean
+.PHONY: all run test bench crash kill fuzz install clean

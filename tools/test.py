@@ -35,6 +35,7 @@ SANITIZER_ENV = {
     'UBSAN_OPTIONS': 'halt_on_error=1:abort_on_error=1:print_stacktrace=1',
     'PENNYPOST_SLOW': '1',
     'PENNYPOST_KILL_CYCLES': os.environ.get('PENNYPOST_KILL_CYCLES', '3'),
+    'PENNYPOST_KILL_DELIVERIES': os.environ.get('PENNYPOST_KILL_DELIVERIES', '500'),
 }
 E2E = glob.glob(os.path.join(ROOT, 'tests', 'e2e', 'test_*.py'))
 SLICE = 3  # seconds of fuzzing for a target in `make test`

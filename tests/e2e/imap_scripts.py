@@ -1,6 +1,6 @@
 """Runs the IMAP conversations of tests/data/imap-scripts: lines "C:" are sent, lines "S:" are
 patterns of what must come, "SUB {" ... "}" a group of them in any order, "SESSION: n" changes the
-connection, "WAIT ms" waits, "REINIT" connects anew.
+connection, "REINIT" connects anew. "WAIT ms" gives an indexer time, which nobody needs here.
 
 What the RFCs leave open is let pass: the wording of texts, the order of untagged responses, of FETCH
 and STATUS items and of flags, and untagged responses beside those that are asked for."""
@@ -8,7 +8,6 @@ import json
 import os
 import re
 import socket
-import time
 
 DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), 'data', 'imap-scripts')
 OPTIONAL = re.compile(r'\* OK \[(MAILBOXID|HIGHESTMODSEQ|UNSEEN|CLOSED|UIDNEXT|UIDVALIDITY|PERMANENTFLAGS|READ-WRITE)'
@@ -379,8 +378,6 @@ def read_script(name):
             group = []
         elif line.startswith('SESSION:'):
             session = int(line[8:])
-        elif line.startswith('WAIT'):
-            steps.append((session, 'WAIT', float(line[5:]) / 1000))
         elif line.startswith('REINIT'):
             steps.append((session, 'REINIT', None))
         elif line == 'S: \\+':
@@ -464,11 +461,8 @@ class Runner:
                 expected.setdefault(session, []).extend(self.named(v) for v in value)
             else:
                 flush(session)
-                if kind == 'WAIT':
-                    time.sleep(value)
-                else:
-                    conns[session].close()
-                    conns[session] = Conn(self.connect)
+                conns[session].close()
+                conns[session] = Conn(self.connect)
         for session in list(expected):
             flush(session)
 

@@ -158,13 +158,14 @@ qmgr unix n - n 300 1 qmgr
     ('error', '-', 'error'), ('retry', '-', 'error'), ('virtual', '-', 'virtual'), ('proxymap', '-', 'proxymap'),
     ('tlsmgr', '1', 'tlsmgr'), ('anvil', '1', 'anvil'), ('scache', '1', 'scache'), ('smtp', '-', 'smtp'))) + 'postlog unix-dgram n - n - 1 postlogd\n'
 
-# $1: the packages' usr; $2: etc; $3: spool; then the command.
+# $1: the packages' usr; $2: etc; $3: spool; then the command. Each has a /run of its own: control sockets
+# are there.
 INSIDE = '''
 set -e
 mount -t overlay overlay -o "lowerdir=$1:/usr" /usr
 mount --bind "$2" /etc
 mount --bind "$3" /var/spool
-mkdir -p /run/peer-empty 2>/dev/null || true
+mount -t tmpfs -o mode=755 tmpfs /run
 shift 3
 exec "$@"
 '''
@@ -282,11 +283,13 @@ class Server:
         self.close()
 
 
-def exim(port):
-    return Server('exim', [port], {'/exim4/exim.conf': EXIM.format(port=port), '/exim4/trusted_configs': '/etc/exim4/exim.conf\n'},
+def exim(port, main='', logins='', files=()):
+    """main: more lines of its main section; logins: more authenticators; files: {path below /etc: text}."""
+    conf = EXIM.format(port=port).replace('host_lookup =\n', 'host_lookup =\n' + main) + logins
+    return Server('exim', [port], {'/exim4/exim.conf': conf, '/exim4/trusted_configs': '/etc/exim4/exim.conf\n', **dict(files)},
                   [('', 0o755, None, None), ('/exim4', 0o750, 'Debian-exim', None),
                    ('/vmail', 0o700, 'vmail', None)],
-                  ['/usr/sbin/exim4', '-C', '/etc/exim4/exim.conf', '-bdf', '-q1m'], [port])
+                  ['/usr/sbin/exim4', '-C', '/etc/exim4/exim.conf', '-bdf', '-q1s'], [port])
 
 
 def opensmtpd(port, smtps):

@@ -11,7 +11,14 @@ import time
 
 from server import SLOW, wait_until
 
-Letter = collections.namedtuple('Letter', 'sender rcpts octets time')
+Letter = collections.namedtuple('Letter', 'sender rcpts octets time connection')
+
+
+class Connection:
+    """What became of one to a Sink: the letters it took, whether the other side took its leave, when it was over."""
+
+    def __init__(self):
+        self.letters, self.quit, self.ended = [], False, None
 
 
 class Sink:
@@ -69,15 +76,17 @@ class Sink:
         self.connections += 1
         self.open += 1
         self.most = max(self.most, self.open)
+        connection = Connection()
         try:
-            await self.session(r, w)
+            await self.session(r, w, connection)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             self.open -= 1
+            connection.ended = time.time()
             w.close()
 
-    async def session(self, r, w):
+    async def session(self, r, w, connection):
         sender, rcpts = None, []
         if await self.say(w, 'greeting', '', '220 sink.example.org ESMTP') != '2':
             return
@@ -100,25 +109,28 @@ class Sink:
                 if not rcpts:
                     w.write(b'503 5.5.1 no recipients\r\n')
                 elif await self.say(w, verb, text, '354 go') == '3':
-                    await self.data(r, w, sender, rcpts)
+                    await self.data(r, w, sender, rcpts, connection)
                     rcpts = []
             elif verb == 'RSET':
                 sender, rcpts = None, []
                 await self.say(w, verb, text, '250 2.0.0 ok')
             elif verb == 'QUIT':
+                connection.quit = True
                 await self.say(w, verb, text, '221 2.0.0 bye')
                 return
             else:
                 await self.say(w, verb, text, '500 5.5.1 what?')
             await w.drain()
 
-    async def data(self, r, w, sender, rcpts):
+    async def data(self, r, w, sender, rcpts, connection):
         await w.drain()
         octets = await r.readuntil(b'\r\n.\r\n') if self.keep else await self.skip(r)
-        letter = Letter(sender, tuple(rcpts), re.sub(rb'(?m)^\.\.', b'.', octets[:-3]), time.time())
+        letter = Letter(sender, tuple(rcpts), re.sub(rb'(?m)^\.\.', b'.', octets[:-3]), time.time(), connection)
         for rcpt in rcpts if self.lmtp else ['']:
             if await self.say(w, 'DOT', rcpt, '250 2.0.0 taken') == '2':
-                self.letters.append(letter._replace(rcpts=(rcpt,)) if self.lmtp else letter)
+                taken = letter._replace(rcpts=(rcpt,)) if self.lmtp else letter
+                self.letters.append(taken)
+                connection.letters.append(taken)
 
     async def skip(self, r):
         """Only its header is kept."""

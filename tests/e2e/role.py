@@ -9,7 +9,7 @@ import subprocess
 
 from server import BINARY, SLOW, end_with_us
 
-ROLES = 'parent front auth store reader dns fetch gssapi relay'.split()
+ROLES = 'parent front auth store reader dns fetch gssapi gssapi-out relay'.split()
 SETUP, PEER, STATUS_ASK, DRAIN, SECRET = 1, 4, 7, 8, 10
 READY = 32
 ADDR_ASK, ADDR = 200, 201

@@ -2,8 +2,10 @@
 import glob
 import os
 import smtplib
+import socket
 import ssl
 import subprocess
+import threading
 
 from server import SLOW, Talk
 
@@ -27,6 +29,53 @@ def context(least=None, most=None, alpn=None, cert=None, seclevel=None, verify=N
     if cert:
         c.load_cert_chain(*cert)
     return c
+
+
+class TlsServer:
+    """A port of 127.0.0.1 with a certificate; serve() gets each connection, in a thread of its own, and it closes behind that."""
+
+    def __init__(self, chain, key):
+        self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.ctx.load_cert_chain(chain, key)
+        self.sock = socket.create_server(('127.0.0.1', 0))
+        self.port = self.sock.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.one, args=(c,), daemon=True).start()
+
+    def one(self, c):
+        try:
+            c.settimeout(30)
+            self.serve(c)
+        except OSError:
+            pass
+        finally:
+            c.close()
+
+    def request(self, c):
+        """What a client of HTTP says first: octets up to the empty line behind the fields, and some more."""
+        got = b''
+        while b'\r\n\r\n' not in got:
+            more = c.recv(65536)
+            if not more:
+                raise ConnectionError('it has closed')
+            got += more
+        return got
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
 
 
 def secure(lab, logical=465, host='127.0.0.1', name='localhost', session=None, **options):

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from puppet import client
 from relaying import queue
 from secure import context
 from server import Lab, Talk, wait_until
@@ -103,6 +104,26 @@ def test_offered_to_who_may(provider):
         assert t.ask('TURN')[0] == 502
     with provider.talk(25) as t:
         assert 'ATRN' not in t.begin()[1].split('\n')
+
+
+def test_talk_plays_the_customer(provider, tmp_path):
+    """The roles turn under `talk`: what comes are commands, and replies are typed, one for each of them."""
+    with provider.smtp() as s:
+        s.sendmail('joe@example.org', ['ann@customer.example'], LETTER % b'by hand')
+    wait_until(lambda: waiting(provider, 'customer.example'))
+    (tmp_path / 'pw').write_text('secret\n')
+    typed = 'ATRN customer.example\n220 customer.example\n250-customer.example\n250 SIZE\n250 ok\n250 ok\n354 go\n250 taken\n221 bye\n'
+    r = client('talk', '--starttls', '--insecure', '--auth=PLAIN', '--user', CUSTOMER, '--password-file', str(tmp_path / 'pw'),
+               '127.0.0.1', str(provider.port(366)), input=typed)
+    lines = r.stdout.split('\n')
+    turned = lines[lines.index('c: ATRN customer.example'):]
+    assert 'The roles turn (RFC 2645)' in r.stdout
+    said = [line for line in turned if line[:3] in ('c: ', 's: ')]
+    verbs = [line.split(' ')[1] for line in said if line.startswith('s: ') and line[3:8] in ('EHLO ', 'MAIL ', 'RCPT ', 'DATA', 'QUIT')]
+    assert verbs == ['EHLO', 'MAIL', 'RCPT', 'DATA', 'QUIT'], r.stdout
+    assert said.index('c: 250 taken') > said.index('s: .') > said.index('s: Subject: by hand') > said.index('c: 354 go')
+    assert r.returncode == 0, r.stderr
+    wait_until(lambda: not waiting(provider, 'customer.example'))
 
 
 def test_refused(provider):

@@ -3,6 +3,7 @@ import glob
 import hashlib
 import json
 import os
+import pathlib
 import random
 import re
 import shutil
@@ -98,6 +99,13 @@ def damage(path, at=None):
         f.write(bytes([octet[0] ^ 1]))
 
 
+def recorded(lab, letters):
+    """Waits until the recorder has the histories of so many letters; it follows the log by tenths of a second."""
+    def found():
+        return sum(pathlib.Path(p).read_bytes().count(b'PPTR') for p in glob.glob(os.path.join(lab.dir, 'store/trace/*.trc')))
+    wait_until(lambda: found() >= letters, 30)
+
+
 def test_there_and_back(make_lab, tmp_path):
     lab = make_lab(sets=SMALL)
     send_all(lab, ['n%d' % i for i in range(30)])
@@ -122,10 +130,58 @@ def test_there_and_back(make_lab, tmp_path):
     assert 0 < more['copied_bytes'] < 100000
 
 
+def test_histories_and_keys(make_lab, tmp_path):
+    """What was recorded up to the cut, and the key of addresses that are out there."""
+    lab = make_lab(sets=SMALL)
+    send_all(lab, ['t%d' % i for i in range(10)])
+    ids = [row['letter'] for row in lab.json('mailbox', 'show', ALICE)]
+    before = lab.json('trace', *ids[:1])
+    recorded(lab, 10)
+    backup(lab, tmp_path / 'b')
+    names = manifest(tmp_path / 'b')
+    assert 'trace/00000001.trc' in names and 'keys/srs.key' in names
+    verify(tmp_path / 'b')
+    lab.send(letter_of('behind the cut'))
+    restore(tmp_path / 'b', tmp_path / 'new')
+    assert ask('fsck', '--dir', str(tmp_path / 'new')).returncode == 0
+    with open(os.path.join(lab.dir, 'srs.key')) as a, open(tmp_path / 'new/srs.key') as b:
+        assert a.read() == b.read()
+    assert os.stat(tmp_path / 'new/srs.key').st_mode & 0o777 == 0o600
+    # Without the log's own histories they come from there.
+    again = make_lab(dir=tmp_path / 'new', users=(), sets=SMALL)
+    assert again.json('trace', ids[0]) == before
+    assert [row['letter'] for row in again.json('trace', '--to', ALICE)] == ids
+    again.send(letter_of('after'))
+    assert len(again.json('trace', '--to', ALICE)) == len(ids) + 1
+    # Into a place with another key: that one stays beside it.
+    with open(tmp_path / 'new/srs.key', 'w') as f:
+        f.write('another\n')
+    assert again.stop() == 0
+    restore(tmp_path / 'b', tmp_path / 'new', '--force')
+    assert any(open(tmp_path / 'new' / n).read() == 'another\n' for n in os.listdir(tmp_path / 'new') if n.startswith('srs.key.before-'))
+
+
+def test_letters_without_their_histories(make_lab, tmp_path):
+    """What was noted of letters is damaged, or was thrown away: they come back all the same."""
+    lab = make_lab(sets=SMALL)
+    send_all(lab, ['t%d' % i for i in range(10)])
+    recorded(lab, 10)
+    backup(lab, tmp_path / 'b')
+    trace = tmp_path / 'b/trace/00000001.trc'
+    damage(trace)
+    for new in ('new', 'newer'):
+        assert 'trace/00000001.trc' in verify(tmp_path / 'b', check=2).stderr
+        r = restore(tmp_path / 'b', tmp_path / new)
+        assert 'trace/00000001.trc' in r.stderr and 'left out' in r.stderr and '10 letters' in r.stdout
+        assert ask('fsck', '--dir', str(tmp_path / new)).returncode == 0
+        trace.unlink(missing_ok=True)
+
+
 def test_only_what_is_new_is_copied(make_lab, tmp_path):
     lab = make_lab(sets=SMALL)
     to = tmp_path / 'b'
     send_all(lab, ['a%d' % i for i in range(40)], 50000)
+    recorded(lab, 40)
     backup(lab, to)
     sealed = sorted(glob.glob(str(to / 'log/*')))[:-1]
     times = {p: os.stat(p).st_mtime_ns for p in sealed}
@@ -135,9 +191,11 @@ def test_only_what_is_new_is_copied(make_lab, tmp_path):
     assert manifest(to) == before
     send_all(lab, ['b%d' % i for i in range(25)], 50000)
     send_all(lab, ['blob'], 400000)
+    recorded(lab, 66)
     more = backup(lab, to)
     after = manifest(to)
-    assert more['copied_bytes'] == sum(after.values()) - sum(before.values())
+    newest = sum(n for name, n in before.items() if name.startswith('trace/'))  # that file is copied anew
+    assert more['copied_bytes'] == sum(after.values()) - sum(before.values()) + newest
     assert 25 * 50000 + 400000 < more['copied_bytes'] < 25 * 60000 + 500000
     assert times == {p: os.stat(p).st_mtime_ns for p in sealed}
     verify(to)
@@ -260,10 +318,12 @@ def test_damage_is_named(make_lab, tmp_path):
     lab = make_lab(sets=SMALL)
     send_all(lab, ['d%d' % i for i in range(10)], 150000)
     send_all(lab, ['blob'], 400000)
+    recorded(lab, 11)
     backup(lab, tmp_path / 'b')
     names = sorted(manifest(tmp_path / 'b'))
-    assert {n.split('/')[0] for n in names} == {'auth', 'blob', 'log'}
-    for name in (names[0], names[1], names[-1]):
+    assert {n.split('/')[0] for n in names} == {'auth', 'blob', 'keys', 'log', 'trace'}
+    mail = [n for n in names if not n.startswith('trace/')]
+    for name in (mail[0], mail[1], next(n for n in mail if n.startswith('log/')), mail[-1]):
         shutil.copytree(tmp_path / 'b', tmp_path / 'c')
         damage(tmp_path / 'c' / name)
         for r in (verify(tmp_path / 'c', check=2), restore(tmp_path / 'c', tmp_path / 'new', check=2)):

@@ -4,11 +4,11 @@ import os
 import socket
 import ssl
 import subprocess
-import threading
 import time
 
 import pytest
 
+from secure import TlsServer
 from server import BINARY
 
 NOW = time.time()
@@ -73,40 +73,19 @@ def pki(tmp_path_factory):
     return d
 
 
-class Server:
+class Server(TlsServer):
     """Plays `before` in clear, then TLS with that certificate."""
 
     def __init__(self, pki, cert, before=None, versions=None):
-        self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ctx.load_cert_chain(pki / (cert + '.pem'), pki / (cert + '.key'))
+        super().__init__(pki / (cert + '.pem'), pki / (cert + '.key'))
         if versions:
             self.ctx.minimum_version, self.ctx.maximum_version = versions
         self.before = before
-        self.sock = socket.create_server(('127.0.0.1', 0))
-        self.port = self.sock.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
 
-    def run(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            try:
-                c.settimeout(10)
-                if not self.before or self.before(c):
-                    with self.ctx.wrap_socket(c, server_side=True) as t:
-                        t.recv(10)
-            except OSError:
-                pass
-            finally:
-                c.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.sock.close()
+    def serve(self, c):
+        if not self.before or self.before(c):
+            with self.ctx.wrap_socket(c, server_side=True) as t:
+                t.recv(10)
 
 
 def cert(*args, env=None):

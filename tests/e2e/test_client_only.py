@@ -20,7 +20,7 @@ SERVER = {'libuv', 'liblmdb', 'libseccomp', 'libconfig', 'libcurl', 'libunbound'
 def client(tmp_path_factory):
     build = tmp_path_factory.mktemp('client') / 'b'
     env = {**os.environ, 'CC': 'gcc'}
-    r = subprocess.run(['meson', 'setup', str(build), '-Dserver=false', '-Dwerror=true'], cwd=ROOT, env=env,
+    r = subprocess.run(['meson', 'setup', str(build), '-Dserver=false', '-Dwerror=true', '-Doptimization=1', '-Ddebug=false'], cwd=ROOT, env=env,
                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert r.returncode == 0, r.stdout
     r = subprocess.run(['ninja', '-C', str(build), '-j', '2'], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

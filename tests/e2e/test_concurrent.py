@@ -368,6 +368,8 @@ class Popper(Actor):
             try:
                 chosen[i] = NAME.search(b'\n'.join(p.top(i, 0)[1])).group(0)
             except poplib.error_proto as e:
+                if not isinstance(e.args[0], bytes):
+                    raise  # poplib's own word for a connection that ended
                 assert b'not there any more' in e.args[0]  # somebody moved it since the login (decisions 49)
         with self.account.lock:
             self.account.doomed.update(chosen.values())

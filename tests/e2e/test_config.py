@@ -36,6 +36,18 @@ def test_check_tells_all_mistakes_with_their_place(tmp_path):
     assert r.returncode == 2 and 'bad.conf:1:' in r.stdout
 
 
+def test_mistakes_between_keys_name_the_file(tmp_path):
+    """They stand in no line of it; `serve` says the same."""
+    path = tmp_path / 'between.conf'
+    path.write_text('hostname = "mail.example.com"; domains = [ "example.com" ]; data_dir = "%s";\n' % (tmp_path / 'd') +
+                    'routes = ( { match = "y.example"; via = "smtp:mx.example.net:25"; login = "us"; } );\n'
+                    'listen = ( { port = 2525; }, { port = 2525; } );\n')
+    serve = subprocess.run([BINARY, 'serve', '--config', str(path)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=20)
+    for r in (config_check(path), serve):
+        assert r.returncode == 2 and 'y.example' in r.stdout and 'two listeners' in r.stdout, r.stdout
+        assert all('%s: ' % path in line for line in r.stdout.splitlines()), r.stdout
+
+
 def test_check_of_broken_syntax_and_missing_file(tmp_path):
     path = tmp_path / 'open.conf'
     path.write_text('limit: {\n conns_total = 1;\n')

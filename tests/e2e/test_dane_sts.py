@@ -1,14 +1,13 @@
 """--dane and --mta-sts: keys that the DNS names, policies that a web page has; and everything that can be wrong with both."""
 import hashlib
-import socket
 import ssl
 import subprocess
-import threading
 
 import pytest
 
 from nameserver import NameServer
 from puppet import client, objects
+from secure import TlsServer
 
 HOST = 'mx1.example.org'
 
@@ -45,44 +44,20 @@ def der(pki, name, key=False):
     return ssl.PEM_cert_to_DER_cert((pki / (name + '.pem')).read_text())
 
 
-class Tls:
+class Tls(TlsServer):
     """A server of SMTP with STARTTLS, or of HTTPS with one answer."""
 
     def __init__(self, pki, name, page=None, starttls=True):
-        self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         chain = pki / (name + '.chain')
-        self.ctx.load_cert_chain(chain if chain.exists() else pki / (name + '.pem'), pki / (name + '.key'))
         self.page, self.starttls, self.heard = page, starttls, []
-        self.sock = socket.create_server(('127.0.0.1', 0))
-        self.port = self.sock.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
+        super().__init__(chain if chain.exists() else pki / (name + '.pem'), pki / (name + '.key'))
 
-    def run(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.one, args=(c,), daemon=True).start()
-
-    def one(self, c):
-        try:
-            c.settimeout(20)
-            (self.web if self.page is not None else self.smtp)(c)
-        except OSError:
-            pass
-        finally:
-            c.close()
+    def serve(self, c):
+        (self.web if self.page is not None else self.smtp)(c)
 
     def web(self, c):
         with self.ctx.wrap_socket(c, server_side=True) as t:
-            request = b''
-            while b'\r\n\r\n' not in request:
-                got = t.recv(4096)
-                if not got:
-                    return
-                request += got
-            self.heard.append(request.decode())
+            self.heard.append(self.request(t).decode())
             t.sendall(self.page)
 
     def smtp(self, c):
@@ -107,12 +82,6 @@ class Tls:
             if verb == b'STARTTLS':
                 c = self.ctx.wrap_socket(c, server_side=True)
                 f = c.makefile('rwb')
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.sock.close()
 
 
 SEND = ['send', '--from', 'a@example.net', '--to', 'b@example.org']

@@ -1,4 +1,5 @@
 """The server's figures as Prometheus reads them: every line is checked as strictly as its parser does."""
+import contextlib
 import http.client
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import pytest
 
 from rawimap import Socket
+from relaying import Sink
 from server import BINARY, SLOW, Lab, free_base, wait_until
 
 LETTER = b'From: a@example.net\r\nSubject: counted\r\n\r\nx\r\n'
@@ -39,6 +41,21 @@ def check_histogram(name, samples):
         assert len(parts['_sum']) == len(parts['_count']) == 1
 
 
+UNITS = {'ms', 'msec', 'us', 'usec', 'ns', 'sec', 'secs', 'minutes', 'hours', 'days', 'kb', 'mb', 'kib', 'mib', 'octets', 'percent'}
+
+
+def lint(name, kind, words):
+    """What `promtool check metrics` objects to."""
+    parts = name.split('_')
+    assert re.fullmatch('pennypost(_[a-z0-9]+)+', name), name
+    assert not UNITS & set(parts), 'not a base unit: ' + name
+    assert not {'counter', 'gauge', 'histogram', 'summary'} & set(parts), 'its type is in its name: ' + name
+    assert not name.endswith(('_bucket', '_sum', '_count', '_info')), name
+    assert 'total' not in parts or name.endswith('_total'), name
+    assert words[0].isupper() or words[0].isdigit(), words
+    assert not re.search(r'\\(?![\\n])', words), 'HELP escapes only backslash and line feed: ' + words
+
+
 def parse(text):
     """{(name, ((label, value), ...)): number} of a text in the format 0.0.4; strict."""
     assert text.endswith('\n') and '\r' not in text
@@ -52,11 +69,14 @@ def parse(text):
             name, kind = line[7:].split(' ')
             assert kind in ('counter', 'gauge', 'histogram') and name in helps and name not in types, line
             assert (kind == 'counter') == name.endswith('_total'), line
+            lint(name, kind, helps[name])
             types[name] = kind
             order.append(name)
         else:
             m = SAMPLE.match(line)
             assert m and NUMBER.match(m[3]), line
+            assert not re.search(r'(^|[{,])(le|quantile)=', m[2] or '') or m[1].endswith('_bucket'), line
+            assert all(re.fullmatch('[a-z][a-z0-9_]*', k) for k in re.findall(r'(\w+)="', m[2] or '')), line
             labels = tuple(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', m[2] or ''))
             assert len({k for k, _ in labels}) == len(labels), line
             assert family_of(m[1], types) == order[-1], 'the samples of a family stand together: ' + line
@@ -80,6 +100,7 @@ listen = ( { port = %(smtp)d; address = "127.0.0.1"; },
               { protocol = "imap"; port = %(imap)d; address = "127.0.0.1"; auth_cleartext = "allow"; },
               { protocol = "metrics"; port = %(metrics)d; },
               { protocol = "metrics"; address = "unix:metrics.sock"; } );
+%(more)s
 '''
 
 
@@ -91,13 +112,13 @@ def up(lab):
         return False
 
 
-@pytest.fixture
-def server(tmp_path):
+@contextlib.contextmanager
+def serving(tmp_path, more=''):
     base, guard = free_base()
     dir = tmp_path / 'data'
     path = tmp_path / 'pennypost.conf'
     ports = {'smtp': base + 25, 'imap': base + 143, 'metrics': base + 325}
-    path.write_text(CONFIG % dict(ports, dir=dir))
+    path.write_text(CONFIG % dict(ports, dir=dir, more=more))
     lab = Lab(dir, config=str(path))
     lab.base, lab.metrics = base, ports['metrics']
     dir.mkdir()
@@ -108,6 +129,12 @@ def server(tmp_path):
     assert lab.stop() == 0
     lab.close()
     guard.close()
+
+
+@pytest.fixture
+def server(tmp_path):
+    with serving(tmp_path) as lab:
+        yield lab
 
 
 def get(lab, path='/metrics', method='GET', headers=None):
@@ -152,9 +179,39 @@ def test_what_is_counted(server):
     assert value(after, 'pennypost_accounts') >= 1
     for role in ('front', 'store', 'auth', 'reader'):
         assert value(after, 'pennypost_process_up', role=role, index='0') == 1
-    assert value(after, 'pennypost_queue_entries', state='waiting') == 0
+    for state in ('waiting', 'ready', 'active', 'held', 'turn', 'ending'):
+        assert value(after, 'pennypost_queue_entries', state=state) == 0
     assert value(after, 'pennypost_deliveries_total', result='sent') == 0
     wait_until(lambda: value(figures(server), 'pennypost_trace_records_total') >= 3)
+
+
+ELSEWHERE = '''
+relay_ip = "127.0.0.0/8";
+routes = ( { match = "*"; via = "smtp:[127.0.0.1]:%d"; tls = "%s"; } );
+'''
+
+
+@pytest.mark.parametrize('tls, policy, result', [('may', 'opportunistic', 'clear'), ('never', 'none', 'clear'), ('must', 'required', 'not_offered')])
+def test_what_goes_out(tmp_path, tls, policy, result):
+    """By destination and result, and by what was asked of TLS and what came of it. The server there has none."""
+    def reply(verb, arg):
+        return '550 5.1.1 no' if verb == 'RCPT' and 'nobody' in arg else None
+
+    with Sink(reply=reply) as sink, serving(tmp_path, ELSEWHERE % (sink.port, tls)) as lab:
+        lab.send(LETTER, to=['joe@one.example', 'nobody@one.example', 'ann@two.example'])
+
+        def sessions():
+            return value(figures(lab), 'pennypost_relay_tls_total', policy=policy, result=result)
+
+        wait_until(lambda: sessions() >= 1, 30)
+        if result == 'clear':
+            def outcome(where, what):
+                return figures(lab).get(('pennypost_destination_deliveries_total', (('destination', where), ('result', what))))
+            where = 'smtp:[127.0.0.1]:%d' % sink.port  # what a route names is one destination
+            wait_until(lambda: outcome(where, 'sent') == 3, 30)  # a report goes there, too
+            assert outcome(where, 'refused') == 1 and outcome(where, 'later') == 0 and outcome('other', 'sent') == 0
+        assert all(v == 0 or dict(labels) == {'policy': policy, 'result': result}
+                   for (name, labels), v in figures(lab).items() if name == 'pennypost_relay_tls_total')
 
 
 def test_restarts_are_counted(server):
@@ -232,13 +289,15 @@ def test_unix_socket(server):
 
 
 def test_many_at_once(server):
-    conns = [http.client.HTTPConnection('127.0.0.1', server.metrics, timeout=20 * SLOW) for _ in range(20)]
+    """Who is answered has all figures; the others are told that they have none."""
+    conns = [http.client.HTTPConnection('127.0.0.1', server.metrics, timeout=20 * SLOW) for _ in range(60)]
     for c in conns:
         c.request('GET', '/metrics')
     statuses = []
     for c in conns:
         r = c.getresponse()
-        r.read()
+        text = r.read().decode()
+        assert r.status != 200 or value(parse(text), 'pennypost_process_up', role='store', index='0') == 1
         statuses.append(r.status)
         c.close()
     assert set(statuses) <= {200, 503} and 200 in statuses

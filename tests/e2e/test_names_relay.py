@@ -5,7 +5,9 @@ import gzip
 import json
 import os
 import smtplib
+import socket
 import ssl
+import struct
 import time
 
 import pytest
@@ -103,6 +105,10 @@ class Sender:
             s.sendmail(sender, [to], 'From: %s\r\nTo: %s\r\nSubject: %s\r\n\r\nhello\r\n' % (sender, to, subject))
 
 
+def trace(lab):
+    return lab.run('trace', '--to', 'b@example.org').stdout
+
+
 def waits(lab, *words):
     """What the queue says of a letter that was tried and not sent."""
     def said():
@@ -110,6 +116,12 @@ def waits(lab, *words):
             if json.loads(text).get('attempts') and all(w in text for w in words):
                 return text
     return wait_until(said, 30)
+
+
+def unsecured(starttls, needs, port):
+    if starttls:
+        return 'no TLS with %s [127.0.0.1]:%d, where it is needed (%s): ' % (HOST, port, needs)
+    return 'TLS is needed (%s), and %s [127.0.0.1]:%d does not offer STARTTLS' % (needs, HOST, port)
 
 
 @needs_nsd
@@ -133,13 +145,59 @@ def test_dane(pki, tmp_path, cert, of, how, spoil, starttls, sent):
         with Zones(tmp_path, base(m.port, tlsa), {'example.org': how}, bad) as z, \
                 Sender(tmp_path, m.port, z.address, *z.sets) as s:
             s.send()
+            needs = 'DANE: _%d._tcp.%s' % (m.port, HOST)
             if sent:
                 wait_until(lambda: m.letters, 30)
                 assert m.letters[0][0] == (sent == 'tls')
+                by_dane = bool(of) and how == 'signed'
+                wait_until(lambda: 'TLS policy: ' in trace(s.lab), 30)
+                assert ('TLS policy: needed, with a certificate that a TLSA record names (%s)' % needs in trace(s.lab)) == by_dane
+                assert ('(relay.tls = auto; neither DANE nor MTA-STS asks for more)' in trace(s.lab)) != by_dane
+                assert 'no route: MX records of example.org: %s (10)' % HOST in trace(s.lab)
             else:
-                waits(s.lab, 'example.org')
+                waits(s.lab, 'example.org', *[unsecured(starttls, needs, m.port)] if how == 'signed' and not spoil else [])
                 time.sleep(2 * SLOW)
                 assert not m.letters and 'MAIL' not in m.heard
+
+
+class Deaf(NameServer):
+    """Passes on what another name server says, but for one question, which it never hears."""
+
+    def __init__(self, address, name, kind):
+        host, port = address.split(':')
+        self.behind, self.deaf_to = (host, int(port)), (name, kind)
+        super().__init__()
+
+    def answer(self, query, tcp):
+        name, kind, _ = self.question(query)
+        self.asked.append((name, kind))
+        if (name, kind) == self.deaf_to:
+            return None
+        if tcp:
+            with socket.create_connection(self.behind, 5) as s, s.makefile('rb') as f:
+                s.sendall(struct.pack('>H', len(query)) + query)
+                return f.read(struct.unpack('>H', f.read(2))[0])
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(5)
+            s.sendto(query, self.behind)
+            return s.recv(65536)
+
+
+@needs_nsd
+@pytest.mark.parametrize('of, sent', [('mx', True), ('stranger', False)], ids=['good', 'wrong'])
+def test_dane_half_the_addresses(pki, tmp_path, of, sent):
+    """Nobody says whether the host has an IPv6 address: its TLSA records hold all the same."""
+    with Mx(pki, 'mx') as m, Zones(tmp_path, base(m.port, [tlsa_of(pki, of, 3, 1, 1)]), {'example.org': 'signed'}) as z, \
+            Deaf(z.address, HOST, 'AAAA') as ns, Sender(tmp_path, m.port, ns.address, *z.sets) as s:
+        s.send()
+        if sent:
+            wait_until(lambda: m.letters, 60)
+            assert m.letters[0][0] and '(DANE)' in s.lab.run('trace', '--to', 'b@example.org').stdout
+        else:
+            waits(s.lab, 'example.org')
+            time.sleep(2 * SLOW)
+            assert not m.letters and 'MAIL' not in m.heard
+        assert (HOST, 'AAAA') in ns.asked
 
 
 @pytest.mark.parametrize('cert, mode, mx, starttls, sent', [
@@ -158,11 +216,15 @@ def test_sts(pki, tmp_path, cert, mode, mx, starttls, sent):
         with NameServer(records) as ns, Sender(tmp_path, m.port, ns.address, 'sts.port=%d' % web.port,
                                                'relay.authorities=%s' % (pki / 'root.pem')) as s:
             s.send()
+            needs = 'MTA-STS policy of example.org, mode ' + mode
             if sent:
                 wait_until(lambda: m.letters, 30)
                 assert m.letters[0][0] == starttls
+                if mode != 'none':
+                    how = 'needed, with a certificate for the name' if mode == 'enforce' else 'where it is offered'
+                    wait_until(lambda: 'TLS policy: %s (%s)' % (how, needs) in trace(s.lab), 30)
             else:
-                waits(s.lab, 'example.org')
+                waits(s.lab, 'example.org', *[unsecured(starttls, needs, m.port)] if mx == [HOST] else [])
                 time.sleep(2 * SLOW)
                 assert not m.letters and 'MAIL' not in m.heard
             if mode == 'enforce' and cert == 'mx' and mx == [HOST] and starttls:
@@ -208,7 +270,8 @@ def test_tls_reports(pki, tmp_path):
     assert report['organization-name'] == 'Example "Inc"'
     one, = report['policies']
     assert one['policy']['policy-type'] == 'sts' and one['policy']['policy-domain'] == 'example.org'
-    assert one['policy']['mx-host'] == ['*.example.net'] and 'mode: testing' in one['policy']['policy-string']
+    assert one['policy']['mx-host'] == ['*.example.net']
+    assert one['policy']['policy-string'] == ['version: STSv1', 'mode: testing', 'mx: *.example.net', 'max_age: 86400']
     assert one['summary'] == {'total-successful-session-count': 0, 'total-failure-session-count': 1}
     detail, = one['failure-details']
     assert detail['result-type'] == 'validation-failure' and detail['receiving-mx-hostname'] == HOST

@@ -1,8 +1,6 @@
 """The role fetch: MTA-STS policies for relays, reports about TLS for store; hosts that do not do what they should."""
 import socket
-import ssl
 import struct
-import threading
 import time
 
 import pytest
@@ -10,58 +8,31 @@ import pytest
 import role
 from nameserver import NameServer
 from role import Role, text
-from secure import authority
+from secure import TlsServer, authority
 from test_dane_sts import http, policy
 
 KEEP, KEPT, POST, POSTED = 322, 323, 320, 321
 
 
-class Web:
+class Web(TlsServer):
     """An https server whose answers, by host, may change; it hears what it is asked."""
 
     def __init__(self, cert, key):
-        self.ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ctx.load_cert_chain(cert, key)
         self.pages, self.heard, self.slow = {}, [], 0
-        self.sock = socket.create_server(('127.0.0.1', 0))
-        self.port = self.sock.getsockname()[1]
-        threading.Thread(target=self.run, daemon=True).start()
+        super().__init__(cert, key)
 
-    def run(self):
-        while True:
-            try:
-                c, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.one, args=(c,), daemon=True).start()
-
-    def one(self, c):
-        try:
-            c.settimeout(30)
-            with self.ctx.wrap_socket(c, server_side=True) as t:
-                request = b''
-                while b'\r\n\r\n' not in request:
-                    got = t.recv(65536)
-                    if not got:
-                        return
-                    request += got
-                head, _, body = request.partition(b'\r\n\r\n')
-                fields = {k.lower(): v.strip() for k, _, v in (line.partition(':') for line in head.decode().split('\r\n')[1:])}
-                while len(body) < int(fields.get('content-length', 0)):
-                    body += t.recv(65536)
-                self.heard.append((head.decode().split('\r\n')[0], fields, body))
-                time.sleep(self.slow)
-                t.sendall(self.pages.get(fields['host'].split(':')[0], http('', head='404 Not Found')))
-        except OSError:
-            pass
-        finally:
-            c.close()
+    def serve(self, c):
+        with self.ctx.wrap_socket(c, server_side=True) as t:
+            head, _, body = self.request(t).partition(b'\r\n\r\n')
+            fields = {k.lower(): v.strip() for k, _, v in (line.partition(':') for line in head.decode().split('\r\n')[1:])}
+            while len(body) < int(fields.get('content-length', 0)):
+                body += t.recv(65536)
+            self.heard.append((head.decode().split('\r\n')[0], fields, body))
+            time.sleep(self.slow)
+            t.sendall(self.pages.get(fields['host'].split(':')[0], http('', head='404 Not Found')))
 
     def asked(self, domain):
         return sum(f['host'].startswith('mta-sts.' + domain) for _, f, _ in self.heard)
-
-    def close(self):
-        self.sock.close()
 
 
 NAMES = 'example.net bad.example html.example long.example gone.example void.example moved.example slow.example old.example'.split()
@@ -95,7 +66,9 @@ class Pair:
     """fetch, with the dns that it asks and a store that kept something."""
 
     def __init__(self, pki, names, web, kept=(), **more):
-        settings = {'relay__authorities': pki[0], 'sts__port': str(web.port), 'dns': names.address, **more}
+        settings = {'relay__authorities': pki[0], 'dns': names.address, **more}
+        if web:
+            settings['sts__port'] = str(web.port)
         self.dns, self.fetch = Role('dns', dns=names.address), Role('fetch', **settings)
         self.fetch.join(self.dns)
         self.store = self.fetch.peer('store')
@@ -139,6 +112,19 @@ def test_policy(pki, names, web):
         got = [p.relay.recv() for _ in range(20)]
         assert {g[1] for g in got} == set(range(20)) and all(b'testing' in g[2] for g in got)
         assert web.asked('example.net') == 2
+
+
+def test_kept_while_busy(pki):
+    """As many policies are fetched at a time as may be: one that is kept holds, though its id is another by now."""
+    with socket.create_server(('127.0.0.1', 0), backlog=1000) as silent:
+        many = ['d%d.example' % n for n in range(300)]
+        with NameServer({('mta-sts.' + d, 'A'): ['127.0.0.1'] for d in many}) as ns, \
+                Pair(pki, ns, None, [('example.net', kept(policy()))], sts__port=str(silent.getsockname()[1])) as p:
+            for n, d in enumerate(many):
+                p.relay.send(role.STS_ASK, text(d) + text('1'), 1000 + n)
+            refused = [p.relay.recv() for _ in range(300 - 256)]
+            assert all(b'too many policies' in body for _, _, body in refused)
+            assert role.sts(p.relay, 'example.net', 'new')[:2] == (0, policy())
 
 
 @pytest.mark.parametrize('page, why', [

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from puppet import Puppet
-from relaying import Report, outward, queue, why
+from relaying import Report, outward, queue, tried, why
 from secure import authority
 from server import Lab, wait_until
 
@@ -336,6 +336,45 @@ def test_no_backscatter(make_lab):
         assert sum(line.startswith('RCPT') for line in p.said()) == 3, '\n'.join(p.said())
         assert [line for line in p.said() if line.startswith('MAIL')][-1].startswith('MAIL FROM:<>')
         assert lab.count('alice@example.com') == 0
+
+
+# --- servers that drip
+
+
+def drip_and_read_nothing(s, line):
+    """An octet now and then, and no room for ours."""
+    s.sendall(b'354 go\r\n')
+    for _ in range(120):
+        s.sendall(b'2')
+        time.sleep(0.5)
+
+
+def test_drips_while_it_takes_the_letter(make_lab):
+    """What it says while it should take something does not count as taking it."""
+    with Puppet(DATA=drip_and_read_nothing, EHLO='250-mx.example.com\n250 8BITMIME') as p:
+        p.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lab = make_lab(sets=['relay.reply_seconds=4'] + outward('smtp:127.0.0.1:%d' % p.port))
+        lab.send(LETTER + b'x' * 70 + b'\r\n' + (b'y' * 998 + b'\r\n') * 8000, 'you@example.net', 'alice@example.com')
+        entry = tried(lab, 40)
+        assert entry['trouble'] == 'closed'
+        assert 'no answer in time' in lab.run('trace', entry['qid']).stdout
+
+
+@pytest.mark.parametrize('pause, n, fate', [(2.5, 40, 'later'), (1, 5, 'sent')])
+def test_an_envelope_has_an_end(make_lab, pause, n, fate):
+    """Each reply in time, and all of them too late; a server that is only slow gets its letter."""
+    def rcpt(s, line):
+        time.sleep(pause)
+        return '250 2.1.5 ok'
+    with Puppet(**{**GOOD, 'RCPT': rcpt}) as p:
+        lab = make_lab(sets=['relay.reply_seconds=6'] + outward('smtp:127.0.0.1:%d' % p.port))
+        lab.send(LETTER, ['you%d@example.net' % i for i in range(n)], 'alice@example.com')
+        if fate == 'sent':
+            wait_until(lambda: p.said().count('.') == 1 and not queue(lab), 40, 0.2)
+            return
+        entry = tried(lab, 80)
+        assert entry['trouble'] == 'closed' and not p.said().count('.')
+        assert 'so slowly' in lab.run('trace', entry['qid']).stdout
 
 
 def test_many_at_once(make_lab):

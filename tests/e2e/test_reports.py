@@ -23,14 +23,15 @@ def verdict(verb, arg):
 
 @pytest.fixture(scope='module')
 def sinks():
-    with Sink(verdict) as plain, Sink(verdict, ehlo=Sink.EHLO + ('DSN', 'SMTPUTF8', 'DELIVERBY')) as dsn:
-        yield plain, dsn
+    with Sink(verdict) as plain, Sink(verdict, ehlo=Sink.EHLO + ('DSN', 'SMTPUTF8', 'DELIVERBY')) as dsn, \
+            Sink(verdict, ehlo=Sink.EHLO + ('DSN',)) as untimed:
+        yield plain, dsn, untimed
 
 
 @pytest.fixture(scope='module')
 def lab(tmp_path_factory, sinks):
-    sets = outward(sinks[0].target, 'example.net') + ['route.dsn.example=' + sinks[1].target, 'queue.retry_first=1s',
-            'queue.retry_most=1s', 'queue.warn=2s', 'queue.lifetime=7s', 'alias.away@example.com=no-one@example.net',
+    sets = outward(sinks[0].target, 'example.net') + ['route.dsn.example=' + sinks[1].target, 'route.by.example=' + sinks[2].target,
+            'queue.retry_first=1s', 'queue.retry_most=1s', 'queue.warn=2s', 'queue.lifetime=7s', 'alias.away@example.com=no-one@example.net',
             'alias.both@example.com=alice@example.com,bob@example.com', 'relay_ip=', 'queue.bounce_copies=no']
     lab = Lab(tmp_path_factory.mktemp('reports') / 'lab', sets=sets).start()
     yield lab
@@ -161,6 +162,22 @@ def test_deadline_tells(lab):
     wait_until(lambda: reports(lab, mark), 20, 0.3)
     assert any(r.rcpt['action'] == 'delayed' and r.rcpt['status'] == '4.4.7' for r in reports(lab, mark))
     wait_empty(lab)
+
+
+@pytest.mark.parametrize('where, mail, options, told', [
+    ('example.net', 'BY=600;N', [], True),
+    ('example.net', 'BY=600;N', ['NOTIFY=DELAY'], True),
+    ('example.net', 'BY=600;N', ['NOTIFY=NEVER'], False),
+    ('dsn.example', 'BY=600;N', [], False),
+    ('by.example', 'BY=600;N', [], True),
+    ('example.net', '', [], False),
+])
+def test_where_the_deadline_ends(lab, where, mail, options, told):
+    """BY with N, and a server without DELIVERBY, whether it knows DSN or not: the sender hears that it is out of our hands."""
+    mark = send(lab, 'yes@' + where, [mail] if mail else [], options)
+    wait_empty(lab)
+    found = [(r.rcpt['action'], r.rcpt['status'][0]) for r in reports(lab, mark)]
+    assert found == ([('relayed', '2')] if told else [])
 
 
 def test_nothing_to_nobody(lab):

@@ -50,7 +50,7 @@ def test_json_and_keep(shared, tmp_path):
     for one in found:
         assert one['ok'] and one['body'] == 'exact' and not one['deleted'] and not one['lost'] and not one['changed']
         assert one['return_path'] == '<a@example.net>' and len(one['hops']) == 1
-        assert one['accepted_ms'] > 0 and one['octets_came'] > one['octets_sent']
+        assert one['accepted_ms'] > 0 and one['bytes_came'] > one['bytes_sent']
     assert 'secret' not in out and count(shared) == before + 2
 
 

@@ -19,10 +19,10 @@ SPARE = (8 << 20) + (4 << 20)
 BATCH = 50  # letters that are on the way in one connection
 
 
-def used(dir):
+def used(dir, parts=('log', 'blob', 'index')):
     """{part: octets on the disk} of the store in dir."""
     found = {}
-    for part in ('log', 'blob', 'index'):
+    for part in parts:
         found[part] = 0
         for entry in os.scandir(os.path.join(dir, 'store', part)):
             try:

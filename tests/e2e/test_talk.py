@@ -168,8 +168,9 @@ def test_bdat(tmp_path):
     s = Server(MAIL, RCPT, ('bdat 5 last', ''), ('abc', '250 ok\r\n'), QUIT)
     out, err, status = piped(tmp_path, 'mail a\nrcpt b\nbdat 5 last\nabc\nquit\n', '127.0.0.1', s.port)
     assert s.lines()[2:] == ['bdat 5 last', 'abc', 'quit'], out
-    s = Server(MAIL, RCPT, ('bdat 10 last', ''), ('y', '250 ok\r\n'), QUIT)
-    piped(tmp_path, 'mail a\nrcpt b\nbdat\n.x..\ny\n.\nquit\n', '127.0.0.1', s.port)
+    s = Server(MAIL, RCPT, ('bdat 9 last', ''), ('y', '250 ok\r\n'), QUIT)
+    out, err, status = piped(tmp_path, 'mail a\nrcpt b\nbdat\n.x..\ny\n.\nquit\n', '127.0.0.1', s.port)
+    assert s.lines()[2:] == ['BDAT 9 LAST', '.x..', 'y', 'quit'], out
 
 
 def test_lint(tmp_path):

@@ -5,8 +5,11 @@ import re
 import subprocess
 import time
 
+import pytest
+
 from rawimap import login
-from server import BINARY
+from relaying import Sink
+from server import BINARY, wait_until
 
 LETTER = b'From: a@example.net\r\nSubject: traced\r\n\r\nx\r\n'
 
@@ -102,8 +105,9 @@ def test_by_anything_that_is_known(lab):
     assert found('--from', 's0@example.net') == ids[:1] and found('--to', 'alice@example.com') == ids
     assert found('alice@example.com', '--from', 's1@example.net') == ids[1:2]
     assert found('--message-id', 'one.2@example.net', '--since', '1h') == ids[2:]
+    assert found('--since', '1970-01-01') == ids and found('--since', '99999d', '--until', '2100-01-01') == ids
     assert found('--since', '2020-01-01') == ids and found('--since', '5m', '--limit', '2') == ids[1:]
-    for words in (('--until', '1h'), ('--from', 'alice@example.com'), ('--to', 's0@example.net'), ('x@y.z',)):
+    for words in (('--until', '1h'), ('--until', '1970-01-01'), ('--from', 'alice@example.com'), ('--to', 's0@example.net'), ('x@y.z',)):
         r = lab.run('trace', *words, check=False)
         assert r.returncode == 2 and 'no letter' in r.stderr, words
     text = lab.run('trace', '127.0.0.1').stdout.splitlines()
@@ -115,7 +119,8 @@ def test_by_anything_that_is_known(lab):
 
 def test_a_question_that_is_none(lab):
     for words, what in (((), 'which letters'), (('--since', 'yesterday'), 'is no time'), (('x', '--format', 'html'), 'html'),
-                        (('x', '--limit', '0'), '--limit'), (('x', 'y'), '"y" is too much')):
+                        (('x', '--limit', '0'), '--limit'), (('x', 'y'), '"y" is too much'),
+                        (('x', '--follow', '--format', 'conv'), 'not with --follow')):
         r = lab.run('trace', *words, check=False)
         assert r.returncode == 1 and what in r.stderr, r.stderr
 
@@ -157,6 +162,178 @@ def test_replayed_conversation(lab, tmp_path):
     assert r.returncode == 0, r.stdout + conv
 
 
+def play(conv, path, port):
+    path.write_text(conv)
+    return subprocess.run([BINARY, 'run', '--to', '127.0.0.1:%d' % port, str(path)], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60)
+
+
+def test_replayed_attempts(make_lab, tmp_path):
+    """Each attempt's conversation plays against the destination; one that went over a connection that was there
+    begins it anew."""
+    turn = {'RCPT': 0}
+
+    def reply(verb, arg):
+        if verb == 'RCPT':
+            turn['RCPT'] += 1
+            return '450 4.2.0 not yet' if turn['RCPT'] == 1 else None
+        return None
+
+    with Sink(reply=reply) as sink:
+        lab = make_lab(sets=['route.*=' + sink.target, 'route.*.tls=never', 'relay_ip=127.0.0.0/8', 'queue.retry_first=1s'])
+        for i in range(2):
+            lab.send(LETTER, to='joe@elsewhere.example', sender='s%d@example.net' % i)
+        wait_until(lambda: len(sink.letters) == 2, 30)
+
+        def whole():
+            rows = lab.json('trace', '--to', 'joe@elsewhere.example')
+            return [[e for e in r['events'] if e['kind'] == 'attempt'] for r in rows]
+
+        wait_until(lambda: sorted(len(a) for a in whole()) == [1, 2], 30)
+        for row in lab.json('trace', '--to', 'joe@elsewhere.example'):
+            attempts = [e for e in row['events'] if e['kind'] == 'attempt']
+            for n in range(len(attempts)):
+                told = '\n'.join(attempts[n]['history'])
+                assert '# route * via %s\n' % sink.target in told and '# TLS policy: none (tls = never of the route)' in told
+                conv = lab.run('trace', row['letter'], '--format', 'conv', '--attempt', str(n + 1)).stdout
+                assert 'C: RCPT TO:<joe@elsewhere.example>' in conv, conv
+                assert conv.splitlines().count('C: .') == conv.count('\nS: 354'), conv
+                turn['RCPT'] = 0 if '450' in conv else 1
+                r = play(conv, tmp_path / 'attempt.conv', sink.port)
+                assert r.returncode == 0, r.stdout + conv
+            r = lab.run('trace', row['letter'], '--format', 'conv', '--attempt', '9', check=False)
+            assert r.returncode == 2 and 'there were %d attempts' % len(attempts) in r.stderr
+            text = lab.run('trace', row['letter']).stdout
+            assert 'Attempt %d, ended at ' % len(attempts) in text
+    for words, what in ((('--attempt', '0', '--format', 'conv'), 'is no number'), (('--attempt', '1'), '--format conv')):
+        r = lab.run('trace', 'x', *words, check=False)
+        assert r.returncode == 1 and what in r.stderr
+
+
+def test_attempts_are_told_apart(make_lab):
+    """Each says when it began, how long it took, and names those recipients who were tried in it."""
+    said = []
+
+    def reply(verb, arg):
+        if verb == 'RCPT' and 'ann' in arg and not said:
+            said.append(arg)
+            return 1.5, '450 4.2.0 not yet'
+        return None
+
+    with Sink(reply=reply) as sink:
+        lab = make_lab(sets=['route.*=' + sink.target, 'route.*.tls=never', 'relay_ip=127.0.0.0/8', 'queue.retry_first=1s'])
+        lab.send(LETTER, to=['joe@elsewhere.example', 'ann@elsewhere.example'], sender='s@example.net')
+        wait_until(lambda: len(sink.letters) == 2, 30)
+
+        def attempts():
+            found = [e for r in lab.json('trace', '--to', 'ann@elsewhere.example') for e in r['events'] if e['kind'] == 'attempt']
+            return found if len(found) == 2 else None
+        first, second = wait_until(attempts, 30)
+        assert [r['address'] for r in first['rcpts']] == ['joe@elsewhere.example', 'ann@elsewhere.example']
+        assert [r['address'] for r in second['rcpts']] == ['ann@elsewhere.example']
+        begun, ms = re.fullmatch(r'# begun at (\S+), over (\d+) ms later', first['history'][0]).groups()
+        assert begun < first['time'] and 1500 <= int(ms) < 60000
+
+
+def test_replayed_chunks(lab, tmp_path):
+    """BDAT, and the second letter of a session."""
+    with lab.talk() as t:
+        t.begin()
+        for i in range(2):
+            t.ask('MAIL FROM:<s%d@example.net>' % i, 250)
+            t.ask('RCPT TO:<alice@example.com>', 250)
+            t.send(b'BDAT %d LAST\r\n' % len(LETTER) + LETTER)
+            assert t.reply()[0] == 250
+    for row in lab.json('trace', '--to', 'alice@example.com'):
+        r = play(lab.run('trace', row['letter'], '--format', 'conv').stdout, tmp_path / 'chunk.conv', lab.port())
+        assert r.returncode == 0, r.stdout
+    assert lab.count('alice@example.com') == 4
+
+
+def test_the_end_of_a_letter(lab):
+    """Deleted by the command, with its mailbox, with its account: each says so."""
+    for i in range(3):
+        lab.send(LETTER)
+    ids = [row['letter'] for row in lab.json('mailbox', 'show', 'alice@example.com')]
+    lab.run('mailbox', 'delete', 'alice@example.com', '1', '--yes')
+    c = login(lab)
+    c.ok('CREATE Old')
+    c.ok('SELECT INBOX')
+    c.ok('MOVE 1 Old')
+    c.ok('DELETE Old')
+    c.close()
+    lab.run('user', 'remove', 'alice@example.com', '--yes')
+
+    def last(letter):
+        events = lab.json('trace', letter)[0]['events']
+        assert all(len(e['rcpts']) == 1 and letter in e['rcpts'][0] for e in events)
+        return events[-1]['history'][0] if events else ''
+
+    for letter, words in zip(ids, ('expunged by `pennypost mailbox delete`', 'expunged: the mailbox was removed',
+                                   'expunged: the account was removed')):
+        wait_until(lambda: last(letter) == words, 20)
+
+
+def test_many_are_listed_and_few_are_whole(lab):
+    with lab.smtp() as s:
+        for i in range(120):
+            s.sendmail('many@example.net', ['alice@example.com'], LETTER)
+    r = lab.run('trace', '--from', 'many@example.net')
+    lines = r.stdout.splitlines()
+    assert len(lines) == 100 and 'these are the newest 100' in r.stderr
+    assert lines == sorted(lines)
+    assert len(lab.json('trace', '--from', 'many@example.net', '--limit', '110')) == 110
+    assert len(lab.run('trace', '--from', 'many@example.net', '--limit', '1000').stdout.splitlines()) == 120
+    assert len(lab.json('trace', '--from', 'many@example.net', '--limit', '1000')) == 120
+    # A session that only did something to letters tells whose they were.
+    c = login(lab)
+    c.ok('SELECT INBOX')
+    c.ok('STORE 1:120 +FLAGS (\\Seen)')
+    c.close()
+    session = lab.json('trace', lines[0].split()[1])[0]['events'][0]['session']
+    listed = lab.run('trace', session, '--limit', '1000').stdout.splitlines()
+    assert len(listed) == 120 and all('<many@example.net> -> alice@example.com' in line for line in listed)
+
+
+@pytest.mark.parametrize('words', [('--from', 'nobody@example.net', '--since', '1h'), ('--until', '2001-01-01'), ('0000000000000',)])
+def test_nothing_is_found(lab, words):
+    lab.send(LETTER)
+    r = lab.run('trace', *words, check=False)
+    assert r.returncode == 2 and not r.stdout and 'there is no letter with' in r.stderr
+
+
+def damaged(path, at):
+    with open(path, 'r+b') as f:
+        f.seek(at)
+        f.write(b'x' * 16)
+
+
+def test_damage_is_named_and_stops_nothing(make_lab):
+    lab = make_lab()
+    for i in range(20):
+        lab.send(LETTER, sender='s%d@example.net' % i)
+    lab.json('trace', '127.0.0.1')
+    assert lab.stop() == 0
+    trace = os.path.join(lab.dir, 'store', 'trace')
+    assert json.loads(lab.run('fsck', '--json').stdout)['histories'] == 1
+    one = os.path.join(trace, '00000001.trc')
+    damaged(one, 2000)
+    r = lab.run('fsck', check=False)
+    assert r.returncode == 2 and 'trace/00000001.trc: ' in r.stdout and 'nothing has to be done' in r.stdout
+    lab.start()
+    assert len(lab.json('trace', '127.0.0.1')) >= 18
+    lab.send(LETTER, sender='after@example.net')
+    assert lab.json('trace', 'after@example.net')
+    assert lab.stop() == 0
+    damaged(one, 0)
+    damaged(os.path.join(trace, 'followed'), 0)
+    r = lab.run('fsck', check=False)
+    assert r.returncode == 2 and 'no file of this store' in r.stdout and 'trace/followed: ' in r.stdout
+    lab.start()
+    lab.send(LETTER, sender='later@example.net')
+    assert lab.json('trace', 'later@example.net')
+
+
 def test_looking_on(lab):
     p = subprocess.Popen([BINARY, 'trace', '--follow', '--json', '--dir', lab.dir], stdout=subprocess.PIPE, text=True)
     try:
@@ -164,6 +341,15 @@ def test_looking_on(lab):
         lab.send(LETTER, sender='live@example.net')
         row = json.loads(p.stdout.readline())
         assert row['kind'] == 'letter' and row['from'] == 'live@example.net' and 'DATA' in ''.join(row['history']).upper()
+        lab.send(LETTER, sender='live@example.net')
+        ids = [row['letter'], json.loads(p.stdout.readline())['letter']]
+        c = login(lab)
+        c.ok('SELECT INBOX')
+        c.ok('STORE 1:2 +FLAGS (\\Deleted)')
+        c.close()
+        rows = [json.loads(p.stdout.readline()) for _ in ids]
+        assert [r['letter'] for r in rows] == ids and all(r['kind'] == 'mailbox' for r in rows)
+        assert all(len(r['rcpts']) == 1 and r['letter'] in r['rcpts'][0] for r in rows)
     finally:
         p.kill()
         p.wait()
@@ -182,9 +368,43 @@ def test_kept_after_kill(make_lab):
     assert any(name.endswith('.trc') for name in os.listdir(trace))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may mount')
+def test_a_full_disk(make_lab):
+    """Histories are passed over while there is no room for them; the table of their file knows nothing of those."""
+    lab = make_lab(sets=['trace.size=1M'])
+    assert lab.stop() == 0
+    trace = os.path.join(lab.dir, 'store', 'trace')
+    if subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=64k', 'none', trace], stderr=subprocess.DEVNULL).returncode:
+        pytest.skip('mounting is not permitted here')
+    try:
+        lab.start()
+        with lab.smtp() as s:
+            for i in range(400):
+                s.sendmail('before@example.net', ['alice@example.com'], LETTER)
+        wait_until(lambda: 'trace-failed' in lab.log(), 20)
+        time.sleep(3)
+        subprocess.run(['mount', '-o', 'remount,size=16m', trace], check=True)
+        with lab.smtp() as s:
+            for i in range(400):
+                s.sendmail('after@example.net', ['alice@example.com'], LETTER)
+        wait_until(lambda: '00000001.idx' in os.listdir(trace), 20)
+        assert len(lab.run('trace', '--from', 'after@example.net', '--limit', '1000').stdout.splitlines()) > 100
+        assert lab.stop() == 0
+        assert lab.run('fsck').returncode == 0
+    finally:
+        lab.stop()
+        subprocess.run(['umount', '-l', trace], check=True)
+
+
 def test_not_recorded(make_lab):
     """trace.size = 0: found in the log all the same, as long as it is there."""
     lab = make_lab(sets=['trace.size=0'])
     lab.send(LETTER)
     assert lab.json('trace', 'sender@example.net')[0]['from'] == 'sender@example.net'
     assert not os.path.exists(os.path.join(lab.dir, 'store', 'trace'))
+    with lab.smtp() as s:
+        for i in range(20):
+            s.sendmail('many@example.net', ['alice@example.com'], LETTER)
+    ids = [row['letter'] for row in lab.json('mailbox', 'show', 'alice@example.com')]
+    r = lab.run('trace', '--from', 'many@example.net', '--limit', '7')
+    assert [line.split()[1] for line in r.stdout.splitlines()] == ids[-7:] and 'these are the newest 7' in r.stderr

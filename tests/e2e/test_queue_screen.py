@@ -1,0 +1,42 @@
+"""`queue top` on a terminal: lines that do not fit are cut off and move nothing, and the terminal is left as it was."""
+import fcntl
+import os
+import pty
+import struct
+import subprocess
+import termios
+
+from relaying import outward
+from server import BINARY, SLOW
+
+
+def top(lab, columns, rows, **env):
+    """What it writes until q is pressed."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
+    before = termios.tcgetattr(its)
+    p = subprocess.Popen([BINARY, 'queue', 'top', '--interval', '1', '--dir', lab.dir], stdin=its, stdout=its,
+                         env={**os.environ, 'TERM': 'xterm', **env})
+    out = b''
+    while b'Destination' not in out or not out.endswith(b'\033[J'):
+        out += os.read(ours, 65536)
+    os.write(ours, b'q')
+    assert p.wait(20 * SLOW) == 0
+    out += os.read(ours, 65536)
+    assert termios.tcgetattr(its) == before
+    os.close(ours)
+    os.close(its)
+    return out.decode()
+
+
+def test_top(make_lab):
+    lab = make_lab(sets=outward('hold:'))
+    lab.send(b'Subject: x\r\n\r\nx\r\n', ['joe@example.org', 'ann@%s.example.net' % ('long' * 12)])
+    for columns, env in ((80, {'NO_COLOR': ''}), (50, {'NO_COLOR': '1'})):
+        out = top(lab, columns, 24, **env)
+        shown = out.index('\033[H')
+        assert out.index('\033[?1049h') < out.index('\033[?7l') < shown
+        assert shown < out.index('\033[?7h') < out.index('\033[?1049l')
+        head, sent = out[shown:].replace('\033[H', '').split('\033[K')[:2]
+        assert head.startswith('2 entries in ') and len(head) <= 80, head
+        assert sent.lstrip('\r\n').startswith('sent 0 (0.0/s), ') and len(sent.strip()) <= 80, sent

@@ -1,0 +1,113 @@
+"""What goes out, as the other server hears it: long lines by policy, addresses of ours in turn, REQUIRETLS and SMTPUTF8 passed on or
+told to be impossible."""
+import quopri
+
+import pytest
+
+from puppet import Puppet
+from relaying import only_report, outward, queue, tried
+from secure import authority, submission
+from server import wait_until
+from test_relay_hostile import EHLO, GOOD, LETTER, TlsPuppet
+
+LONG = b'Subject: long\r\nFrom: alice@example.com\r\n\r\n' + b'.' + b'a' * 2500 + b'\r\n.b\r\n'
+
+
+def heard(p):
+    """The letters, as lines that were heard."""
+    found = []
+    for lines in p.heard:
+        while '.' in lines:
+            letter, lines = lines[:lines.index('.')], lines[lines.index('.') + 1:]
+            found.append(letter[letter.index('DATA') + 1:])
+    return found
+
+
+@pytest.mark.parametrize('policy', ['encode', 'wrap', 'send', 'refuse'])
+def test_long_lines(make_lab, policy):
+    with Puppet(**GOOD) as p:
+        lab = make_lab(sets=['relay.long_lines=' + policy] + outward('smtp:127.0.0.1:%d' % p.port))
+        lab.send(LONG, 'you@example.net', 'alice@example.com')
+        if policy == 'refuse':
+            fields = only_report(lab, 'alice@example.com').rcpts['you@example.net']
+            assert fields['status'] == '5.6.0' and not heard(p)
+            return
+        wait_until(lambda: heard(p) and not queue(lab), 30, 0.1)
+        [letter] = heard(p)
+        body = [line[1:] if line.startswith('.') else line for line in letter[letter.index('') + 1:]]
+        most = max(len(line) for line in body)
+        assert (most > 998) == (policy == 'send')
+        if policy == 'encode':
+            assert 'Content-Transfer-Encoding: quoted-printable' in letter
+            assert quopri.decodestring('\r\n'.join(body).encode()).rstrip() == b'.' + b'a' * 2500 + b'\r\n.b'
+        else:
+            assert ''.join(line.lstrip(' ') for line in body) == '.' + 'a' * 2500 + '.b'
+
+
+def test_sources(make_lab):
+    """Two addresses for everybody, a third for one route; each of them is used."""
+    peers = {}
+
+    def greeting(name):
+        def run(s, line):
+            peers.setdefault(name, set()).add(s.getpeername()[0])
+            return '220 mx'
+        return run
+    with Puppet(**GOOD, greeting=greeting('all')) as a, Puppet(**GOOD, greeting=greeting('one')) as b:
+        lab = make_lab(sets=['relay.source=127.0.0.2 127.0.0.3', 'relay.idle_seconds=0'] +
+                       outward('smtp:127.0.0.1:%d' % a.port, 'a.test') +
+                       outward('smtp:127.0.0.1:%d' % b.port, 'b.test', source='127.0.0.4')[1:])
+        for n in range(40):  # by lot: once in 2^39 only one of them would come
+            lab.send(LETTER, 'you@a.test', 'alice@example.com')
+        for n in range(5):
+            lab.send(LETTER, 'you@b.test', 'alice@example.com')
+        wait_until(lambda: not queue(lab), 60, 0.2)
+        told = lab.run('trace', '--to', 'you@b.test', '--limit', '1').stdout.split()[1]
+        assert ' from 127.0.0.4' in lab.run('trace', told).stdout
+    assert peers == {'all': {'127.0.0.2', '127.0.0.3'}, 'one': {'127.0.0.4'}}
+
+
+@pytest.mark.parametrize('tls, offered, goes', [('verify', True, True), ('verify', False, False), ('may', True, True)])
+def test_requiretls(make_lab, tmp_path, tls, offered, goes):
+    """RFC 8689: over a connection that is verified, to a server that passes it on; else it comes back."""
+    ca, sign = authority(tmp_path)
+    ehlo = EHLO.replace('250 SIZE', '250-SIZE') + ('\n250-REQUIRETLS' if offered else '') + '\n250 STARTTLS'
+    with TlsPuppet(sign('mx', 'DNS:localhost,IP:127.0.0.1'), EHLO=ehlo) as p:
+        lab = make_lab(sets=['relay.authorities=%s' % ca] + outward('smtp:127.0.0.1:%d' % p.port, tls=tls))
+        with submission(lab) as s:
+            s.sendmail('alice@example.com', ['you@example.net'], LETTER, mail_options=['REQUIRETLS'])
+        if goes:
+            wait_until(lambda: p.said().count('.') == 1, 30, 0.1)
+            assert any(line.startswith('MAIL') and ' REQUIRETLS' in line for line in p.said()) and p.inside == 1
+            return
+        fields = only_report(lab, 'alice@example.com').rcpts['you@example.net']
+        assert fields['status'] == '5.7.30' and not any(line.startswith('MAIL') for line in p.said())
+
+
+def test_starttls_refused(make_lab):
+    with Puppet(**{**GOOD, 'EHLO': EHLO.replace('250 SIZE', '250-SIZE') + '\n250 STARTTLS', 'STARTTLS': '454 4.7.0 not now'}) as p:
+        lab = make_lab(sets=outward('smtp:127.0.0.1:%d' % p.port, tls='must'))
+        lab.send(LETTER, 'you@example.net', 'alice@example.com')
+        said = tried(lab, trouble='tls')['text']
+        where = '127.0.0.1 [127.0.0.1]:%d' % p.port
+        assert said == 'TLS is needed (tls = must of the route), and %s refuses STARTTLS: 454 not now' % where
+
+
+@pytest.mark.parametrize('offered', [True, False])
+def test_smtputf8(make_lab, offered):
+    with Puppet(**{**GOOD, 'EHLO': EHLO.replace('250 SIZE', '250-SIZE') + '\n250 ' + ('SMTPUTF8' if offered else 'HELP')}) as p:
+        lab = make_lab(sets=outward('smtp:127.0.0.1:%d' % p.port))
+        with lab.smtp() as s:
+            s.ehlo()
+            assert s.mail('alice@example.com', ['SMTPUTF8', 'BODY=8BITMIME'])[0] == 250
+            s.command_encoding = 'utf-8'
+            assert s.rcpt('j\u00fcrgen@example.net')[0] == 250
+            assert s.data('Subject: gr\u00fc\u00dfe\r\n\r\nx\r\n'.encode())[0] == 250
+        if offered:
+            wait_until(lambda: p.said().count('.') == 1, 30, 0.1)
+            assert any(line.startswith('MAIL') and ' SMTPUTF8' in line for line in p.said())
+            assert any('<j\u00fcrgen@example.net>' in line for line in p.said())
+            return
+        wait_until(lambda: lab.count('alice@example.com') == 1, 30, 0.1)
+        assert b'\r\nStatus: 5.6.7\r\n' in lab.only_letter('alice@example.com')
+        assert not any(line.startswith('MAIL') for line in p.said())
