@@ -5,7 +5,8 @@
 
 After each wave, and after its deletion, it prints the octets of live letters and the disk space of
 log, blobs and index; at the end, when the server has had time to compact, whether all is within
-twice the live data.
+twice the live data. Histories are told apart: they are kept for `trace.days`, whatever becomes of
+their letters.
 """
 import argparse
 import os
@@ -42,15 +43,16 @@ def main():
         nonlocal peak
         now, live = space.used(dir), space.live(dir)
         peak = max(peak, sum(now.values()))
-        print('%7.1f %-8s %9d %9.1f %9.1f %9.1f %9.1f %9.1f %6.2f' % (
+        print('%7.1f %-8s %9d %9.1f %9.1f %9.1f %9.1f %9.1f %6.2f %13.1f' % (
             time.monotonic() - began, what, delivered, live / 1e6, now['log'] / 1e6, now['blob'] / 1e6,
-            now['index'] / 1e6, sum(now.values()) / 1e6, sum(now.values()) / max(live, 1)), flush=True)
+            now['index'] / 1e6, sum(now.values()) / 1e6, sum(now.values()) / max(live, 1),
+            space.used(dir, ['trace'])['trace'] / 1e6), flush=True)
         return now, live
 
     commit = subprocess.run(['git', '-C', ROOT, 'describe', '--always', '--dirty'], capture_output=True, text=True)
     print('# bench/space.py --letters %d --kept %d --size %d --wave %d --segment %d; commit %s' % (
         o.letters, o.kept, o.size, o.wave, o.segment, commit.stdout.strip()))
-    print('#  second what     delivered   live MB    log MB   blob MB  index MB    all MB  times')
+    print('#  second what     delivered   live MB    log MB   blob MB  index MB    all MB  times  histories MB')
     with tempfile.TemporaryDirectory(prefix='pennypost-space-', dir=o.dir) as place:
         lab = Lab(os.path.join(place, 'lab'), sets=[
             'store.segment_bytes=%d' % o.segment, 'limit.msgs_per_session=off'])
