@@ -85,6 +85,7 @@ put_in(struct sched *s, struct sched_entry *e, uint64_t now)
 {
 	struct sched_dest *d = dest_at(s, e->dest);
 	check(e->state == SCHED_BUSY);
+	e->spared = e->spared && e->due_ms > now;
 	if (e->held || d->kind == SCHED_HOLDS) {
 		set_state(s, e, SCHED_HELD);
 		d->n_held++;
@@ -369,6 +370,15 @@ sched_due(struct sched_entry *e, uint64_t due_ms, bool later)
 	check(e->state == SCHED_BUSY);
 	e->due_ms = due_ms;
 	e->later = later;
+}
+
+void
+sched_spare(struct sched *s, struct sched_entry *e, uint64_t until_ms, uint64_t now)
+{
+	check(e->state == SCHED_BUSY);
+	e->due_ms = until_ms;
+	e->spared = true;
+	sched_back(s, e, now);
 }
 
 void

@@ -82,6 +82,7 @@ struct sched_entry { /* to be read, not written */
 	bool later : 1;    /* waits for its release time: FUTURERELEASE */
 	bool by_over : 1;  /* its deadline was told */
 	bool owed : 1;     /* it is due, and was not tried since */
+	bool spared : 1;   /* nothing is done with it before due_ms, whatever else is over */
 	uint8_t wish : 2;  /* enum sched_wish */
 };
 
@@ -160,6 +161,8 @@ void sched_busy(struct sched *s, struct sched_entry *e);
 /* Changes by hand of a busy entry, before sched_back(). */
 void sched_hold(struct sched_entry *e, bool held);
 void sched_due(struct sched_entry *e, uint64_t due_ms, bool later);
+/* It cannot be read: until then it is left alone, even if it is late. It is back, too. */
+void sched_spare(struct sched *s, struct sched_entry *e, uint64_t until_ms, uint64_t now);
 void sched_warned(struct sched_entry *e, uint8_t warned);
 void sched_by_over(struct sched_entry *e);
 void sched_wish(struct sched_entry *e, enum sched_wish wish); /* of an active one, too */

@@ -97,6 +97,8 @@ uint64_t
 due_key(struct sched *s, const struct sched_entry *e)
 {
 	bool ages = dest_at(s, e->dest)->kind != SCHED_OWN;
+	if (e->spared)
+		return e->due_ms;
 	uint64_t key = ages ? due_age(s, e, s->rules.lifetime_ms) : SCHED_NEVER;
 	if (ages && !e->warned && s->rules.warn_ms)
 		key = MIN(key, due_age(s, e, s->rules.warn_ms));

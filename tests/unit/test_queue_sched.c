@@ -356,6 +356,33 @@ test_gap(void **state)
 	sched_free(s);
 }
 
+/* What cannot be read is left alone, however late it is, and the others go on. */
+static void
+test_spared(void **state)
+{
+	struct sched *s = a_sched(10);
+	struct sched_entry *e = add(s, 1, "example.net", 0), *t, *got;
+	uint64_t late = START + rules.lifetime_ms + HOUR;
+	assert_ptr_equal(job(s, START), e);
+	ends(s, e, &later, late - MINUTE);
+	assert_int_equal(sched_next(s, late - MINUTE, &got), SCHED_LATE);
+	assert_ptr_equal(got, e);
+	sched_spare(s, e, late + MINUTE, late - MINUTE);
+	assert_null(job(s, late));
+	assert_true(sched_wake(s) > late);
+	add(s, 2, "example.org", 0);
+	assert_int_equal(job(s, late)->letter, 2);
+	assert_ptr_equal(job(s, late + MINUTE), e); /* for the last time */
+	ends(s, e, &sent, late + MINUTE);
+	/* It may be fetched only, and has no turn that it could wait for. */
+	t = add(s, 3, "fetched.test", 0);
+	sched_busy(s, t);
+	sched_spare(s, t, late + 2 * MINUTE, late + MINUTE);
+	assert_null(job(s, late + MINUTE));
+	assert_int_equal(sched_wake(s), late + 2 * MINUTE);
+	sched_free(s);
+}
+
 /* What nobody tries but the host itself, and what was held, is never too old to be looked at. */
 static void
 test_old(void **state)
@@ -829,6 +856,7 @@ main(void)
 		cmocka_unit_test(test_fair),
 		cmocka_unit_test(test_deadlines),
 		cmocka_unit_test(test_gap),
+		cmocka_unit_test(test_spared),
 		cmocka_unit_test(test_old),
 		cmocka_unit_test(test_set_back),
 		cmocka_unit_test(test_kinds),

@@ -17,6 +17,7 @@
 #define STEPS_A_TURN 2000
 #define WAKE_MOST_MS 3600000
 #define UNWRITTEN_MS 1000
+#define UNREADABLE_MS 60000
 
 /* --- entries as they are stored --- */
 
@@ -60,12 +61,47 @@ queue_held_get(struct queue *q, uint64_t letter, uint32_t part, struct held **re
 		*ret = h;
 		return 0;
 	}
+	bool older = q->snap;
 	int rc = queue_snap(q, &sn);
 	if (rc == 0)
 		rc = store_queue_get(sn, letter, part, &s);
+	if (rc == -ENOENT && older) { /* it may be of this moment */
+		q->snap = store_snap_close(q->snap);
+		return queue_held_get(q, letter, part, ret);
+	}
 	if (rc == 0)
 		*ret = queue_held_new(s.size, s.value, s.state);
 	return rc;
+}
+
+void
+queue_unread(struct queue *q, struct sched_entry *e, int rc)
+{
+	uint64_t now = (uint64_t)sys_wall_ms();
+	char id[14];
+	if (rc == -ENOENT || rc == -EBADMSG) {
+		if (rc == -EBADMSG)
+			queue_say_damaged(e->letter, e->part, QUEUE_UNDECODED);
+		sched_del(q->sched, e);
+		return;
+	}
+	id_format(id, e->letter);
+	LOG_OFTEN(LOG_ERROR, 0, "queue-unreadable", LOGZ("letter", id), LOGN("part", e->part),
+	    LOGZ("error", strerror(-rc)), LOGZ("then", "tried again in a minute; see fsck"));
+	sched_spare(q->sched, e, now + UNREADABLE_MS, now);
+}
+
+struct ending *
+queue_begin(struct queue *q, struct sched_entry *e)
+{
+	struct held *h;
+	int rc = queue_held_get(q, e->letter, e->part, &h);
+	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
+	if (!x && rc == 0)
+		sched_del(q->sched, e); /* damaged, and said so */
+	else if (!x)
+		queue_unread(q, e, rc);
+	return x;
 }
 
 uint64_t
@@ -88,18 +124,9 @@ static void
 failed_here(struct queue *q, struct sched_entry *e, enum notify_event event, const char *status,
     struct str text)
 {
-	struct held *h;
-	int rc = queue_held_get(q, e->letter, e->part, &h);
-	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
-	if (!x) {
-		if (rc == -ENOENT) {
-			sched_del(q->sched, e);
-			return;
-		}
-		sched_due(e, (uint64_t)sys_wall_ms() + 60000, false);
-		sched_back(q->sched, e, (uint64_t)sys_wall_ms());
+	struct ending *x = queue_begin(q, e);
+	if (!x)
 		return;
-	}
 	x->note_kind = STORE_NOTE_QUEUE;
 	ending_fail_waiting(x, event, status, text);
 	ending_submit(x);
@@ -108,15 +135,9 @@ failed_here(struct queue *q, struct sched_entry *e, enum notify_event event, con
 static void
 told_late(struct queue *q, struct sched_entry *e, enum sched_what what)
 {
-	struct held *h;
-	int rc = queue_held_get(q, e->letter, e->part, &h);
-	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
-	if (!x) {
-		sched_warned(e, 1);
-		sched_by_over(e);
-		sched_back(q->sched, e, (uint64_t)sys_wall_ms());
+	struct ending *x = queue_begin(q, e);
+	if (!x)
 		return;
-	}
 	bool gives_up = what == SCHED_BY && (x->entry.flags & ONWARD_BY_RETURN);
 	x->note_kind = STORE_NOTE_QUEUE;
 	if (gives_up) {

@@ -3,6 +3,7 @@
 #include "roles/store/queue_priv.h"
 
 #include "base/check.h"
+#include "log/log.h"
 
 #include <stdlib.h>
 
@@ -247,6 +248,8 @@ keep_fresh(struct queue *q, uint64_t letter, const struct store_entry *s, uint64
 void
 queue_accepted(struct queue *q, uint64_t letter, const struct parcels *p, uint64_t size)
 {
+	/* One that was opened before does not have them. */
+	q->snap = store_snap_close(q->snap);
 	for (size_t i = 0; i < p->n; i++) {
 		const struct store_entry *s = &p->entry[i];
 		if (queue_learn(q, letter, s->part, size, s->value, STR_NULL))
@@ -277,7 +280,16 @@ queue_merged(struct queue *q, uint64_t letter)
 {
 	struct store_snap *sn;
 	struct merged m = { q, letter };
-	if (queue_snap(q, &sn) == 0)
-		(void)store_queue_scan(sn, letter, 0, 0, learn_one, &m);
+	q->snap = store_snap_close(q->snap);
+	int rc = queue_snap(q, &sn);
+	if (rc == 0)
+		rc = store_queue_scan(sn, letter, 0, 0, learn_one, &m);
+	if (rc < 0) {
+		char id[14];
+		id_format(id, letter);
+		LOG(LOG_ERROR, 0, "queue-unreadable", LOGZ("letter", id),
+		    LOGZ("error", strerror(-rc)),
+		    LOGZ("then", "tried when the server starts again"));
+	}
 	queue_pump(q);
 }

@@ -8,21 +8,18 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define WISH_AGAIN_MS 1000
+
 /* --- of one that is in nobody's hands --- */
 
 /* Busy, with what was wished of it before. NULL: it cannot be read. */
 static struct ending *
 take(struct queue *q, struct sched_entry *e, struct str *reason)
 {
-	struct held *h;
-	if (queue_held_get(q, e->letter, e->part, &h) < 0)
-		return NULL;
 	sched_busy(q->sched, e);
-	struct ending *x = ending_begin(q, e, h);
-	if (!x) {
-		queue_put_back(q, e);
+	struct ending *x = queue_begin(q, e);
+	if (!x)
 		return NULL;
-	}
 	if (x->state.wish)
 		*reason = x->state.reason;
 	x->state.wish = SCHED_WISH_NONE;
@@ -66,12 +63,21 @@ give_up(struct queue *q, struct sched_entry *e, bool tell, struct str reason, ui
 /* --- of one that a relay has --- */
 
 void
-queue_wish(struct queue *q, struct sched_entry *e, enum sched_wish wish)
+queue_wish(struct queue *q, struct sched_entry *e)
 {
-	if (wish == SCHED_WISH_HOLD)
-		hold(q, e, true, STR_NULL, 0);
-	else if (wish != SCHED_WISH_NONE)
-		give_up(q, e, wish == SCHED_WISH_BOUNCE, STR_NULL, 0);
+	enum sched_wish wish = (enum sched_wish)e->wish;
+	uint64_t letter = e->letter;
+	uint32_t part = e->part;
+	sched_wish(e, SCHED_WISH_NONE);
+	if (wish == SCHED_WISH_NONE ||
+	    (wish == SCHED_WISH_HOLD ? hold(q, e, true, STR_NULL, 0)
+				     : give_up(q, e, wish == SCHED_WISH_BOUNCE, STR_NULL, 0)))
+		return;
+	e = sched_find(q->sched, letter, part);
+	if (!e)
+		return;
+	sched_wish(e, wish); /* it cannot be read, and so nothing is done with it */
+	q->wishes_at = sys_mono_ms() + WISH_AGAIN_MS;
 }
 
 void
@@ -79,16 +85,14 @@ queue_wishes(struct queue *q)
 {
 	struct sched_entry *e;
 	uint32_t pos = 0;
-	if (q->wishes_done)
+	if (sys_mono_ms() < q->wishes_at)
 		return;
-	q->wishes_done = true;
-	while (sched_each(q->sched, &pos, &e)) {
-		enum sched_wish wish = (enum sched_wish)e->wish;
-		if (wish == SCHED_WISH_NONE || e->state == SCHED_ACTIVE || e->state == SCHED_BUSY)
-			continue; /* it happens when that is over */
-		sched_wish(e, SCHED_WISH_NONE);
-		queue_wish(q, e, wish);
-	}
+	q->wishes_at = INT64_MAX;
+	while (sched_each(q->sched, &pos, &e))
+		/* Else it happens when that is over. */
+		if (e->wish != SCHED_WISH_NONE && e->state != SCHED_ACTIVE &&
+		    e->state != SCHED_BUSY)
+			queue_wish(q, e);
 }
 
 /* It stands in the entry, so that it happens whatever ends the attempt. The relay is asked to give
@@ -198,7 +202,8 @@ queue_change(struct queue *q, struct sched_entry *e, enum act act, struct str re
 		return ACTED_BUSY;
 	switch (act) {
 	case ACT_RETRY:
-		if (e->state != SCHED_READY && e->state != SCHED_WAITS)
+		/* When a sender wants it to leave is for release. */
+		if ((e->state != SCHED_READY && e->state != SCHED_WAITS) || e->later)
 			return ACTED_NONE;
 		sched_retry(q->sched, e, (uint64_t)sys_wall_ms());
 		return ACTED_DONE;

@@ -17,18 +17,9 @@
 void
 queue_deliver_here(struct queue *q, struct sched_entry *e)
 {
-	struct held *h;
-	uint64_t now = (uint64_t)sys_wall_ms();
-	int rc = queue_held_get(q, e->letter, e->part, &h);
-	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
-	if (x) {
+	struct ending *x = queue_begin(q, e);
+	if (x)
 		ending_claim(x, queue_next_id(q));
-	} else if (rc == -ENOENT) {
-		sched_del(q->sched, e);
-	} else {
-		sched_due(e, now + 60000, false);
-		sched_back(q->sched, e, now);
-	}
 }
 
 static void

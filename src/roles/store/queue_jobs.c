@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define UNREADABLE_MS 60000
 #define CALM_MOST_MS 5000
 #define SPREAD_FROM 8 /* connections: a destination with so many is brought by all relays */
 
@@ -24,7 +23,8 @@ lease_new(struct queue *q, uint64_t id, uint64_t letter, uint32_t part)
 		.letter = letter,
 		.part = part,
 		.heard_ms = sys_mono_ms(),
-		.given_ms = (uint64_t)sys_wall_ms() };
+		.given_ms = (uint64_t)sys_wall_ms(),
+		.result = BUF_INIT(IPC_BODY_MAX) };
 	map_put(&q->leases, id_key(&id), l);
 	list_add_tail(&q->lease_list, &l->node);
 	return l;
@@ -50,12 +50,13 @@ queue_lease_free(struct queue *q, struct lease *l)
 	list_del(&l->node);
 	free(l->where);
 	free(l->held);
+	buf_done(&l->result);
 	free(l);
 }
 
 /* Heard of just now: the list stays in that order. */
-static void
-lease_heard(struct queue *q, struct lease *l)
+void
+queue_lease_heard(struct queue *q, struct lease *l)
 {
 	l->heard_ms = sys_mono_ms();
 	list_del(&l->node);
@@ -185,23 +186,12 @@ put_job(struct buf *b, struct queue *q, const struct sched_entry *e, const struc
 	msg_job_put(b, &m);
 }
 
-/* What cannot be read now is tried again; what is not there is forgotten. */
 static void
 not_given(struct queue *q, struct sched_entry *e, int rc)
 {
 	static const struct sched_end nothing = { .retry = true };
-	uint64_t now = (uint64_t)sys_wall_ms();
-	char id[14];
-	id_format(id, e->letter);
-	LOG_OFTEN(LOG_ERROR, 0, "queue-unreadable", LOGZ("letter", id), LOGN("part", e->part),
-	    LOGZ("error", strerror(-rc)), LOGZ("then", "tried again in a minute; see fsck"));
-	sched_ended(q->sched, e, &nothing, now);
-	if (rc == -ENOENT) {
-		sched_del(q->sched, e);
-		return;
-	}
-	sched_due(e, now + UNREADABLE_MS, false);
-	sched_back(q->sched, e, now);
+	sched_ended(q->sched, e, &nothing, (uint64_t)sys_wall_ms());
+	queue_unread(q, e, rc);
 }
 
 /* It does not fit into a message, which its caps rule out. */
@@ -266,7 +256,7 @@ on_stage(struct relay_peer *p, const struct ipc_frame *frame)
 		return false;
 	if (!l || l->relay != p)
 		return true;
-	lease_heard(q, l);
+	queue_lease_heard(q, l);
 	l->stage = m.stage;
 	free(l->where);
 	l->where = m.where.len ? str_dup(m.where) : NULL;
@@ -285,7 +275,7 @@ adopt(struct relay_peer *p, const struct msg_lease *m)
 	struct sched_entry *e = sched_find(q->sched, m->letter, m->part);
 	if (l && !l->relay) {
 		lease_bind(l, p);
-		lease_heard(q, l);
+		queue_lease_heard(q, l);
 	} else if (!l && e && e->state != SCHED_ACTIVE && e->state != SCHED_BUSY) {
 		sched_given(q->sched, e, (uint64_t)sys_wall_ms());
 		lease_bind(lease_new(q, m->lease, m->letter, m->part), p);
@@ -441,6 +431,7 @@ void
 queue_relays_tick(struct queue *q)
 {
 	int64_t now = sys_mono_ms();
+	queue_results_again(q);
 	while (!list_empty(&q->lease_list)) {
 		struct lease *l = list_entry(q->lease_list.next, struct lease, node);
 		if (now - l->heard_ms < JOB_LEASE_MS)

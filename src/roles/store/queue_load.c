@@ -80,10 +80,8 @@ queue_way_of(void *arg, struct str domain, struct sched_way *ret)
 void
 queue_put_back(struct queue *q, struct sched_entry *e)
 {
-	enum sched_wish wish = (enum sched_wish)e->wish;
-	sched_wish(e, SCHED_WISH_NONE);
 	sched_back(q->sched, e, (uint64_t)sys_wall_ms());
-	queue_wish(q, e, wish);
+	queue_wish(q, e);
 }
 
 static uint16_t
@@ -121,13 +119,15 @@ queue_learn(struct queue *q, uint64_t letter, uint32_t part, uint64_t size, stru
 		queue_say_damaged(letter, part, damage);
 		return NULL;
 	}
+	/* Its state has a time once it was tried, or released before its own. */
+	uint64_t hold = s.next_ms && v.hold_until_ms > now ? 0 : v.hold_until_ms;
 	struct sched_facts f = { .letter = letter,
 		.part = part,
 		.size = size,
-		.created_ms = MAX(v.created_ms, v.hold_until_ms),
+		.created_ms = MAX(v.created_ms, hold),
 		.by_ms = s.by_over ? 0 : v.by_ms,
-		.due_ms = MAX(s.next_ms, v.hold_until_ms),
-		.later = v.hold_until_ms > now,
+		.due_ms = MAX(s.next_ms, hold),
+		.later = hold > now,
 		.attempts = (uint16_t)MIN(s.attempts, UINT16_MAX),
 		.n_rcpts = waiting(&v, &s),
 		.priority = v.priority,

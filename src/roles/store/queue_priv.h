@@ -62,6 +62,7 @@ struct lease {
 	bool wishing;      /* what is wished of it is being written */
 	char *where;       /* of the stage, or NULL */
 	struct held *held; /* NULL: to be read again */
+	struct buf result; /* the body of one that could not be taken yet, or empty */
 };
 
 struct queue {
@@ -90,7 +91,7 @@ struct queue {
 	bool loaded, closing, turning;
 	int64_t calm_ms;  /* monotonic: no job is given before: relays may still report in; 0: all
 	                     have */
-	bool wishes_done; /* those of a former life */
+	int64_t wishes_at; /* (monotonic) those of a former life, or that could not be read, are looked for */
 	uint64_t load_letter;
 	uint32_t load_part;
 	int load_rc;                          /* why that does not go on, or 0 */
@@ -116,6 +117,11 @@ part_key(unsigned char out[12], uint64_t letter, uint32_t part)
 void queue_pump(struct queue *q); /* at the end of this turn */
 /* The octets of an entry: 0, -ENOENT or -errno. */
 int queue_held_get(struct queue *q, uint64_t letter, uint32_t part, struct held **ret);
+/* A busy entry that could not be read (rc): spared for a while; or forgotten here, as it is gone or
+ * damaged. */
+void queue_unread(struct queue *q, struct sched_entry *e, int rc);
+/* The end of a busy entry, of whatever kind; NULL: queue_unread() has it. */
+struct ending *queue_begin(struct queue *q, struct sched_entry *e);
 struct held *queue_held_new(uint64_t size, struct str value, struct str state);
 int queue_snap(struct queue *q, struct store_snap **ret); /* it lives until the end of this turn */
 #define QUEUE_UNDECODED "its record in the index does not decode"
@@ -155,9 +161,11 @@ void queue_letters_done(struct queue *q);
 
 /* queue_result.c */
 bool queue_result(struct relay_peer *p, const struct ipc_frame *frame); /* false: a breach */
+void queue_results_again(struct queue *q);
 
 /* queue_jobs.c */
 void queue_lease_free(struct queue *q, struct lease *l);
+void queue_lease_heard(struct queue *q, struct lease *l);
 void queue_lease_over(struct queue *q, struct lease *l); /* its entry comes back untouched */
 void queue_places(struct queue *q); /* how many jobs the relays that are here take */
 void queue_cancel(struct queue *q, const struct sched_entry *e);
@@ -258,8 +266,10 @@ void queue_report_only(struct queue *q, struct sched_entry *e);
 void queue_ops_done(struct queue *q);
 void queue_op_changed(struct queue *q, uint64_t op,
     int rc); /* one of its changes is durable, or failed */
-void queue_wish(struct queue *q, struct sched_entry *e, enum sched_wish wish);
-void queue_wishes(struct queue *q); /* those that a former life of ours did not come to */
+/* What is wished of an entry that is in nobody's hands. It may be gone behind this. */
+void queue_wish(struct queue *q, struct sched_entry *e);
+/* Those that a former life of ours did not come to, or that could not be read. */
+void queue_wishes(struct queue *q);
 void queue_turn_over(struct queue *q, const struct relay_peer *p);
 bool queue_turn_begin(struct relay_peer *p, uint64_t id, struct str body);
 void queue_turn_job_over(struct queue *q, const struct relay_peer *p, uint64_t id);

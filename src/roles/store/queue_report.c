@@ -16,7 +16,6 @@
 
 #define REPORT_OCTETS (4u << 20) /* REPORT_MAX, and what is said of hundreds of recipients */
 #define FULL_MAX REPORT_MAX
-#define AGAIN_MS 60000
 
 /* --- what is due --- */
 
@@ -235,18 +234,9 @@ report_begin(struct ending *x)
 void
 queue_report_only(struct queue *q, struct sched_entry *e)
 {
-	struct held *h;
-	int rc = queue_held_get(q, e->letter, e->part, &h);
-	struct ending *x = rc == 0 ? ending_begin(q, e, h) : NULL;
-	if (!x && rc == -ENOENT) {
-		sched_del(q->sched, e);
+	struct ending *x = queue_begin(q, e);
+	if (!x)
 		return;
-	}
-	if (!x) {
-		sched_due(e, (uint64_t)sys_wall_ms() + AGAIN_MS, false);
-		sched_back(q->sched, e, (uint64_t)sys_wall_ms());
-		return;
-	}
 	for (uint32_t i = 0; i < x->entry.n_rcpts; i++) {
 		x->row[i].state = RCPT_SENT;
 		x->row[i].event =

@@ -6,6 +6,7 @@
 #include "log/log.h"
 #include "sys/clock.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 _Static_assert(JOB_RCPTS_MAX == ENTRY_RCPTS_MAX, "a result has a fate for each recipient");
@@ -223,10 +224,36 @@ queue_result(struct relay_peer *p, const struct ipc_frame *frame)
 		return true;
 	}
 	struct sched_entry *e = sched_find(q->sched, l->letter, l->part);
-	if (e && e->state == SCHED_ACTIVE &&
-	    (l->held || queue_held_get(q, l->letter, l->part, &l->held) == 0))
+	bool active = e && e->state == SCHED_ACTIVE;
+	int rc = !active ? -ENOENT : l->held ? 0 : queue_held_get(q, l->letter, l->part, &l->held);
+	if (rc == 0)
 		return take_result(e, l, &m);
+	if (rc != -ENOENT && rc != -EBADMSG) {
+		buf_reset(&l->result);
+		buf_puts(&l->result, frame->body);
+		return true;
+	}
 	queue_relay_send(p, IPC_JOB_TAKEN, frame->id, STR_NULL);
 	queue_lease_over(q, l);
 	return true;
+}
+
+/* What became of an attempt, and could not be taken as its entry could not be read. */
+void
+queue_results_again(struct queue *q)
+{
+	list_each(n, &q->lease_list)
+	{
+		struct lease *l = list_entry(n, struct lease, node);
+		if (l->result.len == 0)
+			continue;
+		struct buf body = l->result;
+		l->result = BUF_INIT(IPC_BODY_MAX);
+		queue_lease_heard(q, l);
+		if (l->relay)
+			(void)queue_result(l->relay,
+			    &(struct ipc_frame){
+				.type = IPC_JOB_RESULT, .id = l->id, .body = buf_str(&body) });
+		buf_done(&body);
+	}
 }
