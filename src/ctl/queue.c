@@ -397,7 +397,7 @@ const struct cli_cmd cmd_queue = {
 	    "(ATRN),\n"
 	    "                    damaged (its record cannot be read)\n\n"
 	    "  --all             every entry\n"
-	    "  --limit N         at most so many\n"
+	    "  --limit N         of list: at most so many; what changes entries does not take it\n"
 	    "  --reason TEXT     what to say of it: in the report, in `trace`\n"
 	    "  --yes             do not ask before more than one entry ends\n"
 	    "  --interval SECONDS  of top (2)\n"

@@ -85,6 +85,10 @@ int
 queue_args_get(struct queue_args *a, const struct ctl_call *call, int choice)
 {
 	*a = (struct queue_args){ 0 };
+	if (choice == QUEUE_CHOSEN && call->limit)
+		return usage_error(call->cmd,
+		    "--limit: it is for `queue list` only; leave it out, and write the ids of "
+		    "those that are meant, or narrow the choice by other options");
 	if (call->words.n + ARRAY_LEN(rows) + 1 > ASK_ARGS_MAX)
 		return usage_error(call->cmd, "that is too many at a time; choose by options");
 	for (size_t i = 0; i < call->words.n; i++)

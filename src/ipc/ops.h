@@ -36,7 +36,8 @@
  *                                            "550", "5.7.1"), or a trouble ("tls",
  *                                            which then is no word of a reply)
  *                                state=      one of the words below
- *                                limit=      at most so many entries (list)
+ *                                limit=      at most so many entries (list); with what
+ *                                            counts or changes entries it is malformed
  *                                reason=     what to say of it (bounce, hold)
  *                                all=1       no other filter is needed (bounce, delete, hold)
  *           queue.list FILTER...      -> id("LETTER.PART") qid state(ready: due and waiting for its

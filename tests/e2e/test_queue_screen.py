@@ -1,4 +1,5 @@
-"""`queue top` on a terminal: lines that do not fit are cut off and move nothing, and the terminal is left as it was."""
+"""`queue top` on a terminal: lines that do not fit are cut off and move nothing, and the terminal is left as it was.
+And what is not to be said to `queue` at all."""
 import fcntl
 import os
 import pty
@@ -6,7 +7,7 @@ import struct
 import subprocess
 import termios
 
-from relaying import outward
+from relaying import outward, queue
 from server import BINARY, SLOW
 
 
@@ -40,3 +41,17 @@ def test_top(make_lab):
         head, sent = out[shown:].replace('\033[H', '').split('\033[K')[:2]
         assert head.startswith('2 entries in ') and len(head) <= 80, head
         assert sent.lstrip('\r\n').startswith('sent 0 (0.0/s), ') and len(sent.strip()) <= 80, sent
+
+
+def test_a_number_of_entries_is_for_lists_only(make_lab):
+    """Whoever says "at most one" of what changes entries is refused; nothing changes, whatever else is said."""
+    lab = make_lab(sets=outward('hold:'))
+    lab.send(b'Subject: x\r\n\r\nx\r\n', ['joe@example.org', 'ann@example.net'])
+    before = queue(lab)
+    assert len(before) == 2 and queue(lab, '--limit', '1') == before[:1]
+    for words in (('hold', '--all'), ('retry', '--domain', '*'), ('release', before[0]['id']), ('bounce', '--all', '--yes'),
+                  ('delete', '--domain', '*', '--yes'), ('delete', '--all')):
+        r = lab.run('queue', *words, '--limit', '1', check=False)
+        assert r.returncode == 1 and not r.stdout, r
+        assert '--limit: it is for `queue list` only; leave it out' in r.stderr, r.stderr
+    assert queue(lab) == before

@@ -32,6 +32,9 @@ static const struct {
 	{ { .limit = "10" }, QUEUE_ANY, "limit=10" },
 	{ { .limit = "0" }, QUEUE_ANY, NULL },
 	{ { .limit = "10" }, QUEUE_CHOSEN, NULL }, /* a number of them says not which */
+	{ { .limit = "10", .all = true }, QUEUE_CHOSEN, NULL },
+	{ { .limit = "10", .domain = "c" }, QUEUE_CHOSEN, NULL },
+	{ { .limit = "10", .domain = "c" }, QUEUE_ANY, "domain=c|limit=10" },
 	{ { .reason = "why" }, QUEUE_CHOSEN, NULL },
 	{ { .reason = "a=b c", .all = true }, QUEUE_CHOSEN, "reason=a=b c|all=1" },
 	{ { .words = { (const char **)(uintptr_t)two_ids, 2 } }, QUEUE_CHOSEN,

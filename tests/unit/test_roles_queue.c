@@ -52,6 +52,33 @@ test_jobs(void **state)
 	town_close(&t);
 }
 
+/* Who says how many does not mean all: nothing is changed. Lists end there. */
+static void
+test_some_of_them(void **state)
+{
+	static const char *const ops[] = { "queue.count", "queue.retry", "queue.hold",
+		"queue.release", "queue.bounce", "queue.delete" };
+	struct town t;
+	town_open(&t, NULL);
+	town_people(&t);
+	HAND_IN(&t, "alice@example.com", "joe@example.net", "ann@example.org");
+	wait_count(&t, "2|1|2|");
+	for (size_t i = 0; i < ARRAY_LEN(ops); i++) {
+		assert_int_equal(KIT_ASK(&t.store, &t.out, ops[i], "all=1", "limit=1"),
+		    CTL_INVALID);
+		assert_int_equal(KIT_ASK(&t.store, &t.out, ops[i], "domain=*", "limit=2"),
+		    CTL_INVALID);
+	}
+	wait_count(&t, "2|1|2|");
+	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.list", "limit=1"), CTL_OK);
+	assert_true(str_find(buf_str(&t.out), '\n') == t.out.len - 1);
+	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.targets", "limit=1"), CTL_OK);
+	assert_true(t.out.len > 0);
+	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.delete", "all=1"), CTL_OK);
+	wait_count(&t, "0|");
+	town_close(&t);
+}
+
 /* What is refused is told; what waits is listed, held, released and deleted. */
 static void
 test_fates(void **state)
@@ -339,6 +366,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		ROW(test_jobs),
+		ROW(test_some_of_them),
 		ROW(test_fates),
 		ROW(test_leases),
 		ROW(test_bounce_after_a_start),

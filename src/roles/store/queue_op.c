@@ -264,6 +264,18 @@ is_read(const struct queue *q, struct desk_ask *a)
 	return q->loaded;
 }
 
+/* False, and answered. Who wants some of the entries is not to be taken to mean all of them. */
+static bool
+is_clear(struct desk_ask *a, const struct queue_filter *f, enum act act)
+{
+	bool clear = act == ACT_LIST || !(f->has & 1u << CRIT_LIMIT);
+	if (!clear)
+		desk_done(a, CTL_INVALID,
+		    "limit is for queue.list only, and nothing was changed; choose by ids or other "
+		    "filters");
+	return clear;
+}
+
 static void
 op_new(struct queue *q, struct desk_ask *a, const struct msg_ask *m, enum act act)
 {
@@ -279,7 +291,7 @@ op_new(struct queue *q, struct desk_ask *a, const struct msg_ask *m, enum act ac
 	if (!good)
 		desk_done(a, CTL_INVALID,
 		    "malformed filter; are command and server of the same version?");
-	if (!good || !is_read(q, a)) {
+	if (!good || !is_clear(a, &o->filter, act) || !is_read(q, a)) {
 		queue_filter_done(&o->filter);
 		free(o);
 		return;
