@@ -229,13 +229,16 @@ say_changed(const struct ctl_call *call, const struct change *ch, const struct c
 
 /* Its exit status. */
 static int
-say_nothing_changed(const struct changed *c)
+say_nothing_changed(const struct change *ch, const struct changed *c)
 {
 	if (c->by_route)
 		complain("what fits is held by a route (via = hold:); change that and "
 			 "`pennypost reload`");
 	else
-		complain("no entry fits; `pennypost queue list` shows what there is");
+		complain("no entry fits%s; `pennypost queue list` shows what there is",
+		    strcmp(ch->sub, "retry")
+			? ""
+			: ", or it is to leave later, which `queue release` ends");
 	return EXIT_REFUSED;
 }
 
@@ -250,7 +253,7 @@ change(struct ctl_call *call, const struct change *ch)
 	if (status == EXIT_DONE)
 		status = server_ask(&call->server, ch->op, a.v, a.n, changed_row, &c);
 	if (status == EXIT_DONE && c.done + c.trying == 0)
-		status = say_nothing_changed(&c);
+		status = say_nothing_changed(ch, &c);
 	else if (status == EXIT_DONE)
 		say_changed(call, ch, &c);
 	queue_args_done(&a);
@@ -371,7 +374,8 @@ const struct cli_cmd cmd_queue = {
 	    "entry's id, or a queue id or a letter's id, which stand for all of its entries.\n\n"
 	    "  why               in one screen: what was tried, what the other side said and\n"
 	    "                    means, what happens next and when\n"
-	    "  retry             try now, whatever was waited for\n"
+	    "  retry             try now, whatever was waited for; what its sender wants to leave\n"
+	    "                    later (FUTURERELEASE) is for release\n"
 	    "  hold, release     keep from being tried, and let go again. What a route holds\n"
 	    "                    (via = hold:) waits for another route\n"
 	    "  bounce            give up: the sender gets a report\n"

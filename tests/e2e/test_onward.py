@@ -301,6 +301,28 @@ def test_later(make_lab, sink):
     wait_empty(lab)
 
 
+def test_released_before_its_time(make_lab, sink):
+    """That is for release, not for retry, and stays so over a start."""
+    sink.reply = lambda verb, arg: '451 4.7.1 not now' if verb == 'RCPT' else None
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8', 'queue.retry_first=2s', 'queue.retry_most=2s'))
+    with lab.talk() as t:
+        t.begin()
+        t.ask(MAIL + ' HOLDFOR=3600', 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    r = lab.run('queue', 'retry', '--all', check=False)
+    assert r.returncode == 2 and 'queue release' in r.stderr, r
+    assert [e['state'] for e in queue(lab)] == ['later']
+    assert '1 entry released' in lab.run('queue', 'release', '--all').stdout
+    wait_until(lambda: queue(lab)[0]['attempts'], 20)
+    assert lab.stop() == 0
+    sink.reply = lambda verb, arg: None
+    lab.start()
+    arrives(sink)
+    wait_empty(lab)
+
+
 def test_no_soliciting(make_lab):
     lab = make_lab(sets=['no_soliciting=org.example:ADV'])
     with lab.talk() as t:
