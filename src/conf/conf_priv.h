@@ -57,6 +57,7 @@ struct conf_key {
 	const char *def;     /* as it would be written */
 	bool (*good)(
 	    struct str v, const char **ret_want); /* texts: beyond the length; may be NULL */
+	void (*fold)(char *v);                    /* texts: into the form that is kept; may be NULL */
 	const char *doc;                          /* sentences for the manual */
 };
 

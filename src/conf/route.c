@@ -20,6 +20,19 @@ good_via(struct str v, const char **ret_want)
 	return str_eq(v, STR("mx")) || (v.len < TARGET_MAX && target_parse(v, &t));
 }
 
+/* Names of hosts are compared and asked for in lower case. */
+static void
+fold_via(char *via)
+{
+	struct target t;
+	if (!target_parse(str_of(via), &t) || t.host.len == 0 || t.host.p[0] == '/')
+		return;
+	char *host = via + (t.host.p - via);
+	for (size_t i = 0; i < t.host.len; i++)
+		if (host[i] >= 'A' && host[i] <= 'Z')
+			host[i] |= 0x20;
+}
+
 static bool
 good_line(struct str v, const char **ret_want)
 {
@@ -83,7 +96,7 @@ good_domains(struct str v, const char **ret_want)
 
 #define R(field) offsetof(struct conf_route, field)
 const struct conf_key conf_route_keys[] = {
-	{ "via", CONF_TEXT, 0, R(via), .def = "mx", .good = good_via,
+	{ "via", CONF_TEXT, 0, R(via), .def = "mx", .good = good_via, .fold = fold_via,
 	    .doc = "Where mail for the domain is brought." },
 	{ "tls", CONF_CHOICE, 0, R(tls), .choices = "auto never may must verify", .def = "auto",
 	    .doc = "auto: DANE, MTA-STS, else TLS where it is offered. may: TLS where it is "

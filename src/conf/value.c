@@ -170,6 +170,8 @@ set_text(const struct conf_key *k, void *base, struct str v)
 {
 	char **at = text_at(k, base), *old = *at;
 	*at = str_dup(v);
+	if (k->fold)
+		k->fold(*at);
 	free(old);
 }
 

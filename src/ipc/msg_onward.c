@@ -33,15 +33,22 @@ msg_get_words(struct wire *w, size_t max)
 	return s;
 }
 
+bool
+msg_domain_ok(struct str s)
+{
+	bool ok = s.len > 0 && s.len <= DOMAIN_MAX;
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+		ok &= c > ' ' && c < 0x7f && (c < 'A' || c > 'Z' || s.p[0] == '[');
+	}
+	return ok;
+}
+
 struct str
 msg_get_domain(struct wire *w)
 {
 	struct str s = get_str(w, DOMAIN_MAX);
-	w->bad |= s.len == 0;
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.p[i];
-		w->bad |= c <= ' ' || c >= 0x7f || (c >= 'A' && c <= 'Z' && s.p[0] != '[');
-	}
+	w->bad |= !msg_domain_ok(s);
 	return s;
 }
 

@@ -135,6 +135,8 @@ enum tlsa_verdict {
 	TLSA_FAILED, /* to be treated as a host that is down */
 	TLSA_VERDICT_COUNT
 };
+/* A name of DNS or an address in brackets: not empty, nothing but visible lower-case ASCII. */
+bool msg_domain_ok(struct str s);
 struct msg_mx_ask {
 	bool mx;           /* else `name` is a host: addresses and TLSA only */
 	bool tlsa;

@@ -20,7 +20,6 @@ struct str msg_get_line(struct wire *w, size_t max);
 /* Cut to max, with blanks for control octets: words for people. */
 void msg_put_words(struct buf *b, struct str s, size_t max);
 struct str msg_get_words(struct wire *w, size_t max);
-/* A name of DNS or an address in brackets: never empty, nothing but visible lower-case ASCII. */
 struct str msg_get_domain(struct wire *w);
 
 void msg_facts_put(struct buf *b, const struct msg_onward_facts *m);

@@ -107,12 +107,38 @@ test_dump_and_show(void **state)
 	conf_free(back);
 }
 
+/* Names of hosts are in lower case, wherever they come from; nothing else is touched. */
+static void
+test_hosts(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "smtp:Mail.Example.NET:25", "smtp:mail.example.net:25" },
+		{ "mx:UP.test", "mx:up.test" },
+		{ "lmtp:HOST:24", "lmtp:host:24" },
+		{ "smtp:[IPv6:2001:DB8::1]:25", "smtp:[IPv6:2001:db8::1]:25" },
+		{ "lmtp:/Run/LMTP", "lmtp:/Run/LMTP" },
+		{ "error:5.1.2 Moved To MAIL", "error:5.1.2 Moved To MAIL" },
+		{ "mx", "mx" },
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf *c = conf_new();
+		struct buf err = BUF_INIT(4096), set = BUF_INIT(4096);
+		buf_putf(&set, "route.example.net=%s", rows[i][0]);
+		assert_true(conf_set(c, buf_str(&set), &err));
+		assert_string_equal(conf_route_find(c, STR("example.net"))->via, rows[i][1]);
+		buf_done(&set);
+		buf_done(&err);
+		conf_free(c);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_set),
 		cmocka_unit_test(test_dump_and_show),
+		cmocka_unit_test(test_hosts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

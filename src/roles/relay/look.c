@@ -100,6 +100,10 @@ look_begin(struct dest *d)
 		no_answer(d, MX_OFF, "");
 		return;
 	}
+	if (!msg_domain_ok(m.name)) {
+		no_answer(d, MX_NO_DOMAIN, "this is no name of a domain");
+		return;
+	}
 	ask_begin(d);
 	if (!r->dns)
 		return; /* it comes in a moment: look_dns_here() */
