@@ -251,19 +251,20 @@ has_converted(const struct look *l, size_t i)
 }
 
 static void
-put_letter(const struct look *l, struct str letter, struct buf *out)
+put_letter(const struct look *l, struct str letter, bool eight, struct buf *out)
 {
 	size_t at = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct part *q = &l->part[i];
 		bool box = q->kind == MIME_MULTIPART || q->kind == MIME_MESSAGE;
-		bool relabel = box && (q->encoding == MIME_8BIT || q->encoding == MIME_BINARY) &&
-		               has_converted(l, i);
+		/* Where only long lines had to go, other parts may have 8-bit octets still. */
+		bool named = q->encoding == MIME_BINARY || (eight && q->encoding == MIME_8BIT);
+		bool relabel = box && named && has_converted(l, i);
 		if (!q->convert && !relabel)
 			continue;
 		struct str header = str_first(str_skip(letter, q->header), q->body - q->header);
 		struct str body = str_first(str_skip(letter, q->body), q->end - q->body);
-		const char *encoding = relabel        ? "7bit"
+		const char *encoding = relabel        ? eight ? "7bit" : "8bit"
 		                       : as_base64(q) ? "base64"
 		                                      : "quoted-printable";
 		buf_puts(out, str_first(str_skip(letter, at), q->header - at));
@@ -291,7 +292,7 @@ downgrade_letter(struct str letter, bool eight, bool lines, struct buf *out)
 	mime_walk_free(w);
 	enum downgrade v = judge(&l, letter, eight, lines);
 	if (v == DOWNGRADE_OK)
-		put_letter(&l, letter, out);
+		put_letter(&l, letter, eight, out);
 	if (out->failed)
 		v = DOWNGRADE_TOO_MANY;
 	if (v != DOWNGRADE_OK)

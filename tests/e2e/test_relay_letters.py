@@ -44,6 +44,22 @@ def test_long_lines(make_lab, policy):
             assert ''.join(line.lstrip(' ') for line in body) == '.' + 'a' * 2500 + '.b'
 
 
+def test_long_lines_beside_eight_bits(make_lab):
+    """What is not encoded is sent as what it is."""
+    letter = (b'From: alice@example.com\r\nTo: you@example.net\r\nMIME-Version: 1.0\r\n'
+              b'Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 8bit\r\n\r\n'
+              b'--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\ngr\xc3\xbc\xc3\x9fe\r\n'
+              b'--b\r\nContent-Type: text/html\r\n\r\n' + b'x' * 1500 + b'\r\n--b--\r\n')
+    with Puppet(**GOOD) as p:
+        lab = make_lab(sets=outward('smtp:127.0.0.1:%d' % p.port))
+        lab.send(letter, 'you@example.net', 'alice@example.com', options=['BODY=8BITMIME'])
+        wait_until(lambda: heard(p) and not queue(lab), 30, 0.1)
+        [mail] = [line for lines in p.heard for line in lines if line.startswith('MAIL')]
+        assert ' BODY=8BITMIME' in mail
+        encodings = [line.split(': ')[1] for line in heard(p)[0] if line.startswith('Content-Transfer-Encoding')]
+        assert encodings == ['8bit', '8bit', 'quoted-printable']
+
+
 def test_sources(make_lab):
     """Two addresses for everybody, a third for one route; each of them is used."""
     peers = {}

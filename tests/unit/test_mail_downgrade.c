@@ -7,6 +7,7 @@
 
 #include "mail/downgrade.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,12 +95,45 @@ test_lines(void **state)
 	buf_done(&again);
 }
 
+/* Where 8-bit octets may stay, a part without long lines is as it was, and so is what is said of
+ * the whole. */
+static void
+test_lines_only(void **state)
+{
+	static const struct {
+		const char *was, *is;
+	} labels[] = { { "8bit", "8bit" }, { "binary", "8bit" } };
+	for (size_t i = 0; i < sizeof(labels) / sizeof(labels[0]); i++) {
+		struct buf in = BUF_INIT(1u << 16), out = BUF_INIT(1u << 16);
+		char want[128];
+		buf_putf(&in,
+		    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
+		    "Content-Transfer-Encoding: %s\r\n\r\n--b\r\nContent-Type: text/plain\r\n"
+		    "Content-Transfer-Encoding: 8bit\r\n\r\n" U "\r\n"
+		    "--b\r\nContent-Type: text/plain\r\n\r\n",
+		    labels[i].was);
+		for (int n = 0; n < 2000; n++)
+			buf_putc(&in, 'x');
+		buf_putz(&in, "\r\n--b--\r\n");
+		assert_int_equal(downgrade_letter(buf_str(&in), false, true, &out), DOWNGRADE_OK);
+		snprintf(want, sizeof(want),
+		    "boundary=b\r\nContent-Transfer-Encoding: %s\r\n\r\n--b", labels[i].is);
+		assert_true(str_find_str(buf_str(&out), str_of(want)) < out.len);
+		assert_true(str_find_str(buf_str(&out), STR(": 8bit\r\n\r\n" U "\r\n")) < out.len);
+		assert_true(str_find_str(buf_str(&out), STR("quoted-printable\r\n\r\nxxx")) <
+			    out.len);
+		buf_done(&in);
+		buf_done(&out);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_lines_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -93,12 +93,13 @@ fill(struct conn *c, bool utf8)
 	struct job *j = c->job;
 	const struct queue_entry *e = &j->entry;
 	const struct caps *caps = smtp_client_caps(c->client);
-	bool eight = j->scan.eight_body || j->scan.eight_header;
+	bool eight = (j->scan.eight_body || j->scan.eight_header) &&
+	             !(j->spool.converted && (j->spool.need & FIT_EIGHT));
 	c->envelope = (struct smtp_client_envelope){ .from = buf_str(&j->from),
 		.rcpts = j->rcpts,
 		.n_rcpts = j->n_rcpts,
 		.size = j->spool.converted ? j->spool.whole.len : j->scan.size,
-		.body = eight && !j->spool.converted ? SMTP_BODY_8BIT : SMTP_BODY_UNSAID,
+		.body = eight ? SMTP_BODY_8BIT : SMTP_BODY_UNSAID,
 		.utf8 = utf8,
 		.requiretls = (e->flags & ONWARD_REQUIRETLS) && c->dest->target.kind != TARGET_LMTP,
 		.verp = (e->flags & ONWARD_VERP) && !one_by_one(c),
