@@ -446,6 +446,12 @@ smtp_client_trouble(const struct smtp_client *c)
 	return c->trouble;
 }
 
+bool
+smtp_client_letter_begun(const struct smtp_client *c)
+{
+	return c->letter_begun;
+}
+
 enum smtp_client_step
 smtp_client_step(const struct smtp_client *c)
 {

@@ -36,11 +36,21 @@ client_letter_drop(struct smtp_client *c)
 	c->out_gone = c->body_gone = false;
 }
 
+/* Nothing of the transaction before is true of the next one. */
+static void
+begin(struct smtp_client *c)
+{
+	c->mail_sent = c->mail_answered = c->mail_good = c->all_sent = false;
+	c->data_sent = c->data_go = c->body_begun = false;
+	c->rcpt_sent = c->rcpt_answered = c->flight = c->members = c->accepted = c->dot_at = 0;
+}
+
 void
 client_letter_start(struct smtp_client *c)
 {
+	begin(c);
 	c->phase = PHASE_START;
-	c->checked = false;
+	c->checked = c->letter_begun = false;
 	c->accepted_ever = 0;
 	answer_reset(&c->refused);
 	for (size_t i = 0; i < c->envelope.n_rcpts; i++) {
@@ -140,7 +150,7 @@ client_letter_expects(struct smtp_client *c, enum smtp_client_step *ret_step, si
 static void
 mail_answered(struct smtp_client *c)
 {
-	c->mail_answered = true;
+	c->mail_answered = c->letter_begun = true;
 	c->mail_good = c->answer.code / 100 == 2;
 	c->rset_due = c->rset_due || c->mail_good;
 	if (!c->mail_good)
@@ -305,9 +315,7 @@ start(struct smtp_client *c)
 		return LETTER_CHANGED;
 	}
 	c->phase = PHASE_ENVELOPE;
-	c->mail_sent = c->mail_answered = c->mail_good = c->all_sent = false;
-	c->data_sent = c->data_go = c->body_begun = false;
-	c->rcpt_sent = c->rcpt_answered = c->flight = c->members = c->accepted = c->dot_at = 0;
+	begin(c);
 	c->chunks = e->body == SMTP_BODY_BINARY ||
 	            (e->chunking &&
 			(caps_have(&c->caps, CAPS_CHUNKING) || (e->anyway & SMTP_LACKS_CHUNKING)));

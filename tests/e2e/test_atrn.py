@@ -198,6 +198,25 @@ def test_customer_goes_away(provider):
     wait_until(lambda: not queue(provider))
 
 
+def test_customer_goes_away_between_letters(provider):
+    """There is no other way to a customer than the connection that it turned."""
+    for i in range(3):
+        provider.send(LETTER % b'between %d' % i, 'ann@customer.example', 'joe@example.org')
+    wait_until(lambda: len(queue(provider)) == 3)
+    t, _ = logged_in(provider)
+    t.ask('ATRN', 250)
+    seen = []
+    letters, _ = serve(t, lambda verb, line: seen.append(verb) or (
+        '421 4.3.2 going down' if seen.count('MAIL') == 2 else None))
+    assert len(letters) == 1
+    wait_until(lambda: [e['state'] for e in queue(provider)] == ['turn'] * 2, 30, 0.2)
+    assert 'role-killed' not in provider.log()
+    t, _ = logged_in(provider)
+    t.ask('ATRN', 250)
+    assert len(serve(t)[0]) == 2
+    wait_until(lambda: not queue(provider))
+
+
 def test_input_behind_it(provider):
     t, _ = logged_in(provider)
     t.send('ATRN\r\n220 customer.example\r\n')

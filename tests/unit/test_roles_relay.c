@@ -267,6 +267,27 @@ test_stale(void **state)
 	assert_int_equal(puppet_end(&p, NULL), 0);
 }
 
+/* The same where it says so when the letter before, which it refused, is taken back. */
+static void
+test_stale_at_rset(void **state)
+{
+	struct relay_kit r;
+	struct puppet p;
+	struct relay_job job = { .rcpts = { "b@example.net" } };
+	char target[64];
+	begin(&r, &p,
+	    PLAIN "C MAIL\nS 250 ok\nC RCPT\nS 550 5.1.1 no\nC RSET\nS 421 4.3.2 bye\nX\nN\n" PLAIN
+		LETTER,
+	    target);
+	job.target = target;
+	relay_kit_job(&r, 1, &job);
+	expect_fate(&r, 1, JOB_REFUSED);
+	relay_kit_job(&r, 2, &job);
+	expect_fate(&r, 2, JOB_SENT);
+	relay_kit_stop(&r);
+	assert_int_equal(puppet_end(&p, NULL), 0);
+}
+
 /* A lease that may be over: the letter is not ended. One that only lay in the socket for a while is
  * renewed. */
 static void
@@ -505,6 +526,7 @@ main(void)
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_reuse),
 		cmocka_unit_test(test_stale),
+		cmocka_unit_test(test_stale_at_rset),
 		cmocka_unit_test(test_fence),
 		cmocka_unit_test(test_store_lost),
 		cmocka_unit_test(test_store_lost_early),

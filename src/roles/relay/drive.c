@@ -100,14 +100,16 @@ session_failed(struct conn *c)
 }
 
 /* A server may close a connection that has rested at any time; the letter that met this is not to
- * blame, and goes over a new connection to the same host. */
+ * blame, and goes over a new connection to the same host. Whoever turned one has no other. */
 static bool
 was_stale(struct conn *c)
 {
 	enum smtp_trouble t = smtp_client_trouble(c->client);
 	bool closed = t == SMTP_TROUBLE_CLOSED || t == SMTP_TROUBLE_SHUTDOWN;
-	return c->letters > 0 && closed && smtp_client_step(c->client) <= SMTP_STEP_MAIL &&
-	       !c->job->stale;
+	bool early =
+	    smtp_client_step(c->client) <= SMTP_STEP_MAIL || !smtp_client_letter_begun(c->client);
+	return c->letters > 0 && closed && early && !c->job->stale &&
+	       c->dest->target.kind != TARGET_TURN;
 }
 
 static void

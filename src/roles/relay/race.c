@@ -2,6 +2,7 @@
  * parent runs; and when none is begun, as we are the ones who lack something. */
 #include "roles/relay/relay_priv.h"
 
+#include "base/check.h"
 #include "log/log.h"
 #include "sys/listen.h"
 #include "sys/random.h"
@@ -321,6 +322,7 @@ relay_race_begin(struct conn *c)
 	if (relay_secure_lacks(c))
 		return;
 	if (c->plan->port == 0) {
+		check(c->dest->target.kind == TARGET_LMTP);
 		unix_begin(c);
 		return;
 	}
