@@ -162,7 +162,9 @@ put_brief(const struct msg_row *row)
 	size_t n = 0;
 	time_put(&b, row);
 	buf_trunc(&b, strlen("2026-11-22T17:50:00"));
-	buf_putf(&b, "Z  " STR_FMT "  <", STR_ARG(row_field(row, TRACE_LETTER)));
+	buf_putf(&b, "Z  " STR_FMT "  ", STR_ARG(row_field(row, TRACE_LETTER)));
+	size_t head = b.len;
+	buf_putz(&b, "<");
 	utf8_escape(&b, row_field(row, TRACE_FROM));
 	buf_putz(&b, "> -> ");
 	for (; next_rcpt(&lines, &account, &mailbox, &more); n++)
@@ -171,6 +173,11 @@ put_brief(const struct msg_row *row)
 	utf8_escape(&b, address);
 	if (n > 1)
 		buf_putf(&b, " and %zu more", n - 1);
+	/* Nothing but what became of it in mailboxes is known. */
+	if (n == 0 && row_field(row, TRACE_QID).len == 0) {
+		buf_trunc(&b, head);
+		buf_putz(&b, "(how it came is not kept any more)");
+	}
 	puts(buf_cstr(&b));
 	buf_done(&b);
 }

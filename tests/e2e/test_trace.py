@@ -295,6 +295,28 @@ def test_many_are_listed_and_few_are_whole(lab):
     assert len(listed) == 120 and all('<many@example.net> -> alice@example.com' in line for line in listed)
 
 
+def test_how_they_came_is_gone(make_lab):
+    """Of what only mailboxes tell, nobody says that it came from nobody."""
+    lab = make_lab()
+    for i in range(2):
+        lab.send(LETTER)
+    ids = [row['letter'] for row in lab.json('mailbox', 'show', 'alice@example.com')]
+    time.sleep(0.5)
+    assert lab.stop() == 0
+    trace = os.path.join(lab.dir, 'store', 'trace')
+    for name in os.listdir(trace):
+        if name.endswith(('.trc', '.idx')):
+            os.unlink(os.path.join(trace, name))
+    lab.start()
+    c = login(lab)
+    c.ok('SELECT INBOX')
+    c.ok('STORE 1:2 +FLAGS (\\Seen)')
+    c.close()
+    session = lab.json('trace', ids[0])[0]['events'][0]['session']
+    lines = lab.run('trace', session).stdout.splitlines()
+    assert [line.split(None, 2)[1:] for line in lines] == [[i, '(how it came is not kept any more)'] for i in ids]
+
+
 @pytest.mark.parametrize('words', [('--from', 'nobody@example.net', '--since', '1h'), ('--until', '2001-01-01'), ('0000000000000',)])
 def test_nothing_is_found(lab, words):
     lab.send(LETTER)

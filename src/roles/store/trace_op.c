@@ -5,6 +5,11 @@
  * enough to be shown whole, all records of some of them at a time are gathered, brought into their
  * order and said; of more letters one row each, for which the search has found the record already
  * or, where it found only what became of the letter, all that are missing are looked up at once.
+ * What is not found then, because it is kept no more, is told as far as the first part knows it.
+ *
+ * Records come in the order of their own times, the newest first, and a letter may be much older
+ * than what was recorded of it last. So the first part goes on behind the limit, until no newer
+ * letter can come.
  */
 #include "base/check.h"
 #include "base/map.h"
@@ -20,6 +25,8 @@
 #define LETTERS_MAX 1000u /* of one answer, unless less are asked for */
 #define GATHER_MAX 100u   /* letters that are gathered at a time, */
 #define GATHER_OCTETS (64u << 20)
+#define SLACK_MS 10000u   /* records stand that near to where their times say, by good clocks */
+#define BEYOND_MAX 10000u /* records that are looked at when there are more than the limit */
 #define FOLLOW_SLICE (8u << 20) /* octets of log */
 
 enum tracing_part { FIND, GATHER, SAY, FOLLOW };
@@ -31,9 +38,11 @@ struct tracing {
 	struct trace_search *search;
 	uint64_t *letters; /* that were found */
 	size_t n, cap;
-	struct map known; /* a letter, 8 octets, to itself */
+	struct map known; /* a letter, 8 octets, to known_only, or known_kept: a row can be made */
 	uint64_t seen;    /* lsn of the last record that was found */
 	bool more;        /* there are more than the limit */
+	size_t beyond;    /* records that were found since, in files */
+	bool given_up;    /* they were too many: newer letters may be behind them */
 	bool brief;
 	bool full, cut; /* what is gathered, and what was before, had no room */
 	struct keeper kept;
@@ -49,15 +58,24 @@ struct adding {
 	const struct trace_found *f;
 };
 
+static char known_only, known_kept;
+
+static size_t
+oldest_of(const struct tracing *t)
+{
+	size_t oldest = 0;
+	for (size_t i = 1; i < t->n; i++)
+		if (t->letters[i] < t->letters[oldest])
+			oldest = i;
+	return oldest;
+}
+
 /* The place of the oldest, if this one is newer, free for it; else false. */
 static bool
 give_up_oldest(struct tracing *t, uint64_t letter)
 {
 	unsigned char key[8];
-	size_t oldest = 0;
-	for (size_t i = 1; i < t->n; i++)
-		if (t->letters[i] < t->letters[oldest])
-			oldest = i;
+	size_t oldest = oldest_of(t);
 	if (letter < t->letters[oldest])
 		return false;
 	be64_put(key, t->letters[oldest]);
@@ -67,11 +85,9 @@ give_up_oldest(struct tracing *t, uint64_t letter)
 }
 
 static bool
-add_letter(struct tracing *t, uint64_t letter)
+add_letter(struct tracing *t, uint64_t letter, struct str key)
 {
-	unsigned char key[8];
-	be64_put(key, letter);
-	if (map_get(&t->known, str_n(key, sizeof(key))))
+	if (map_get(&t->known, key))
 		return true;
 	if (t->n == t->limit) {
 		t->more = true;
@@ -83,21 +99,41 @@ add_letter(struct tracing *t, uint64_t letter)
 		t->letters = xrealloc(t->letters, t->cap * sizeof(*t->letters));
 	}
 	t->letters[t->n++] = letter;
-	map_put(&t->known, str_n(key, sizeof(key)), t);
+	map_put(&t->known, key, &known_only);
 	return true;
 }
 
+/* How it came is kept in any case; else one record that says whose it is, which a mailbox event
+ * does not. */
 static void
 add_hit(void *arg, uint64_t letter)
 {
 	struct adding *a = arg;
-	if (add_letter(a->t, letter) && a->f->t.kind == STORE_NOTE_LETTER)
-		(void)keeper_add(&a->t->kept, letter, a->f, true);
+	struct tracing *t = a->t;
+	unsigned char octets[8];
+	const struct str key = str_n(octets, sizeof(octets));
+	be64_put(octets, letter);
+	if (!add_letter(t, letter, key) || a->f->t.kind == STORE_NOTE_MAILBOX)
+		return;
+	bool first = map_get(&t->known, key) == &known_only;
+	if ((first || a->f->t.kind == STORE_NOTE_LETTER) &&
+	    keeper_add(&t->kept, letter, a->f, true))
+		map_put(&t->known, key, &known_kept);
+}
+
+/* A letter is not newer than what is recorded of it, and what is told behind this is older. */
+static bool
+may_be_newer(struct tracing *t, const struct trace_found *f)
+{
+	uint64_t ms = MAX(f->t.time_ms, f->t.letter >> 22);
+	if (ms + SLACK_MS < t->letters[oldest_of(t)] >> 22)
+		return false;
+	t->given_up = ++t->beyond == BEYOND_MAX;
+	return !t->given_up;
 }
 
 /* A mailbox event tells of many letters: when one of them is asked for, only of that. Files are
- * told of backwards, so that what comes when there is no room any more is older; but the log is
- * read on to its end. */
+ * told of backwards, but the log is read on to its end. */
 static bool
 on_found(void *arg, const struct trace_found *f)
 {
@@ -111,7 +147,7 @@ on_found(void *arg, const struct trace_found *f)
 		add_hit(&a, id);
 	else
 		trace_letters_each(&f->t, add_hit, &a);
-	return !t->more || !back;
+	return !t->more || !back || may_be_newer(t, f);
 }
 
 static int
@@ -151,6 +187,7 @@ say_whole(struct tracing *t, uint64_t letter)
 			trace_row_put(t->job, letter, &p, r->lsn, false);
 }
 
+/* Of what became of it only what is true of how it came. */
 static void
 say_brief(struct tracing *t, uint64_t letter)
 {
@@ -158,6 +195,10 @@ say_brief(struct tracing *t, uint64_t letter)
 	struct trace_payload p = { .time_ms = letter >> 22 };
 	if (r)
 		(void)kept_get(&t->kept, r, &p);
+	if (r && !r->arrival) {
+		p.time_ms = letter >> 22;
+		p.peer = STR_NULL;
+	}
 	trace_row_put(t->job, letter, &p, r ? r->lsn : 0, true);
 }
 
@@ -245,10 +286,10 @@ end(struct job *j)
 		    STR_ARG(t->q.key));
 	if (t->more)
 		return reader_job_end(j, CTL_OK,
-		    "there are more; these are the newest %zu; --limit shows up to %u, --until "
+		    "there are more; these are the newest %zu%s; --limit shows up to %u, --until "
 		    "TIME "
 		    "older ones",
-		    t->n, LETTERS_MAX);
+		    t->n, t->given_up ? " of those with the newest events" : "", LETTERS_MAX);
 	if (t->cut)
 		return reader_job_end(j, CTL_OK, "a history is too long to be shown whole");
 	return reader_job_end(j, CTL_OK, "%s", "");
@@ -282,9 +323,11 @@ look_closer(struct tracing *t)
 	size_t n = 0;
 	t->full = false;
 	t->gathered = t->brief ? t->n : MIN(t->at + t->step, t->n);
-	for (size_t i = t->at; i < t->gathered; i++)
-		if (!t->brief || !keeper_first(&t->kept, t->letters[i]))
+	for (size_t i = t->at; i < t->gathered; i++) {
+		const struct kept *r = t->brief ? keeper_first(&t->kept, t->letters[i]) : NULL;
+		if (!r || !r->arrival)
 			missing[n++] = t->letters[i];
+	}
 	int rc =
 	    n ? trace_search_letters(&t->search, t->job->reader->dir, missing, n, t->brief) : 0;
 	free(missing);
