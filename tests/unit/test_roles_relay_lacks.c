@@ -263,6 +263,64 @@ test_auth_anew(void **state)
 	buf_done(&in);
 }
 
+static void
+reload(struct relay_kit *r, const char *const *with)
+{
+	struct buf in = BUF_INIT(IPC_BODY_MAX + 64);
+	struct conf *c = kit_conf(with);
+	kit_send_conf(r->k.sock, c, ROLE_RELAY, 0);
+	conf_free(c);
+	assert_int_equal(chan_sync_send(r->k.sock, IPC_STATUS_ASK, 1, STR_NULL, -1), 0);
+	kit_expect(r->k.sock, IPC_STATUS, &in);
+	buf_done(&in);
+}
+
+/* A reload gives the route another server and another login: the one at hand is not told it, and
+ * what waits for it goes back, too. */
+static void
+test_route_moves(void **state)
+{
+	static const char *const others[] = { "route.*=smtp:127.0.0.9:25", "route.*=mx" };
+	for (size_t i = 0; i < 2 * ARRAY_LEN(others); i++) {
+		struct relay_kit r;
+		struct msg_result m;
+		char target[64], via[96];
+		bool fresh = i >= ARRAY_LEN(others); /* no word of it has been said */
+		struct puppet p = puppet_start(fresh ? "P 1500\nS 220 mx\nC EHLO\nS 250-mx\\n250 "
+						       "AUTH PLAIN\n"
+						     : "S 220 mx\nC EHLO\nP 1500\nS 250-mx\\n250 "
+						       "AUTH PLAIN\n");
+		struct relay_job job = { .target = target, .rcpts = { "b@example.net" } };
+		const char *with[] = { "hostname=mail.test", "dns=", via,
+			"route.*.login=us.example", "route.*.tls=may",
+			"route.*.auth_cleartext=allow", NULL };
+		snprintf(target, sizeof(target), "smtp:127.0.0.1:%u", p.port);
+		snprintf(via, sizeof(via), "route.*=%s", target);
+		relay_kit_start(&r, with);
+		relay_kit_hello(&r, 0);
+		int auth = kit_peer(&r.k, ROLE_AUTH, 0);
+		reload(&r, with);
+		relay_kit_job(&r, 1, &job);
+		relay_kit_job(&r, 2, &job); /* waits behind it */
+		usleep(500000);
+		with[2] = others[i % ARRAY_LEN(others)];
+		reload(&r, with);
+		for (uint64_t lease = 2; lease >= 1; lease--) {
+			relay_kit_result(&r, lease, &m);
+			expect_not_tried(&m);
+			struct str why = lease == 2
+			                     ? STR("# the route * has changed meanwhile\n")
+			                     : STR("# the configuration has changed meanwhile\n");
+			if (str_find_str(m.history, why) == m.history.len)
+				fail_msg(STR_FMT, STR_ARG(m.history));
+		}
+		assert_false(kit_readable(auth, 0));
+		relay_kit_stop(&r);
+		close(auth);
+		assert_int_equal(puppet_end(&p, NULL), 0);
+	}
+}
+
 /* gssapi-out is away: where the route has other mechanisms, too, what the server offers decides. */
 static void
 test_no_gssapi(void **state)
@@ -468,6 +526,7 @@ main(void)
 		cmocka_unit_test(test_race_gives_way),
 		cmocka_unit_test(test_no_auth),
 		cmocka_unit_test(test_auth_anew),
+		cmocka_unit_test(test_route_moves),
 		cmocka_unit_test(test_no_gssapi),
 		cmocka_unit_test(test_no_octets),
 		cmocka_unit_test(test_room),

@@ -112,6 +112,8 @@ relay_conn_end_job(struct conn *c)
 void
 relay_conn_again(struct conn *c, bool same_host)
 {
+	if (relay_conn_outdated(c))
+		return;
 	session_end(c);
 	relay_race_end(c);
 	c->letters = 0;
@@ -167,6 +169,14 @@ relay_conn_put_back(struct conn *c, const char *why)
 	buf_reset(&c->job->tlsrpt);
 	c->verdict.any = false;
 	give_up(c);
+}
+
+bool
+relay_conn_outdated(struct conn *c)
+{
+	if (c->outdated)
+		relay_conn_put_back(c, "the configuration has changed meanwhile");
+	return c->outdated;
 }
 
 void

@@ -10,29 +10,38 @@ on_serve(void *arg)
 	dest_serve(arg);
 }
 
+static bool
+leads_to(const struct conf_route *route, struct str target)
+{
+	bool mx = strcmp(route->via, "mx") == 0 && str_starts(target, STR("mx:"));
+	return mx || str_eq(str_of(route->via), target);
+}
+
+/* A route that leads elsewhere by now is none: its secrets are for other servers. */
 static void
 find_route(struct dest *d)
 {
 	const struct conf *c = d->relay->conf;
-	d->route = d->match.len ? conf_route_find(c, d->match) : NULL;
+	struct str key = str_of(d->key), target = str_first(key, str_find(key, '\n'));
+	const struct conf_route *route = NULL;
+	/* Without a match the configuration has changed since store chose the target: the host
+	 * tells the route. */
 	if (d->match.len)
-		return;
-	/* The configuration has changed since store chose the target: the host tells the route. */
-	for (size_t i = 0; i < c->n_routes && !d->route; i++)
-		if (d->target.kind != TARGET_MX && strcmp(c->routes[i].via, d->key) == 0)
-			d->route = &c->routes[i];
-	if (d->target.kind == TARGET_MX)
-		d->route = conf_route_for(c, d->target.host);
+		route = conf_route_find(c, d->match);
+	else if (d->target.kind == TARGET_MX)
+		route = conf_route_for(c, d->target.host);
+	else
+		for (size_t i = 0; i < c->n_routes && !route; i++)
+			if (strcmp(c->routes[i].via, d->key) == 0)
+				route = &c->routes[i];
+	d->route = route && leads_to(route, target) ? route : NULL;
 }
 
 struct str
 dest_match(const struct relay *r, struct str domain, struct str target)
 {
 	const struct conf_route *route = conf_route_for(r->conf, domain);
-	if (!route)
-		return STR_NULL;
-	bool mx = strcmp(route->via, "mx") == 0 && str_starts(target, STR("mx:"));
-	return mx || str_eq(str_of(route->via), target) ? str_of(route->match) : STR_NULL;
+	return route && leads_to(route, target) ? str_of(route->match) : STR_NULL;
 }
 
 struct dest *
@@ -124,6 +133,19 @@ fail_all(struct dest *d)
 		    str_of(p->why));
 		j->trouble = p->trouble;
 		j->dead = !p->for_ever;
+		relay_job_done(j);
+	}
+}
+
+/* Its route leads elsewhere: store chooses anew. */
+static void
+give_back(struct dest *d)
+{
+	list_each(n, &d->waiting)
+	{
+		struct job *j = list_entry(n, struct job, node);
+		relay_job_notef(j, "the route " STR_FMT " has changed meanwhile",
+		    STR_ARG(d->match));
 		relay_job_done(j);
 	}
 }
@@ -220,6 +242,10 @@ dest_serve(struct dest *d)
 	int64_t now = loop_now(r->role.loop);
 	if (list_empty(&d->waiting))
 		return;
+	if (d->match.len && !d->route) {
+		give_back(d);
+		return;
+	}
 	if (d->look == LOOK_ASKED)
 		return;
 	if (d->look == LOOK_NONE || now >= d->look_until) {
@@ -301,6 +327,7 @@ dests_reconf(struct relay *r)
 			if (c->state == CONN_IDLE)
 				relay_conn_close(c);
 		}
+		dest_stir(d);
 	}
 }
 

@@ -330,6 +330,8 @@ drive_begin(struct conn *c)
 {
 	const struct dest *d = c->dest;
 	bool must = c->need >= PLAN_ANY;
+	if (relay_conn_outdated(c))
+		return;
 	struct smtp_client_conf conf = {
 		.name = str_of(c->relay->host),
 		.lmtp = d->target.kind == TARGET_LMTP,

@@ -84,6 +84,8 @@ relay_login_begin(struct conn *c, const struct smtp_client_event *ev)
 {
 	struct relay *r = c->relay;
 	struct buf b = BUF_INIT(64u << 10);
+	if ((!ev->challenge || !c->dest->route) && relay_conn_outdated(c))
+		return;
 	const char *away = relay_login_away(c);
 	/* Who has begun it ends it, whatever a reload says of the mechanisms meanwhile. */
 	bool gssapi = ev->challenge && c->login ? c->login->gssapi : c->dest->route && by_gssapi(c);

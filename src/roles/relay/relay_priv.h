@@ -182,7 +182,8 @@ struct dest {
 	char *key;
 	struct target target;   /* views of key */
 	struct str match;       /* the same: of its route, or empty */
-	const struct conf_route *route; /* of the configuration now, or NULL */
+	/* Of the configuration now, and it leads there; or NULL. With a match and no route nothing begins. */
+	const struct conf_route *route;
 	struct list waiting;
 	size_t n_waiting;
 	struct list conns;
@@ -302,6 +303,8 @@ void relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, u
     const char *status, struct str text);
 /* It was not the server that failed, but we: the job goes back as if it had not been tried. */
 void relay_conn_put_back(struct conn *c, const char *why);
+/* Of the configuration before: the job went back, as nothing may begin with the secrets of now. */
+bool relay_conn_outdated(struct conn *c);
 /* It is this server: neither it nor a host that is no better leads anywhere (RFC 5321 5.1). */
 void relay_conn_loops(struct conn *c);
 void relay_conn_end_job(struct conn *c); /* its result goes out */

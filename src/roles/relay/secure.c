@@ -103,6 +103,8 @@ relay_secure_begin(struct conn *c)
 	const char *cert = certificate_of(c);
 	struct buf err = BUF_INIT(512);
 	bool dane = c->need == PLAN_DANE;
+	if (relay_conn_outdated(c))
+		return;
 	c->shows = *cert;
 	c->sign = 0;
 	c->unsign = false;
