@@ -224,7 +224,8 @@ puppet_end(struct puppet *p, struct buf *ret)
 
 struct relay_kit {
 	struct kit k;
-	int store, reader, dns; /* dns: 0: none */
+	int store, reader, dns, fetch; /* dns, fetch: 0: none */
+	const char *sts;               /* the policy that fetch has of every domain; NULL: none */
 	void (*on_dns)(struct relay_kit *r, const struct ipc_frame *f);
 	struct str letter;
 	struct buf store_in, reader_in;
@@ -333,15 +334,31 @@ relay_kit_spool(struct relay_kit *r)
 	buf_done(&b);
 }
 
+static void
+relay_kit_sts(struct relay_kit *r)
+{
+	struct ipc_frame f;
+	struct msg_sts_ask a;
+	struct buf b = BUF_INIT(4096);
+	const struct msg_sts m = { .status = r->sts ? 0 : 1, .policy = str_of(r->sts ? r->sts : "") };
+	assert_int_equal(kit_recv(r->fetch, &f, &r->reader_in), 0);
+	assert_int_equal(f.type, IPC_STS_ASK);
+	assert_true(msg_sts_ask_get(f.body, &a));
+	msg_sts_put(&b, &m);
+	assert_int_equal(chan_sync_send(r->fetch, IPC_STS, f.id, buf_str(&b), -1), 0);
+	buf_done(&b);
+}
+
 /* The next frame of the store's channel that is no STAGE; asks for octets are answered meanwhile. */
 static uint16_t
 relay_kit_next(struct relay_kit *r, struct ipc_frame *f)
 {
 	for (;;) {
-		struct pollfd p[3] = { { .fd = r->store, .events = POLLIN },
+		struct pollfd p[4] = { { .fd = r->store, .events = POLLIN },
 			{ .fd = r->reader, .events = POLLIN },
-			{ .fd = r->dns ? r->dns : -1, .events = POLLIN } };
-		if (poll(p, 3, KIT_PATIENCE_MS) <= 0)
+			{ .fd = r->dns ? r->dns : -1, .events = POLLIN },
+			{ .fd = r->fetch ? r->fetch : -1, .events = POLLIN } };
+		if (poll(p, 4, KIT_PATIENCE_MS) <= 0)
 			fail_msg("nothing within %d ms", KIT_PATIENCE_MS);
 		if (p[1].revents)
 			relay_kit_spool(r);
@@ -349,6 +366,8 @@ relay_kit_next(struct relay_kit *r, struct ipc_frame *f)
 			assert_int_equal(kit_recv(r->dns, f, &r->store_in), 0);
 			r->on_dns(r, f);
 		}
+		if (p[3].revents)
+			relay_kit_sts(r);
 		if (!p[0].revents)
 			continue;
 		assert_int_equal(kit_recv(r->store, f, &r->store_in), 0);

@@ -31,7 +31,8 @@ struct row {
 	struct host host[4];
 	const char *tls, *sts;
 	bool no_ipv6;
-	const char *want; /* "name tls ground addrs..., ..." or "!status" or "?status" (for now) */
+	const char *want; /* "name [barred] tls ground addrs..., ..."; "!status" or "?status" (for
+	                     now) in front */
 };
 
 static const char *const grounds[] = { "conf", "route", "dane", "sts", "testing" };
@@ -102,9 +103,14 @@ static const struct row rows[] = {
 	    .want = "a may conf 192.0.2.1" },
 	{ "TLSA cannot be had", "mx:example.net", .secure = true,
 	    .host = { { 10, "a", "192.0.2.1", true, TLSA_FAILED, 0 }, { 20, "b", "192.0.2.2" } },
-	    .want = "b may conf 192.0.2.2" },
+	    .want = "a barred dane dane 192.0.2.1, b may conf 192.0.2.2" },
 	{ "TLSA cannot be had anywhere", "mx:example.net", .secure = true,
-	    .host = { { 10, "a", "192.0.2.1", true, TLSA_FAILED, 0 } }, .want = "?4.4.4" },
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_FAILED, 0 } },
+	    .want = "?4.4.4 a barred dane dane 192.0.2.1" },
+	{ "TLSA cannot be had, and we are next", "mx:example.net", .secure = true,
+	    .host = { { 10, "a", "192.0.2.1", true, TLSA_FAILED, 0 },
+		{ 20, "us.test", "203.0.113.9" } },
+	    .want = "?4.4.4 a barred dane dane 192.0.2.1" },
 	{ "DANE of a smarthost", "smtp:a:25",
 	    .host = { { 0, "a", "192.0.2.1", true, TLSA_SECURE, 3 } },
 	    .want = "a dane dane 192.0.2.1" },
@@ -119,9 +125,10 @@ static const struct row rows[] = {
 	/* MTA-STS */
 	{ "enforce", "mx:example.net",
 	    .host = { { 10, "a.example.net", "192.0.2.1" }, { 20, "b.other.org", "192.0.2.2" } },
-	    .sts = "enforce", .want = "a.example.net verify sts 192.0.2.1" },
+	    .sts = "enforce",
+	    .want = "a.example.net verify sts 192.0.2.1, b.other.org barred verify sts 192.0.2.2" },
 	{ "enforce, none allowed", "mx:example.net", .host = { { 20, "b.other.org", "192.0.2.2" } },
-	    .sts = "enforce", .want = "?4.7.5" },
+	    .sts = "enforce", .want = "?4.7.5 b.other.org barred verify sts 192.0.2.2" },
 	{ "testing", "mx:example.net", .host = { { 20, "b.other.org", "192.0.2.2" } },
 	    .sts = "testing", .want = "b.other.org may testing 192.0.2.2" },
 	{ "none", "mx:example.net", .host = { { 20, "b.other.org", "192.0.2.2" } }, .sts = "none",
@@ -134,13 +141,14 @@ static const struct row rows[] = {
 	    .sts = "enforce", .want = "a.example.net verify sts 192.0.2.1" },
 	{ "DANE of no use, and MTA-STS for another host", "mx:example.net", .secure = true,
 	    .host = { { 10, "a.other.org", "192.0.2.1", true, TLSA_SECURE, 1 } }, .sts = "enforce",
-	    .want = "?4.7.5" },
+	    .want = "?4.7.5 a.other.org barred verify sts 192.0.2.1" },
 	{ "DANE of no use, and MTA-STS testing", "mx:example.net", .secure = true,
 	    .host = { { 10, "a.other.org", "192.0.2.1", true, TLSA_SECURE, 1 } }, .sts = "testing",
 	    .want = "a.other.org any dane 192.0.2.1" },
 	/* Somebody may hold back what would make the addresses secure. */
 	{ "TLSA cannot be had, addresses in part", "mx:example.net", .secure = true,
-	    .host = { { 10, "a", "192.0.2.1", false, TLSA_FAILED, 0 } }, .want = "?4.4.4" },
+	    .host = { { 10, "a", "192.0.2.1", false, TLSA_FAILED, 0 } },
+	    .want = "?4.4.4 a barred dane dane 192.0.2.1" },
 	/* addresses that are always this machine */
 	{ "MX at the loopback address", "mx:example.net", .host = { { 10, "a", "127.0.0.2" } },
 	    .want = "!5.4.6" },
@@ -194,11 +202,11 @@ static void
 show(const struct plan *p, struct buf *out)
 {
 	if (!p->ok)
-		buf_putf(out, "%c%s", p->for_ever ? '!' : '?', p->status);
-	for (size_t i = 0; p->ok && i < p->n; i++) {
+		buf_putf(out, "%c%s%s", p->for_ever ? '!' : '?', p->status, p->n ? " " : "");
+	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_host *h = &p->hosts[i];
-		buf_putf(out, "%s%s %s %s", i ? ", " : "", h->name, levels[h->tls],
-		    grounds[h->ground]);
+		buf_putf(out, "%s%s %s%s %s", i ? ", " : "", h->name, h->barred ? "barred " : "",
+		    levels[h->tls], grounds[h->ground]);
 		for (size_t k = 0; k < h->n_addrs; k++) {
 			char z[INET6_ADDRSTRLEN];
 			bool v4 = h->addrs[k][10] == 0xff && h->addrs[k][0] == 0;
@@ -305,6 +313,7 @@ test_letters(void **state)
 		enum plan_ground ground;
 		bool vouched, require, optional;
 		int want; /* -1: not there */
+		const char *barred;
 	} letters[] = {
 		{ PLAN_MAY, GROUND_CONF, false, false, false, PLAN_MAY },
 		{ PLAN_MAY, GROUND_CONF, false, true, false, -1 },
@@ -316,11 +325,17 @@ test_letters(void **state)
 		{ PLAN_VERIFY, GROUND_STS, true, false, true, PLAN_MAY },
 		{ PLAN_VERIFY, GROUND_ROUTE, true, false, true, PLAN_VERIFY },
 		{ PLAN_VERIFY, GROUND_STS, true, true, true, PLAN_VERIFY },
+		{ PLAN_DANE, GROUND_DANE, true, false, false, -1, "no TLSA" },
+		{ PLAN_DANE, GROUND_DANE, true, false, true, PLAN_MAY, "no TLSA" },
+		{ PLAN_DANE, GROUND_DANE, true, true, true, -1, "no TLSA" },
+		{ PLAN_VERIFY, GROUND_STS, false, false, false, -1, "not named" },
+		{ PLAN_VERIFY, GROUND_STS, false, false, true, PLAN_MAY, "not named" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
 		struct plan_host h = { .tls = letters[i].tls,
 			.ground = letters[i].ground,
-			.vouched = letters[i].vouched };
+			.vouched = letters[i].vouched,
+			.barred = letters[i].barred };
 		enum plan_tls got;
 		const char *why;
 		bool ok = plan_for_letter(&h, letters[i].require, letters[i].optional, &got, &why);
@@ -328,6 +343,7 @@ test_letters(void **state)
 		if (ok)
 			assert_int_equal(got, letters[i].want);
 		assert_int_equal(*why == '\0', ok);
+		assert_true(ok || !h.barred || why == h.barred);
 	}
 }
 

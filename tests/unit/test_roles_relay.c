@@ -387,6 +387,8 @@ static struct {
 	const char *name;
 	unsigned preference, n;
 	unsigned host[3]; /* 127.0.0.N; 0: ::1 */
+	enum tlsa_verdict tlsa;
+	bool has_record; /* a TLSA record */
 } mx_hosts[3];
 static bool mx_implicit;
 
@@ -395,7 +397,11 @@ answer_mx(struct relay_kit *r, const struct ipc_frame *f)
 {
 	struct msg_mx_ask a;
 	struct buf hosts = BUF_INIT(4096), body = BUF_INIT(8192);
-	struct msg_mx m = { .verdict = MX_OK, .ttl = 60, .implicit = mx_implicit };
+	static const unsigned char digest[32];
+	struct msg_mx_tlsa tlsa = { 3, 1, 1, str_n(digest, sizeof(digest)) };
+	struct buf record = BUF_INIT(64);
+	struct msg_mx m = { .verdict = MX_OK, .ttl = 1, .implicit = mx_implicit };
+	msg_mx_tlsa_put(&record, &tlsa);
 	assert_int_equal(f->type, IPC_MX_ASK);
 	assert_true(msg_mx_ask_get(f->body, &a) && a.mx);
 	for (; m.n < 3 && mx_hosts[m.n].name; m.n++) {
@@ -410,8 +416,13 @@ answer_mx(struct relay_kit *r, const struct ipc_frame *f)
 		}
 		struct msg_mx_host host = { .preference = (uint16_t)mx_hosts[m.n].preference,
 			.name = str_of(mx_hosts[m.n].name),
+			.secure = mx_hosts[m.n].tlsa != TLSA_NONE,
+			.tlsa = (uint8_t)mx_hosts[m.n].tlsa,
+			.n_tlsa = mx_hosts[m.n].has_record,
+			.tlsas = mx_hosts[m.n].has_record ? buf_str(&record) : STR_NULL,
 			.n_addrs = (uint16_t)mx_hosts[m.n].n,
 			.addrs = buf_str(&addrs) };
+		m.secure = m.secure || host.secure;
 		msg_mx_host_put(&hosts, &host);
 		buf_done(&addrs);
 	}
@@ -421,19 +432,30 @@ answer_mx(struct relay_kit *r, const struct ipc_frame *f)
 	assert_int_equal(chan_sync_send(r->dns, IPC_MX, f->id, buf_str(&body), -1), 0);
 	buf_done(&hosts);
 	buf_done(&body);
+	buf_done(&record);
 }
 
 static void
-mx_start(struct relay_kit *r, uint16_t port)
+mx_start(struct relay_kit *r, uint16_t port, const char *tls)
 {
-	char set[32];
-	const char *const with_port[] = { "hostname=mail.test", "dns=127.0.0.1", set,
-		"relay.tls=may", "relay.reply_seconds=2", "relay.connect_seconds=2", NULL };
+	char set[32], how[32];
+	const char *const with_port[] = { "hostname=mail.test", "dns=127.0.0.1", set, how,
+		"relay.reply_seconds=2", "relay.connect_seconds=2", NULL };
 	snprintf(set, sizeof(set), "relay.port=%u", port);
+	snprintf(how, sizeof(how), "relay.tls=%s", tls);
 	relay_kit_start(r, with_port);
 	r->dns = kit_peer(&r->k, ROLE_DNS, 0);
+	r->fetch = kit_peer(&r->k, ROLE_FETCH, 0);
 	r->on_dns = answer_mx;
 	relay_kit_hello(r, 0);
+}
+
+static void
+mx_stop(struct relay_kit *r)
+{
+	relay_kit_stop(r);
+	close(r->dns);
+	close(r->fetch);
 }
 
 /* An address that refuses, a host that refuses, a host that has gone: the next one takes it. */
@@ -458,7 +480,7 @@ test_next_host(void **state)
 	mx_hosts[2].n = 3; /* the last of three addresses */
 	mx_hosts[2].host[1] = 5;
 	mx_hosts[2].host[2] = 4;
-	mx_start(&r, good.port);
+	mx_start(&r, good.port, "may");
 	relay_kit_job(&r, 9, &job);
 	relay_kit_result(&r, 9, &m);
 	struct msg_fate f = relay_kit_fate(&m, 0);
@@ -473,10 +495,89 @@ test_next_host(void **state)
 	    !str_eq(m.ip, STR("127.0.0.4")))
 		fail_msg("fate %d by " STR_FMT ":\n" STR_FMT, f.fate, STR_ARG(m.mta),
 		    STR_ARG(m.history));
-	relay_kit_stop(&r);
-	close(r.dns);
+	mx_stop(&r);
 	assert_int_equal(puppet_end(&good, NULL), 0);
 	assert_int_equal(puppet_end(&busy, NULL), 0);
+}
+
+/* a.example.net at 127.0.0.2, and perhaps b.example.net at 127.0.0.3. */
+static void
+mx_two(enum tlsa_verdict a, enum tlsa_verdict b, size_t n)
+{
+	memset(mx_hosts, 0, sizeof(mx_hosts));
+	mx_implicit = false;
+	for (size_t i = 0; i < n; i++) {
+		mx_hosts[i].name = i ? "b.example.net" : "a.example.net";
+		mx_hosts[i].preference = 10 * (unsigned)i;
+		mx_hosts[i].n = 1;
+		mx_hosts[i].host[0] = 2 + (unsigned)i;
+		mx_hosts[i].tlsa = i ? b : a;
+	}
+}
+
+/* A host that DANE or MTA-STS bars takes letters with TLS-Required: No, and no others; these are
+ * told what the others say. */
+static void
+test_barred(void **state)
+{
+	static const struct {
+		enum tlsa_verdict a, b;
+		size_t n;
+		const char *sts;
+		unsigned server; /* 127.0.0.N; it takes a letter, or says 554 */
+		bool refuses;
+		struct {
+			uint32_t flags;
+			enum job_fate fate;
+			const char *status, *told;
+		} letter[3];
+	} cases[] = {
+		{ TLSA_FAILED, TLSA_NONE, 2, NULL, 3, false,
+		    { { 0, JOB_SENT, "2.0.0",
+			": a.example.net (0, left out), b.example.net (10)\n" } } },
+		{ TLSA_FAILED, TLSA_NONE, 2, NULL, 2, false,
+		    { { ONWARD_TLS_OPTIONAL, JOB_SENT, "2.0.0",
+			": a.example.net (0), b.example.net (10)\n" } } },
+		{ TLSA_NONE, TLSA_FAILED, 2, NULL, 2, true,
+		    { { 0, JOB_REFUSED, "5.3.2", "b.example.net (10, left out)\n" } } },
+		{ TLSA_FAILED, TLSA_NONE, 1, NULL, 2, false,
+		    { { ONWARD_TLS_OPTIONAL, JOB_SENT, "2.0.0",
+			  "(the letter says TLS-Required: No)\n" },
+			{ 0, JOB_LATER, "4.4.4", "its TLSA records cannot be had" },
+			{ ONWARD_TLS_OPTIONAL | ONWARD_REQUIRETLS, JOB_LATER, "4.4.4",
+			    "a.example.net (0, left out)\n" } } },
+		{ TLSA_NONE, TLSA_NONE, 1,
+		    "version: STSv1\nmode: enforce\nmx: mx.example.net\nmax_age: 86400\n", 2, false,
+		    { { ONWARD_TLS_OPTIONAL, JOB_SENT, "2.0.0",
+			  "(the letter says TLS-Required: No)\n" },
+			{ 0, JOB_LATER, "4.7.5", "allows none of its mail servers" } } },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct relay_kit r;
+		struct msg_result m;
+		struct puppet p = puppet_start_at(cases[i].server, 0,
+		    cases[i].refuses ? "S 554 no\nX\n" : PLAIN LETTER);
+		mx_two(cases[i].a, cases[i].b, cases[i].n);
+		mx_start(&r, p.port, "auto");
+		r.sts = cases[i].sts;
+		for (size_t k = 0; k < 3 && cases[i].letter[k].told; k++) {
+			struct relay_job job = { .target = "mx:example.net",
+				.rcpts = { "b@example.net" },
+				.flags = cases[i].letter[k].flags };
+			struct str told = str_of(cases[i].letter[k].told);
+			relay_kit_job(&r, 1 + k, &job);
+			relay_kit_result(&r, 1 + k, &m);
+			struct msg_fate f = relay_kit_fate(&m, 0);
+			if (f.fate != cases[i].letter[k].fate ||
+			    !str_eq(f.status, str_of(cases[i].letter[k].status)) ||
+			    str_find_str(m.history, told) == m.history.len ||
+			    str_find_str(m.history, STR("refused\n")) < m.history.len)
+				fail_msg("case %zu, letter %zu: fate %d " STR_FMT "\n" STR_FMT, i,
+				    k, f.fate, STR_ARG(f.status), STR_ARG(m.history));
+		}
+		mx_stop(&r);
+		assert_int_equal(puppet_end(&p, NULL), 0);
+	}
 }
 
 /* The domain itself is its host, and that is us. */
@@ -491,7 +592,7 @@ test_loop(void **state)
 	mx_hosts[0].n = 1;
 	mx_hosts[0].host[0] = 1;
 	mx_implicit = true;
-	mx_start(&r, 2525);
+	mx_start(&r, 2525, "may");
 	relay_kit_job(&r, 9, &job);
 	relay_kit_result(&r, 9, &m);
 	struct msg_fate f = relay_kit_fate(&m, 0);
@@ -501,8 +602,7 @@ test_loop(void **state)
 	assert_true(str_find_str(m.history,
 			STR("# no route: no MX records of example.net, so its own address\n")) <
 		    m.history.len);
-	relay_kit_stop(&r);
-	close(r.dns);
+	mx_stop(&r);
 }
 
 static int
@@ -532,6 +632,7 @@ main(void)
 		cmocka_unit_test(test_store_lost_early),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_next_host),
+		cmocka_unit_test(test_barred),
 		cmocka_unit_test(test_loop),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -109,6 +109,15 @@ relay_conn_end_job(struct conn *c)
 
 /* --- one host after the other --- */
 
+/* The first host from i on that is not barred to its letter, or plan->n. */
+static size_t
+host_from(const struct conn *c, size_t i)
+{
+	while (i < c->plan->n && relay_job_is_barred(c->job, &c->plan->hosts[i]))
+		i++;
+	return i;
+}
+
 void
 relay_conn_again(struct conn *c, bool same_host)
 {
@@ -118,7 +127,7 @@ relay_conn_again(struct conn *c, bool same_host)
 	relay_race_end(c);
 	c->letters = 0;
 	if (!same_host) {
-		c->host++;
+		c->host = host_from(c, c->host + 1);
 		c->clear = false;
 	}
 	relay_race_begin(c);
@@ -184,7 +193,7 @@ relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsign
     const char *status, struct str text)
 {
 	remember(c, f, t, code, status, text);
-	if (!c->job || c->job->cancelled || c->host + 1 >= c->plan->n ||
+	if (!c->job || c->job->cancelled || host_from(c, c->host + 1) >= c->plan->n ||
 	    c->sessions >= HOSTS_TRIED_MAX)
 		give_up(c);
 	else
@@ -369,7 +378,9 @@ relay_conn_new(struct dest *d, struct job *j)
 	list_add_tail(&d->conns, &c->node);
 	d->n_conns++;
 	take(c, j);
-	relay_job_stage(j, JOB_CONNECTING, c->plan->hosts[0].name);
+	c->host = host_from(c, 0);
+	check(c->host < c->plan->n);
+	relay_job_stage(j, JOB_CONNECTING, relay_conn_host(c)->name);
 	if (c->plan->notes[0])
 		relay_job_notef(j, "%s", c->plan->notes);
 	if (!d->has_sts && d->sts_why[0])

@@ -119,7 +119,7 @@ dest_remove(struct job *j)
 	j->dest->n_waiting--;
 }
 
-/* There is no way there: all that wait are told. */
+/* There is no way there: all that wait are told, but those that may go to hosts that are barred. */
 static void
 fail_all(struct dest *d)
 {
@@ -127,6 +127,8 @@ fail_all(struct dest *d)
 	list_each(n, &d->waiting)
 	{
 		struct job *j = list_entry(n, struct job, node);
+		if (p->n > 0 && !relay_job_is_barred(j, &p->hosts[0]))
+			continue;
 		relay_job_note_route(j, d);
 		relay_job_notef(j, "%s", p->why);
 		relay_job_fate_rest(j, p->for_ever ? JOB_REFUSED : JOB_LATER, 0, p->status,
@@ -254,10 +256,8 @@ dest_serve(struct dest *d)
 		look_begin(d);
 		return; /* look_done() stirs */
 	}
-	if (!d->plan->ok) {
+	if (!d->plan->ok)
 		fail_all(d);
-		return;
-	}
 	while (!list_empty(&d->waiting)) {
 		struct job *j = list_entry(d->waiting.next, struct job, node);
 		struct conn *c = free_conn(d, j);

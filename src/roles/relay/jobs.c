@@ -108,6 +108,13 @@ relay_job_is_ours(const struct job *j)
 	return !j->orphan && j->relay->store && sys_mono_ms() - j->vouched_ms < JOB_QUIET_MS;
 }
 
+bool
+relay_job_is_barred(const struct job *j, const struct plan_host *h)
+{
+	return plan_bars(h, j->entry.flags & ONWARD_REQUIRETLS,
+	    j->entry.flags & ONWARD_TLS_OPTIONAL);
+}
+
 void
 relay_job_stage(struct job *j, enum job_stage s, const char *where)
 {

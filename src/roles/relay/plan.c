@@ -141,24 +141,30 @@ take_tlsa(struct plan *p, struct plan_host *h, const struct msg_mx_host *from)
 	}
 }
 
-/* DANE decides about this host: true; h->tls is set. ret_skip: it counts as down. */
+static void
+bar(struct maker *m, struct plan_host *h, const char *why)
+{
+	h->barred = why;
+	note(m, "%s: %s", h->name, why);
+}
+
+/* DANE decides about this host: true; h->tls is set. */
 static bool
-dane(struct maker *m, struct plan_host *h, const struct msg_mx_host *from, bool *ret_skip)
+dane(struct maker *m, struct plan_host *h, const struct msg_mx_host *from)
 {
 	/* Without secure addresses, a look-up that failed may be one that somebody has stopped. */
 	bool chain = (m->t->kind != TARGET_MX || m->mx->secure) &&
 	             (from->secure || from->tlsa == TLSA_FAILED || from->tlsa_base.len > 0);
-	*ret_skip = false;
 	if (!chain || from->tlsa == TLSA_NONE)
 		return false;
+	h->ground = GROUND_DANE;
 	if (from->tlsa == TLSA_FAILED) {
-		note(m, "%s: its TLSA records cannot be had (RFC 7672 2.1.2)", h->name);
-		*ret_skip = true;
+		h->tls = PLAN_DANE;
+		bar(m, h, "its TLSA records cannot be had (RFC 7672 2.1.2)");
 		return true;
 	}
 	take_tlsa(m->p, h, from);
 	struct str base = from->tlsa_base.len ? from->tlsa_base : from->name;
-	h->ground = GROUND_DANE;
 	h->tls = h->n_tlsa ? PLAN_DANE : PLAN_ANY; /* RFC 7672 2.2: records, none of them usable */
 	str_copy(h->tlsa_base, sizeof(h->tlsa_base), base);
 	if (m->t->kind == TARGET_MX)
@@ -167,7 +173,7 @@ dane(struct maker *m, struct plan_host *h, const struct msg_mx_host *from, bool 
 }
 
 static void
-by_sts(struct maker *m, struct plan_host *h, bool *ret_skip)
+by_sts(struct maker *m, struct plan_host *h)
 {
 	bool allowed = sts_allows(m->sts, str_of(h->name));
 	h->ground = m->sts->mode == STS_ENFORCE ? GROUND_STS : GROUND_STS_TESTING;
@@ -178,9 +184,8 @@ by_sts(struct maker *m, struct plan_host *h, bool *ret_skip)
 		return;
 	}
 	h->tls = PLAN_VERIFY;
-	*ret_skip = !allowed;
 	if (!allowed)
-		note(m, "%s: the MTA-STS policy of the domain does not name it", h->name);
+		bar(m, h, "the MTA-STS policy of the domain does not name it");
 }
 
 static const struct {
@@ -193,24 +198,22 @@ static const struct {
 	{ "verify", PLAN_VERIFY },
 };
 
-/* False: the host is left out. */
-static bool
+static void
 decide_tls(struct maker *m, struct plan_host *h, const struct msg_mx_host *from)
 {
-	bool skip = false, sts = m->sts && m->sts->mode != STS_NONE && m->t->kind == TARGET_MX;
+	bool sts = m->sts && m->sts->mode != STS_NONE && m->t->kind == TARGET_MX;
 	h->tls = PLAN_MAY;
 	h->ground = m->conf->by_route ? GROUND_ROUTE : GROUND_CONF;
 	h->vouched = m->t->kind != TARGET_MX || m->mx->secure;
 	for (size_t i = 0; i < ARRAY_LEN(by_name); i++)
 		if (strcmp(by_name[i].name, m->conf->tls) == 0) {
 			h->tls = by_name[i].tls;
-			return true;
+			return;
 		}
-	bool by_dane = dane(m, h, from, &skip);
+	bool by_dane = dane(m, h, from);
 	/* Records of no use name no certificate: a policy that is enforced still does. */
 	if (sts && (!by_dane || (h->tls == PLAN_ANY && m->sts->mode == STS_ENFORCE)))
-		by_sts(m, h, &skip);
-	return !skip;
+		by_sts(m, h);
 }
 
 static void
@@ -236,13 +239,15 @@ take_host(struct maker *m, const struct msg_mx_host *from)
 		return;
 	}
 	take_addrs(m, h, from->addrs);
-	if (h->n_addrs == 0)
+	if (h->n_addrs == 0) {
 		note(m, "%s: no address%s", h->name,
 		    m->conf->ipv6 ? "" : " but IPv6, which is off");
-	if (h->n_addrs > 0 && decide_tls(m, h, from))
-		p->n++;
-	else
 		host_done(h);
+		return;
+	}
+	decide_tls(m, h, from);
+	p->ok = p->ok || !h->barred;
+	p->n++;
 }
 
 static uint64_t
@@ -284,16 +289,16 @@ take_hosts(struct maker *m)
 	for (size_t i = 0; i < m->mx->n && msg_mx_host_get(&w, &h); i++)
 		take_host(m, &h);
 	order(p, m->conf->lot);
-	p->ok = p->n > 0;
 	if (p->ok)
 		return;
-	if (m->self && m->t->kind == TARGET_MX)
+	bool self = m->self && p->n == 0; /* what is barred is better, and may be free again */
+	if (self && m->t->kind == TARGET_MX)
 		no_way(p, true, JOB_TROUBLE_NAME, "5.4.6",
 		    "mail for " STR_FMT
 		    " loops: its best mail server %s is this server, which does "
 		    "not have the domain",
 		    STR_ARG(m->t->host), m->self_name);
-	else if (m->self)
+	else if (self)
 		no_way(p, true, JOB_TROUBLE_NAME, "5.4.6", "%s port %u is this server itself",
 		    m->self_name, p->port);
 	else if (m->sts && m->sts->mode == STS_ENFORCE)
@@ -420,12 +425,21 @@ plan_unref(struct plan *p)
 /* --- letters --- */
 
 bool
+plan_bars(const struct plan_host *h, bool requiretls, bool optional)
+{
+	/* RFC 8689 3: what the sender wishes weighs more than what the recipient's domain asks. */
+	return h->barred && (requiretls || !optional);
+}
+
+bool
 plan_for_letter(const struct plan_host *h, bool requiretls, bool optional, enum plan_tls *ret,
     const char **ret_why)
 {
 	bool theirs = h->ground == GROUND_DANE || h->ground == GROUND_STS;
 	*ret = h->tls;
-	*ret_why = "";
+	*ret_why = plan_bars(h, requiretls, optional) ? h->barred : "";
+	if (**ret_why)
+		return false;
 	if (requiretls) {
 		*ret = h->tls == PLAN_DANE ? PLAN_DANE : PLAN_VERIFY;
 		if (h->tls == PLAN_CLEAR)
@@ -436,7 +450,6 @@ plan_for_letter(const struct plan_host *h, bool requiretls, bool optional, enum 
 			    "vouches for the name of the mail server";
 		return **ret_why == '\0';
 	}
-	/* RFC 8689 3: what the sender wishes weighs more than what the recipient's domain asks. */
 	if (optional && theirs)
 		*ret = PLAN_MAY;
 	return true;

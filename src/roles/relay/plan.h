@@ -10,14 +10,15 @@
  *   a route that says never, may, must or verify
  *   DANE (RFC 7672): MX records, addresses and TLSA records that DNSSEC vouches for, and a record
  *     that can be used: one of them must be about the certificate. With records that are there and
- *     cannot be used: TLS with any certificate. When the TLSA look-up fails: the host is as if it
- *     were down.
- *   MTA-STS (RFC 8461) in mode enforce: hosts that the policy does not name are left out, the others
+ *     cannot be used: TLS with any certificate. When the TLSA look-up fails: the host is barred, as
+ *     if it were down.
+ *   MTA-STS (RFC 8461) in mode enforce: hosts that the policy does not name are barred, the others
  *     need a certificate for their name. In mode testing the same is found out and told, and
  *     nothing is kept from being sent.
  *   else as relay.tls says: TLS where it is offered, and any certificate will do.
  * A letter with REQUIRETLS (RFC 8689) needs DANE, MTA-STS or verify, and the next server must offer it
- * too; one with TLS-Required: No is sent whatever DANE and MTA-STS say.
+ * too; one with TLS-Required: No is sent whatever DANE and MTA-STS say, and hosts are barred to all others
+ * only.
  */
 #pragma once
 
@@ -59,19 +60,19 @@ struct plan_host {
 	char also_name[256]; /* DANE: the domain itself, when MX was secure */
 	bool sts_would;      /* testing: the policy would not allow this host */
 	bool vouched;        /* its name is: by DNSSEC, MTA-STS or a route (RFC 8689 4.2.1) */
+	const char *barred;  /* why DANE or MTA-STS (ground) keeps letters from it; NULL: they do not */
 };
 struct plan {
 	unsigned refs;
 	struct buf store;    /* TLSA octets */
 	enum mx_verdict verdict;
-	bool ok;
+	bool ok;             /* there is a host that is not barred */
 	/* when it is not ok */
 	bool for_ever;
 	uint8_t trouble;     /* enum job_trouble */
 	char status[16];
 	char why[400];
-	/* when it is */
-	struct plan_host *hosts;
+	struct plan_host *hosts; /* and those that are barred */
 	size_t n;
 	uint16_t port;
 	enum sts_mode sts; /* STS_NONE: none applies */
@@ -99,6 +100,8 @@ const struct plan_host *plan_host_of(const struct plan *p, struct str name);
 struct plan *plan_ref(struct plan *p);
 struct plan *plan_unref(struct plan *p); /* returns NULL */
 
+/* Is the host barred to such a letter? */
+bool plan_bars(const struct plan_host *h, bool requiretls, bool optional);
 /* What a letter makes of a host's TLS. False: it cannot go there; why. */
 bool plan_for_letter(const struct plan_host *h, bool requiretls, bool optional, enum plan_tls *ret,
     const char **ret_why);

@@ -140,6 +140,8 @@ void relay_jobs_drop(struct relay *r);                             /* without a 
 size_t relay_jobs_running(const struct relay *r);
 /* The lease is good now, by the clock and not by the turn. */
 bool relay_job_is_ours(const struct job *j);
+/* Its letter must not go to this host of a plan; it is passed over. */
+bool relay_job_is_barred(const struct job *j, const struct plan_host *h);
 void relay_job_stage(struct job *j, enum job_stage s, const char *where);
 /* Is there a recipient without a fate? */
 bool relay_job_is_open(const struct job *j);

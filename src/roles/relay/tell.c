@@ -112,17 +112,19 @@ relay_job_notef(struct job *j, const char *fmt, ...)
 
 /* By MX records: of which domain, and the hosts in their order. */
 static void
-put_hosts(struct buf *b, const struct dest *d)
+put_hosts(struct buf *b, const struct job *j, const struct dest *d)
 {
 	const struct plan *p = d->plan;
-	size_t n = p && p->ok && !d->mx.implicit ? p->n : 0;
+	size_t n = p && !d->mx.implicit ? p->n : 0;
 	size_t shown = MIN(n, (size_t)HOSTS_TRIED_MAX);
 	buf_putf(b,
 	    d->mx.implicit ? "no MX records of " STR_FMT ", so its own address"
 			   : "MX records of " STR_FMT,
 	    STR_ARG(d->target.host));
 	for (size_t i = 0; i < shown; i++)
-		buf_putf(b, "%s%s (%u)", i ? ", " : ": ", p->hosts[i].name, p->hosts[i].preference);
+		buf_putf(b, "%s%s (%u%s)", i ? ", " : ": ", p->hosts[i].name,
+		    p->hosts[i].preference,
+		    relay_job_is_barred(j, &p->hosts[i]) ? ", left out" : "");
 	if (shown < n)
 		buf_putf(b, " and %zu more", n - shown);
 }
@@ -143,7 +145,7 @@ relay_job_note_route(struct job *j, const struct dest *d)
 	if (mx)
 		buf_putz(&b, d->target.literal ? ": the address itself" : ": ");
 	if (mx && !d->target.literal)
-		put_hosts(&b, d);
+		put_hosts(&b, j, d);
 	relay_job_note(j, "# ", buf_str(&b));
 	buf_done(&b);
 }

@@ -111,13 +111,14 @@ static void
 tell(const struct conn *c, enum tlsrpt_result result, struct str why)
 {
 	const struct plan_host *h = relay_conn_host(c);
+	bool told = h->barred && h->ground == GROUND_DANE; /* by relay_tell_plan() */
 	const struct tlsrpt_session s = { .result = result,
 		.mx = str_of(h->name),
 		.helo = str_of(c->helo),
 		.ip = str_of(c->ip),
 		.own_ip = str_of(c->own_ip),
 		.why = result == TLSRPT_OK ? STR("") : why };
-	if (is_wanted(c))
+	if (is_wanted(c) && !told)
 		put_facts(c, policy_of(h), h, &s);
 }
 
@@ -155,8 +156,9 @@ relay_tell_tls(const struct conn *c, const struct tls *t)
 	struct buf detail = BUF_INIT(256);
 	enum tls_trust trust = tls_peer_trust(t, &detail);
 	seen(c, trust == TLS_TRUST_OK ? SEEN_VERIFIED : SEEN_UNVERIFIED);
-	/* A policy that is only being tried out keeps nothing back, but is told of. */
-	if (h->ground == GROUND_STS_TESTING && h->sts_would)
+	/* A policy that is only being tried out, or overruled, keeps nothing back, but is told of.
+	 */
+	if (h->barred || (h->ground == GROUND_STS_TESTING && h->sts_would))
 		tell(c, TLSRPT_FAILED, STR("the policy does not name this host"));
 	else if (h->ground == GROUND_STS_TESTING || c->need >= PLAN_VERIFY)
 		tell(c, result_of(trust), buf_str(&detail));
