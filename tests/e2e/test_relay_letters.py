@@ -4,10 +4,13 @@ import quopri
 
 import pytest
 
+from nameserver import NameServer
 from puppet import Puppet
 from relaying import only_report, outward, queue, tried
 from secure import authority, submission
 from server import wait_until
+from test_dane_sts import http, policy
+from test_names_sts import Web
 from test_relay_hostile import EHLO, GOOD, LETTER, TlsPuppet
 
 LONG = b'Subject: long\r\nFrom: alice@example.com\r\n\r\n' + b'.' + b'a' * 2500 + b'\r\n.b\r\n'
@@ -98,6 +101,53 @@ def test_requiretls(make_lab, tmp_path, tls, offered, goes):
             return
         fields = only_report(lab, 'alice@example.com').rcpts['you@example.net']
         assert fields['status'] == '5.7.30' and not any(line.startswith('MAIL') for line in p.said())
+
+
+@pytest.mark.parametrize('first, second, reused, fate', [
+    ('lacks', 'offers', False, 'second'),
+    ('lacks', 'lacks', False, 'refused'),
+    ('away', 'lacks', False, 'waits'),
+    ('offers', 'lacks', True, 'first'),
+    ('lacks', 'lacks', True, 'refused'),
+], ids=['next', 'none', 'away', 'reused', 'reused-none'])
+def test_requiretls_next_host(make_lab, tmp_path, first, second, reused, fate):
+    """RFC 8689 4.2.1: a host that does not pass it on is left, for each other one; also where the connection is that of a letter
+    before, and a better host is back by now."""
+    ca, sign = authority(tmp_path)
+    names = ['mx1.example.net', 'mx2.example.net']
+    chain = sign('mx', ','.join('DNS:' + n for n in names))
+    web = Web(*sign('web', 'DNS:mta-sts.example.net'))
+    web.pages['mta-sts.example.net'] = http(policy('enforce', names))
+    ehlo = EHLO.replace('250 SIZE', '250-SIZE')
+    offers = {'lacks': ehlo + '\n250 STARTTLS', 'offers': ehlo + '\n250-REQUIRETLS\n250 STARTTLS'}
+    busy = [first == 'away' or reused]
+
+    def greeting(s, line):
+        return '421 4.3.2 busy' if busy[0] else '220 mx1 ESMTP'
+    with web, TlsPuppet(chain, greeting=greeting, EHLO=offers.get(first)) as a, \
+            TlsPuppet(chain, host='127.0.0.2', port=a.port, EHLO=offers[second]) as b, \
+            NameServer({('example.net', 'MX'): ['10 ' + names[0], '20 ' + names[1]], (names[0], 'A'): ['127.0.0.1'],
+                        (names[1], 'A'): ['127.0.0.2'], ('_mta-sts.example.net', 'TXT'): ['v=STSv1; id=1;'],
+                        ('mta-sts.example.net', 'A'): ['127.0.0.1']}) as ns:
+        lab = make_lab(args=['--dns', ns.address], sets=[
+            'relays=1', 'relay_ip=127.0.0.0/8', 'relay.port=%d' % a.port, 'relay.authorities=%s' % ca, 'sts.port=%d' % web.port])
+        if reused:
+            lab.send(LETTER, 'they@example.net', 'alice@example.com')
+            wait_until(lambda: len(heard(b)) == 1 and not queue(lab), 30, 0.1)
+            busy[0] = False
+        with submission(lab) as s:
+            s.sendmail('alice@example.com', ['you@example.net'], LETTER, mail_options=['REQUIRETLS'])
+        if fate == 'refused':
+            assert only_report(lab, 'alice@example.com').rcpts['you@example.net']['status'] == '5.7.30'
+        elif fate == 'waits':
+            assert tried(lab)['attempts'] == 1
+        else:
+            wait_until(lambda: len(heard({'first': a, 'second': b}[fate])) == 1 and not queue(lab), 30, 0.1)
+        lacking = [(n, p) for n, p, has in zip(names, (a, b), (first, second)) if has == 'lacks']
+        told = lab.run('trace', '--to', 'you@example.net').stdout
+        for name, p in lacking:
+            assert '# %s: the letter needs TLS all the way (REQUIRETLS), and the server does not offer that' % name in told
+            assert p.heard[-1][-1] == 'QUIT' and not any(' REQUIRETLS' in line for line in p.said())
 
 
 def test_starttls_refused(make_lab):

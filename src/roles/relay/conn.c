@@ -118,19 +118,30 @@ host_from(const struct conn *c, size_t i)
 	return i;
 }
 
-void
-relay_conn_again(struct conn *c, bool same_host)
+bool
+relay_conn_is_only_host(const struct conn *c)
+{
+	size_t first = host_from(c, 0);
+	return first == c->host && host_from(c, first + 1) >= c->plan->n;
+}
+
+static void
+again_at(struct conn *c, size_t host)
 {
 	if (relay_conn_outdated(c))
 		return;
 	session_end(c);
 	relay_race_end(c);
 	c->letters = 0;
-	if (!same_host) {
-		c->host = host_from(c, c->host + 1);
-		c->clear = false;
-	}
+	c->clear = c->clear && host == c->host;
+	c->host = host;
 	relay_race_begin(c);
+}
+
+void
+relay_conn_again(struct conn *c, bool same_host)
+{
+	again_at(c, same_host ? c->host : host_from(c, c->host + 1));
 }
 
 /* What was said last counts, but a host that may take it later weighs more than one that refuses.
@@ -198,6 +209,19 @@ relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsign
 		give_up(c);
 	else
 		relay_conn_again(c, false);
+}
+
+void
+relay_conn_elsewhere(struct conn *c, const char *status, const char *why)
+{
+	relay_job_notef(c->job, "%s: %s", relay_conn_host(c)->name, why);
+	drive_leave(c);
+	if (c->letters > 0) { /* the connection of others, which hosts before it did not get */
+		c->sessions = 0;
+		again_at(c, host_from(c, 0));
+		return;
+	}
+	relay_conn_next_host(c, JOB_REFUSED, JOB_TROUBLE_POLICY, 0, status, str_of(why));
 }
 
 void

@@ -404,7 +404,13 @@ drive_letter(struct conn *c)
 		spool_failed(c);
 		return;
 	}
-	if (v == CONVERT_FAILED || !envelope_make(c)) {
+	const char *why;
+	enum envelope e = v == CONVERT_FAILED ? ENVELOPE_REFUSED : envelope_make(c, &why);
+	if (e == ENVELOPE_ELSEWHERE) {
+		relay_conn_elsewhere(c, "5.7.30", why);
+		return;
+	}
+	if (e == ENVELOPE_REFUSED) {
 		if (relay_job_is_open(j)) {
 			drive_letter(c);
 			return;
@@ -474,6 +480,18 @@ drive_lost(struct conn *c, const char *why)
 	if (c->order == DRIVE_NONE)
 		return; /* the letter is not here yet; the session will say it */
 	drive(c);
+}
+
+void
+drive_leave(struct conn *c)
+{
+	struct smtp_client_event ev;
+	smtp_client_quit(c->client);
+	while (smtp_client_next(c->client, &ev) == SMTP_CLIENT_SEND) {
+		relay_job_note_sent(c->job, &ev);
+		buf_puts(&c->stream.out, ev.octets);
+	}
+	flush(c);
 }
 
 void

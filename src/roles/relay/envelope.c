@@ -117,23 +117,24 @@ fill(struct conn *c, bool utf8)
 }
 
 /* Nobody can get it through this server. */
-static bool
+static enum envelope
 refuse(struct conn *c, const char *status, const char *why)
 {
 	relay_job_notef(c->job, "%s", why);
 	for (size_t i = 0; i < c->job->n_rcpts; i++)
 		relay_job_fate(c->job, c->job->index[i], JOB_REFUSED, 0, status, str_of(why));
 	c->job->trouble = JOB_TROUBLE_LETTER;
-	return false;
+	return ENVELOPE_REFUSED;
 }
 
-bool
-envelope_make(struct conn *c)
+enum envelope
+envelope_make(struct conn *c, const char **ret_why)
 {
 	struct job *j = c->job;
+	*ret_why = "";
 	choose_rcpts(c);
 	if (j->n_rcpts == 0)
-		return false;
+		return ENVELOPE_REFUSED;
 	bool utf8 = (j->entry.flags & ONWARD_UTF8) && needs_utf8(j);
 	fill(c, utf8);
 	unsigned lacks = smtp_client_lacks(c->client, &c->envelope);
@@ -144,10 +145,13 @@ envelope_make(struct conn *c)
 	if (lacks & SMTP_LACKS_SIZE)
 		return refuse(c, "5.3.4",
 		    "the letter is larger than the server says that it takes (SIZE)");
-	if (lacks & SMTP_LACKS_REQUIRETLS)
-		return refuse(c, "5.7.30",
+	if (lacks & SMTP_LACKS_REQUIRETLS) {
+		*ret_why =
 		    "the letter needs TLS all the way (REQUIRETLS), and the server does not offer "
-		    "that");
+		    "that";
+		return relay_conn_is_only_host(c) ? refuse(c, "5.7.30", *ret_why)
+		                                  : ENVELOPE_ELSEWHERE;
+	}
 	/* RFC 2852: who cannot keep to the time must not have it. LMTP is the last step. */
 	if ((lacks & SMTP_LACKS_DELIVERBY) && (j->entry.flags & ONWARD_BY_RETURN) &&
 	    c->dest->target.kind != TARGET_LMTP)
@@ -158,7 +162,7 @@ envelope_make(struct conn *c)
 	if (lacks & SMTP_LACKS_BINARYMIME)
 		return refuse(c, "5.6.3",
 		    "the letter has binary parts, and the server does not offer BINARYMIME");
-	return true;
+	return ENVELOPE_GOOD;
 }
 
 void

@@ -300,6 +300,11 @@ bool relay_conn_end_idle(struct relay *r); /* the one that has rested longest */
 void relay_conn_arm(struct conn *c, int64_t ms);
 /* Closes the session and tries the next host, or the same one again (`clear`). */
 void relay_conn_again(struct conn *c, bool same_host);
+/* Has the plan one host for its letter, and no other? */
+bool relay_conn_is_only_host(const struct conn *c);
+/* The server lacks what the letter needs: the next host, or all of them where none was asked for this
+ * letter. */
+void relay_conn_elsewhere(struct conn *c, const char *status, const char *why);
 /* This host will not do: the next one, or the end of the attempt. */
 void relay_conn_next_host(struct conn *c, enum job_fate f, enum job_trouble t, unsigned code,
     const char *status, struct str text);
@@ -339,10 +344,15 @@ void drive(struct conn *c);
 void drive_more(struct conn *c);                 /* the spool has more */
 void drive_late(struct conn *c);                 /* patience is over */
 void drive_lost(struct conn *c, const char *why); /* the connection is gone */
+void drive_leave(struct conn *c); /* QUIT, without a wait for what is said to it */
 void drive_quit(struct conn *c);
 /* envelope.c */
-/* Fills in c->envelope for the next round of the job. False: nobody is left, or all got a fate. */
-bool envelope_make(struct conn *c);
+enum envelope {
+	ENVELOPE_GOOD,     /* c->envelope is for the next round of the job */
+	ENVELOPE_REFUSED,  /* nobody is left, or all got a fate */
+	ENVELOPE_ELSEWHERE /* this server lacks what another host of the plan may have: *ret_why */
+};
+enum envelope envelope_make(struct conn *c, const char **ret_why);
 void envelope_fate(struct conn *c, size_t i, const struct answer *a);
 /* What a server says, in one line and without its enhanced code. */
 void envelope_put_reply(struct buf *b, const struct answer *a);
