@@ -347,6 +347,24 @@ test_letters(void **state)
 	}
 }
 
+/* A certificate that TLSA records name is not one from an authority, nor the other way round. */
+static void
+test_suits(void **state)
+{
+	static const enum plan_tls shown[] = { PLAN_CLEAR, PLAN_ANY, PLAN_VERIFY, PLAN_DANE };
+	static const char *const want[PLAN_TLS_COUNT] = {
+		[PLAN_CLEAR] = "yyyy",
+		[PLAN_MAY] = "yyyy",
+		[PLAN_ANY] = "nyyy",
+		[PLAN_VERIFY] = "nnyn",
+		[PLAN_DANE] = "nnny",
+	};
+	for (size_t need = 0; need < PLAN_TLS_COUNT; need++)
+		for (size_t i = 0; i < ARRAY_LEN(shown); i++)
+			assert_int_equal(plan_suits(shown[i], (enum plan_tls)need),
+			    want[need][i] == 'y');
+}
+
 int
 main(void)
 {
@@ -355,6 +373,7 @@ main(void)
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_lot),
 		cmocka_unit_test(test_letters),
+		cmocka_unit_test(test_suits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -397,7 +397,7 @@ answer_mx(struct relay_kit *r, const struct ipc_frame *f)
 {
 	struct msg_mx_ask a;
 	struct buf hosts = BUF_INIT(4096), body = BUF_INIT(8192);
-	static const unsigned char digest[32];
+	static const unsigned char digest[32]; /* of nobody's key */
 	struct msg_mx_tlsa tlsa = { 3, 1, 1, str_n(digest, sizeof(digest)) };
 	struct buf record = BUF_INIT(64);
 	struct msg_mx m = { .verdict = MX_OK, .ttl = 1, .implicit = mx_implicit };
@@ -440,7 +440,7 @@ mx_start(struct relay_kit *r, uint16_t port, const char *tls)
 {
 	char set[32], how[32];
 	const char *const with_port[] = { "hostname=mail.test", "dns=127.0.0.1", set, how,
-		"relay.reply_seconds=2", "relay.connect_seconds=2", NULL };
+		"relay.reply_seconds=2", "relay.connect_seconds=2", "relay.idle_seconds=30", NULL };
 	snprintf(set, sizeof(set), "relay.port=%u", port);
 	snprintf(how, sizeof(how), "relay.tls=%s", tls);
 	relay_kit_start(r, with_port);
@@ -580,6 +580,42 @@ test_barred(void **state)
 	}
 }
 
+/* The way is looked up anew: DANE, then none, then DANE again. A session in clear takes what may go
+ * in clear, and stays what it is. */
+static void
+test_reuse_raises_nothing(void **state)
+{
+	static const struct {
+		uint32_t flags;
+		bool dane;
+		enum job_fate fate;
+	} letters[] = { { ONWARD_TLS_OPTIONAL, true, JOB_SENT }, { 0, false, JOB_SENT },
+		{ 0, true, JOB_LATER } };
+	struct relay_kit r;
+	struct puppet p = puppet_start_at(2, 0, PLAIN LETTER LETTER "N\n" PLAIN);
+	mx_two(TLSA_NONE, TLSA_NONE, 1);
+	mx_start(&r, p.port, "auto");
+	for (size_t i = 0; i < ARRAY_LEN(letters); i++) {
+		struct msg_result m;
+		struct relay_job job = { .target = "mx:example.net",
+			.rcpts = { "b@example.net" },
+			.flags = letters[i].flags };
+		if (i > 0)
+			usleep(5200000); /* an answer is kept for five seconds */
+		mx_hosts[0].tlsa = letters[i].dane ? TLSA_SECURE : TLSA_NONE;
+		mx_hosts[0].has_record = letters[i].dane;
+		relay_kit_job(&r, 1 + i, &job);
+		relay_kit_result(&r, 1 + i, &m);
+		struct msg_fate f = relay_kit_fate(&m, 0);
+		bool dane =
+		    str_find_str(m.history, STR("that a TLSA record names")) < m.history.len;
+		if (f.fate != letters[i].fate || dane != (f.fate == JOB_LATER))
+			fail_msg("letter %zu: fate %d\n" STR_FMT, i, f.fate, STR_ARG(m.history));
+	}
+	mx_stop(&r);
+	assert_int_equal(puppet_end(&p, NULL), 0);
+}
+
 /* The domain itself is its host, and that is us. */
 static void
 test_loop(void **state)
@@ -633,6 +669,7 @@ main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_next_host),
 		cmocka_unit_test(test_barred),
+		cmocka_unit_test(test_reuse_raises_nothing),
 		cmocka_unit_test(test_loop),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -443,11 +443,31 @@ relay_conn_adopt(struct dest *d, struct job *j, int fd)
 	drive_begin(c);
 }
 
+/* The way may have changed since it was opened: what was found last holds. Or NULL. */
+static const struct plan_host *
+host_now(const struct conn *c)
+{
+	return plan_host_of(c->dest->plan, str_of(relay_conn_host(c)->name));
+}
+
+/* What relay_conn_suits() went by is what its letter goes by. */
+static void
+take_plan(struct conn *c)
+{
+	const struct plan_host *h = host_now(c);
+	if (!h || c->plan == c->dest->plan)
+		return;
+	plan_unref(c->plan);
+	c->plan = plan_ref(c->dest->plan);
+	c->host = (size_t)(h - c->plan->hosts);
+}
+
 void
 relay_conn_give(struct conn *c, struct job *j)
 {
 	check(c->state == CONN_IDLE && !c->job);
 	rouse(c);
+	take_plan(c);
 	take(c, j);
 	c->state = CONN_TALKS;
 	c->sessions = 1;
@@ -468,15 +488,11 @@ relay_conn_suits(const struct conn *c, const struct job *j)
 	const char *why;
 	if (c->dead || !c->client || c->outdated)
 		return false;
-	/* The way may have changed since it was opened: what was found last holds. */
-	const struct plan_host *h = relay_conn_host(c);
-	if (c->plan != c->dest->plan)
-		h = plan_host_of(c->dest->plan, str_of(h->name));
-	if (!h || !plan_for_letter(h, j->entry.flags & ONWARD_REQUIRETLS,
-		      j->entry.flags & ONWARD_TLS_OPTIONAL, &need, &why))
-		return false;
-	return need == c->need || (need == PLAN_MAY && c->need != PLAN_CLEAR) ||
-	       (need == PLAN_ANY && c->need >= PLAN_ANY);
+	const struct plan_host *h = host_now(c);
+	return h &&
+	       plan_for_letter(h, j->entry.flags & ONWARD_REQUIRETLS,
+		   j->entry.flags & ONWARD_TLS_OPTIONAL, &need, &why) &&
+	       plan_suits(c->shown, need);
 }
 
 void

@@ -348,6 +348,7 @@ drive_begin(struct conn *c)
 		    STR("the name of this server holds control characters"));
 		return;
 	}
+	c->shown = conf.secured ? c->need : PLAN_CLEAR; /* else relay_secure_done() says it */
 	c->state = CONN_TALKS;
 	c->order = DRIVE_HELLO;
 	c->waits = false;

@@ -454,3 +454,9 @@ plan_for_letter(const struct plan_host *h, bool requiretls, bool optional, enum 
 		*ret = PLAN_MAY;
 	return true;
 }
+
+bool
+plan_suits(enum plan_tls shown, enum plan_tls need)
+{
+	return need <= PLAN_MAY || shown == need || (need == PLAN_ANY && shown > PLAN_ANY);
+}

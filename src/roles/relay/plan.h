@@ -105,3 +105,5 @@ bool plan_bars(const struct plan_host *h, bool requiretls, bool optional);
 /* What a letter makes of a host's TLS. False: it cannot go there; why. */
 bool plan_for_letter(const struct plan_host *h, bool requiretls, bool optional, enum plan_tls *ret,
     const char **ret_why);
+/* Does a session that has shown so much (PLAN_CLEAR, or PLAN_ANY and more) do for a letter with that need? */
+bool plan_suits(enum plan_tls shown, enum plan_tls need);

@@ -256,6 +256,7 @@ struct conn {
 	struct plan *plan;      /* counted */
 	size_t host;            /* of the plan */
 	enum plan_tls need;     /* TLS that this host must show, for this letter */
+	enum plan_tls shown;    /* what its session has shown, whatever a letter on it needs */
 	unsigned sessions;      /* hosts that a session was begun with, for this job */
 	struct verdict verdict;
 	/* the race */

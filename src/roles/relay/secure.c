@@ -142,6 +142,7 @@ relay_secure_done(struct conn *c)
 	struct buf detail = BUF_INIT(256);
 	tls_facts(t, &f);
 	bool good = tls_peer_trust(t, &detail) == TLS_TRUST_OK;
+	c->shown = MAX(c->need, PLAN_ANY);
 	snprintf(c->tls, sizeof(c->tls), "%s %s %s%s%s%s", f.version, f.cipher,
 	    good ? "verified" : "unverified", c->need >= PLAN_VERIFY ? " (" : "",
 	    c->need >= PLAN_VERIFY ? ground_name[relay_conn_host(c)->ground] : "",
