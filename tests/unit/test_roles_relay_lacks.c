@@ -436,7 +436,7 @@ test_room(void **state)
 	for (size_t i = 0; i < N; i++) {
 		char target[64];
 		struct relay_job job = { .target = target, .rcpts = { "b@example.net" } };
-		p[i] = puppet_start(PLAIN "C MAIL\nP 6000\nX\n");
+		p[i] = puppet_start(PLAIN "C MAIL\nP 12000\nX\n");
 		snprintf(target, sizeof(target), "smtp:127.0.0.1:%u", p[i].port);
 		relay_kit_job(&r, i + 1, &job);
 	}
@@ -483,7 +483,7 @@ test_room_passes(void **state)
 		char target[64];
 		struct relay_job job = { .target = target, .rcpts = { "b@example.net" } };
 		r.letter = str_n(letter, size[i]);
-		p[i] = puppet_start(i == 1 ? PLAIN "C MAIL\nX\n" : PLAIN "C MAIL\nP 6000\nX\n");
+		p[i] = puppet_start(i == 1 ? PLAIN "C MAIL\nX\n" : PLAIN "C MAIL\nP 12000\nX\n");
 		snprintf(target, sizeof(target), "smtp:127.0.0.1:%u", p[i].port);
 		relay_kit_job(&r, i + 1, &job);
 		r.letter = str_n(letter, LARGE);
