@@ -10,16 +10,17 @@ static struct conf *
 conf_of(void)
 {
 	static const char *const sets[] = { "hostname=mx.example.com",
-		"route.smart.example=smtp:127.0.0.1:2525", "route.smart.example.login=ann",
-		"route.clear.example=smtp:127.0.0.1:2525", "route.clear.example.login=ann",
+		"route.smart.example=smtp:smart.example:2525", "route.smart.example.login=ann",
+		"route.clear.example=smtp:smart.example:2525", "route.clear.example.login=ann",
 		"route.clear.example.auth_cleartext=allow",
-		"route.lost.example=smtp:127.0.0.1:2525", "route.lost.example.login=ann",
+		"route.moved.example=smtp:other.example:2525", "route.moved.example.login=ann",
+		"route.lost.example=smtp:smart.example:2525", "route.lost.example.login=ann",
 		"route.lost.example.secret_file=/nowhere/secret",
-		"route.named.example=smtp:127.0.0.1:2525", "route.named.example.login=ann",
+		"route.named.example=smtp:smart.example.:2525", "route.named.example.login=ann",
 		"route.named.example.mechs=digest-md5, cram-md5 ntlm",
-		"route.shown.example=smtp:127.0.0.1:2525", "route.shown.example.login=ann",
+		"route.shown.example=smtp:smart.example:2525", "route.shown.example.login=ann",
 		"route.shown.example.certificate=us.example", NULL };
-	static const char *const with_secret[] = { "smart", "clear", "named" };
+	static const char *const with_secret[] = { "smart", "clear", "named", "moved" };
 	struct conf *c = kit_conf(sets);
 	for (size_t i = 0; i < ARRAY_LEN(with_secret); i++) {
 		struct buf b = BUF_INIT(1024), err = BUF_INIT(4096);
@@ -97,6 +98,7 @@ static const struct {
 	{ "smart.example", "", true, true, LOGIN_NONE, "", "-", "nothing" },
 	{ "smart.example", "OAUTHBEARER XOAUTH2", true, true, LOGIN_NONE, "", "-", "no mechanism" },
 	{ "lost.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "could not be read" },
+	{ "moved.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "leads to another server" },
 	{ "none.example", "PLAIN", true, true, LOGIN_NONE, "", "-", "has no login" },
 	{ "named.example", "PLAIN CRAM-MD5", true, true, LOGIN_SAY, "CRAM-MD5", "-", "" },
 	{ "named.example", "PLAIN CRAM-MD5 DIGEST-MD5", true, true, LOGIN_SAY, "DIGEST-MD5", "-",

@@ -308,6 +308,22 @@ client_make(struct auth *au, const struct conf_route *r, const struct msg_login_
 	return sasl_client_make(str_of(mech->name), &conf, why);
 }
 
+static struct str
+undotted(struct str host)
+{
+	return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
+}
+
+/* Does the route lead to this host? A relay may have the configuration of before, or of after. */
+static bool
+leads_to(const struct conf_route *r, struct str host)
+{
+	struct target t;
+	bool named = target_parse(str_of(r->via), &t) && t.kind != TARGET_MX &&
+	             !str_starts(t.host, STR("/"));
+	return !named || str_ieq(undotted(t.host), undotted(host));
+}
+
 static bool
 on_start(struct relay_chan *rc, const struct ipc_frame *m)
 {
@@ -321,6 +337,8 @@ on_start(struct relay_chan *rc, const struct ipc_frame *m)
 	struct sasl_client *sasl = NULL;
 	if (!r || !r->login[0])
 		buf_putz(&why, "the route has no login");
+	else if (!leads_to(r, in.host))
+		buf_putz(&why, "the route leads to another server by now");
 	else if (rc->logins.used >= RELAY_LOGINS_MAX)
 		buf_putz(&why, "too many logins at once; it is tried again");
 	else if (au->kerberos && !au->has_keytab)
