@@ -52,6 +52,8 @@ look_at_letters(const struct plan_host *h, const char *level)
 		const char *why;
 		bool goes = plan_for_letter(h, i & 1, i & 2, &need, &why);
 		check(goes == (*why == '\0'));
+		check(!h->barred || goes == (i == 2));
+		check(!(h->barred && goes) || need == PLAN_MAY);
 		/* RFC 8689: never in clear, and never to somebody nobody vouches for. */
 		check(!(i & 1) || !goes || (need >= PLAN_VERIFY && h->vouched));
 		check(i != 0 || need == h->tls);
@@ -63,16 +65,21 @@ look_at_letters(const struct plan_host *h, const char *level)
 static void
 look_at(const struct plan *p, const char *level, const struct sts_policy *sts)
 {
-	check(p->ok == (p->n > 0));
+	bool free_host = false;
+	for (size_t i = 0; i < p->n; i++)
+		free_host |= !p->hosts[i].barred;
+	check(p->ok == free_host);
 	check(p->ok || (p->why[0] && p->status[0] == (p->for_ever ? '5' : '4')));
 	for (size_t i = 0; i < p->n; i++) {
 		const struct plan_host *h = &p->hosts[i];
 		check(h->tls < PLAN_TLS_COUNT && h->ground < GROUND_COUNT);
 		check(p->port == 0 || h->n_addrs > 0);
 		check(i == 0 || p->hosts[i - 1].preference <= h->preference);
-		check(h->tls != PLAN_DANE || (h->n_tlsa > 0 && h->ground == GROUND_DANE));
+		check(h->tls != PLAN_DANE || h->ground == GROUND_DANE);
+		check(h->tls != PLAN_DANE || (h->n_tlsa > 0) == !h->barred);
 		check(h->ground != GROUND_STS ||
-		      (h->tls == PLAN_VERIFY && sts_allows(sts, str_of(h->name))));
+		      (h->tls == PLAN_VERIFY && sts_allows(sts, str_of(h->name)) == !h->barred));
+		check(!h->barred || h->ground == GROUND_DANE || h->ground == GROUND_STS);
 		look_at_letters(h, level);
 	}
 }
