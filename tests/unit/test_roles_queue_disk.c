@@ -223,6 +223,22 @@ wait_some_held(struct town *t)
 	assert_true(n > 0);
 }
 
+/* What is prepared already may be room enough for once. */
+static void
+release_in_vain(struct town *t)
+{
+	for (int i = 0; i < 10; i++) {
+		__atomic_store_n(&disk->full, 1, __ATOMIC_SEQ_CST);
+		int code = KIT_ASK(&t->store, &t->out, "queue.release", "all=1");
+		__atomic_store_n(&disk->full, 0, __ATOMIC_SEQ_CST);
+		if (code == CTL_FAILED)
+			return;
+		assert_int_equal(code, CTL_OK);
+		answered(t, ask_later(t, "queue.hold"), "0|300|0\n");
+	}
+	fail_msg("there was always room");
+}
+
 /* A wish that found no room leaves the one before it as it was. */
 static void
 test_no_room_for_wishes(void **state)
@@ -233,9 +249,7 @@ test_no_room_for_wishes(void **state)
 	town_people(&t);
 	hand_in_many(&t, &r);
 	answered(&t, ask_later(&t, "queue.hold"), "0|300|0\n");
-	__atomic_store_n(&disk->full, 1, __ATOMIC_SEQ_CST);
-	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.release", "all=1"), CTL_FAILED);
-	__atomic_store_n(&disk->full, 0, __ATOMIC_SEQ_CST);
+	release_in_vain(&t);
 	for (uint64_t i = 1; i <= LETTERS; i++)
 		say(&r, i, RCPTS, JOB_LATER, 451, false);
 	wait_tried(&t);

@@ -7,6 +7,8 @@
 #define NOON_MS UINT64_C(1780000000000)
 #define EVENTS 12000u /* more than are looked at behind the limit */
 
+static const char *const sets[] = { "trace.days=36500", NULL };
+
 struct past { /* a store before the server starts: its histories are in the recorder's files */
 	struct store *s;
 	struct recorder *r;
@@ -98,7 +100,7 @@ test_newest(void **state)
 	for (uint64_t i = 0; i < 2; i++)
 		note(&p, STORE_NOTE_ATTEMPT, letters[i], NOON_MS + (5 + i) * HOUR_MS);
 	past_end(&p);
-	town_open(&t, NULL);
+	town_open(&t, sets);
 	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "to=joe@example.org", "limit=2"),
 	    CTL_OK);
 	says(&t, letters + 2, 2, "!there are more; these are the newest 2; --limit");
@@ -121,7 +123,7 @@ test_newest_events(void **state)
 	for (uint64_t i = 0; i < EVENTS; i++)
 		note(&p, STORE_NOTE_ATTEMPT, letters[i % 3], NOON_MS + 9 * HOUR_MS + i);
 	past_end(&p);
-	town_open(&t, NULL);
+	town_open(&t, sets);
 	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "to=joe@example.org", "limit=2"),
 	    CTL_OK);
 	says(&t, letters + 1, 2,
@@ -144,7 +146,7 @@ test_arrival_is_gone(void **state)
 	for (size_t i = 0; i < 4; i++)
 		note(&p, STORE_NOTE_ATTEMPT, letters[i % 2], NOON_MS + 50 * HOUR_MS + i);
 	past_end(&p);
-	town_open(&t, NULL);
+	town_open(&t, sets);
 	for (size_t i = 0; i < 2; i++)
 		id_format(ids[i], letters[i]);
 	assert_int_equal(KIT_ASK(&t.reader, &t.out, "trace", "to=joe@example.org"), CTL_OK);
