@@ -16,7 +16,11 @@ ask(struct str in, struct buf *again)
 	struct access_ask a;
 	if (!access_ask_get(in, &a))
 		return false;
-	check(uidset_get(a.uids, &uids) && uids.n <= ACCESS_RANGES_MAX);
+	/* In the place of UIDs, a URL or its mechanism is carried as it was said. */
+	if (a.kind == ACCESS_TOKEN || a.kind == ACCESS_URL)
+		check(a.url.len <= ACCESS_URL_MAX);
+	else
+		check(uidset_get(a.uids, &uids) && uids.n <= ACCESS_RANGES_MAX);
 	check(a.name.len <= ACCESS_NAME_MAX && a.from.name.len <= ACCESS_NAME_MAX);
 	uidset_done(&uids);
 	access_ask_put(again, &a);

@@ -59,7 +59,10 @@ def serve(t, reply=lambda verb, line: None):
         verb = line.split()[0].upper()
         said = reply(verb, line)
         if said:
-            t.send(said + '\r\n')
+            try:
+                t.send(said + '\r\n')
+            except OSError:  # it has heard enough: after a 421 it does not wait for the replies to what it had pipelined
+                return letters, heard
         elif verb == 'EHLO':
             t.send('250-customer.example\r\n250-PIPELINING\r\n250-SIZE\r\n250 8BITMIME\r\n')
         elif verb == 'MAIL':
