@@ -326,6 +326,8 @@ conf_check(struct conf *c, struct buf *err, struct buf *warnings)
 	ck.ok = conf_check_lab(c, err) && ck.ok;
 	ck.ok = conf_check_protocols(c, err, warnings) && ck.ok;
 	ck.ok = conf_texts_read(c, err) && ck.ok;
+	if (c->relay_recipients[0] && !c->relay_domains[0])
+		odd(&ck, "relay_recipients names who exists in relay_domains, and that is empty");
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		check_listener(&ck, &c->listeners[i]);
 		for (size_t j = 0; j < i; j++)

@@ -153,6 +153,7 @@ struct conf {
 	uint64_t limit_conns_total, limit_conns_per_ip;
 	uint64_t limit_queue_messages, limit_queue_bytes, limit_disk_low, limit_mem_high;
 	char *relay_domains; /* patterns; backup MX */
+	char *relay_recipients; /* a file, or ""; its text: conf_text_of() */
 	bool srs;
 	uint64_t quota; /* octets of an account that has no quota of its own; 0: no quota */
 	uint64_t store_segment_bytes, store_group_letters, store_group_bytes, store_body_memory;
@@ -215,6 +216,8 @@ bool conf_lists(const char *list, struct str word);
 bool conf_needs_certificate(const struct conf *c);
 /* What the file held when the configuration was checked; empty: it is not one of ours. */
 struct str conf_text_of(const struct conf *c, const char *path);
+/* The next address in the text of relay_recipients, without its comment; line counts on. */
+bool conf_recipient_next(struct str *text, struct str *ret, unsigned *line);
 /* The path of a unix socket as written, or NULL: a TCP listener. */
 const char *conf_unix_path(const struct conf_listener *l);
 /* The same socket, as far as the text of its address tells. */

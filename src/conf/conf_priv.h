@@ -16,7 +16,8 @@
 #define CONF_DOMAINS_MAX 10000
 #define CONF_DIALECTS_MAX 256         /* files in dialect_dir */
 #define CONF_DIALECT_MAX (256u << 10) /* octets of one of them */
-#define CONF_FILE_TEXT_MAX (256u << 10) /* octets of a file that a key names */
+#define CONF_TEXT_FILE_MAX (16u << 20)  /* octets of a file that a key names */
+#define CONF_CA_FILE_MAX (256u << 10)   /* of one of certificates */
 #define CONF_TEXTS_MAX 256
 #define CONF_DEPTH_MAX 8              /* groups in groups */
 #define CONF_ADDRESS_MAX 320
@@ -121,7 +122,8 @@ bool conf_reply_set(
 bool conf_dialect_add(struct conf *c, struct str name, struct str text, struct buf *err);
 bool conf_dialect_dir_read(struct conf *c, const char *dir, struct buf *err);
 bool conf_text_add(struct conf *c, struct str path, struct str text, struct buf *err);
-/* Reads the files that listeners' keys name. A line for each that cannot be read. */
+/* Reads the files that keys name. A line in err for each that cannot be read, and for each line in
+ * one that is wrong. */
 bool conf_texts_read(struct conf *c, struct buf *err);
 /* The replies of a listener by name; free() the array. */
 struct conf_reply {

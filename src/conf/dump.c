@@ -242,7 +242,7 @@ static bool
 read_line(struct reader *r, struct str line)
 {
 	size_t eq = str_find(line, '=');
-	struct buf v = BUF_INIT(CONF_DIALECT_MAX);
+	struct buf v = BUF_INIT(CONF_TEXT_FILE_MAX);
 	bool ok = eq < line.len && put_unescaped(str_skip(line, eq + 1), &v) &&
 	          read_pair(r, str_first(line, eq), buf_str(&v));
 	buf_done(&v);

@@ -170,6 +170,13 @@ const struct conf_key conf_keys[] = {
 		"server is their backup MX, or stands in front of them. Domains, or *.example.net "
 		"for all below one, parted by blanks or commas. Where their mail goes, MX records "
 		"say, or a route. Whoever speaks for one may ask for its mail with ETRN." },
+	{ "relay_recipients", CONF_TEXT, 0, G(relay_recipients), .def = "",
+	    .good = conf_good_path_or_empty,
+	    .doc =
+		"A file of addresses in relay_domains that exist, one a line; # begins a comment. "
+		"Of a domain that has one there, others are refused with 550, whoever sends; a "
+		"domain without one takes mail for everybody, and what its server refuses then "
+		"comes back to senders who may be forged. Read at the start and at reload." },
 	{ "srs", CONF_BOOL, 0, G(srs), .def = "yes",
 	    .doc =
 		"Whether letters that an alias sends on to elsewhere get a sender address of the "

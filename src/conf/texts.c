@@ -12,11 +12,11 @@
 bool
 conf_text_add(struct conf *c, struct str path, struct str text, struct buf *err)
 {
-	if (path.len == 0 || path.len > CONF_PATH_MAX || text.len > CONF_FILE_TEXT_MAX ||
+	if (path.len == 0 || path.len > CONF_PATH_MAX || text.len > CONF_TEXT_FILE_MAX ||
 	    (text.len && memchr(text.p, '\0', text.len))) {
 		conf_quote(err, path);
 		buf_putf(err, " is no text of at most %u octets; name another file",
-		    CONF_FILE_TEXT_MAX);
+		    CONF_TEXT_FILE_MAX);
 		return false;
 	}
 	for (size_t i = 0; i < c->n_texts; i++) {
@@ -65,17 +65,54 @@ is_certificate(struct str text, const char *path, struct buf *err)
 	return false;
 }
 
-static bool
-read_one(struct conf *c, const char *key, const char *path, struct buf *err)
+bool
+conf_recipient_next(struct str *text, struct str *ret, unsigned *line)
 {
-	struct buf text = BUF_INIT(CONF_FILE_TEXT_MAX), why = BUF_INIT(CONF_TEXT_MAX);
+	while (text->p && text->len) {
+		struct str l = str_cut(text, '\n');
+		++*line;
+		*ret = str_trim(str_first(l, str_find(l, '#')));
+		if (ret->len)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_recipients(struct str text, const char *path, struct buf *err)
+{
+	struct str one;
+	unsigned line = 0;
+	while (conf_recipient_next(&text, &one, &line)) {
+		if (conf_good_member(one))
+			continue;
+		buf_putf(err, "%s:%u: ", path, line);
+		conf_quote(err, one);
+		buf_putz(err, " is no address; write one a line, such as ann@example.org");
+		return false;
+	}
+	return true;
+}
+
+static const struct kind {
+	size_t max;
+	const char *what;
+	bool (*good)(struct str text, const char *path, struct buf *err);
+} certificates = { CONF_CA_FILE_MAX, "PEM certificates", is_certificate },
+  recipients = { CONF_TEXT_FILE_MAX, "addresses, one a line", is_recipients };
+
+static bool
+read_one(struct conf *c, const char *key, const char *path, const struct kind *kind,
+    struct buf *err)
+{
+	struct buf text = BUF_INIT(kind->max), why = BUF_INIT(CONF_TEXT_MAX);
 	struct buf line = BUF_INIT(2 * CONF_TEXT_MAX);
-	int rc = file_read_all(path, CONF_FILE_TEXT_MAX, &text);
-	bool ok = rc == 0 && is_certificate(buf_str(&text), path, &why) &&
+	int rc = file_read_all(path, kind->max, &text);
+	bool ok = rc == 0 && kind->good(buf_str(&text), path, &why) &&
 	          conf_text_add(c, str_of(path), buf_str(&text), &why);
 	if (rc < 0)
-		buf_putf(&line, "%s: %s cannot be read: %s; name a file of PEM certificates\n", key,
-		    path, strerror(-rc));
+		buf_putf(&line, "%s: %s cannot be read: %s; name a file of %s\n", key, path,
+		    strerror(-rc), kind->what);
 	else if (!ok)
 		buf_putf(&line, "%s: " STR_FMT "\n", key, STR_ARG(buf_str(&why)));
 	/* Listeners mostly name the same file. */
@@ -94,7 +131,9 @@ conf_texts_read(struct conf *c, struct buf *err)
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		const char *path = c->listeners[i].tls_client_ca;
 		if (path[0] && !is_read(c, path))
-			ok = read_one(c, "tls.client_ca", path, err) && ok;
+			ok = read_one(c, "tls.client_ca", path, &certificates, err) && ok;
 	}
+	if (c->relay_recipients[0])
+		ok = read_one(c, "relay_recipients", c->relay_recipients, &recipients, err) && ok;
 	return ok;
 }

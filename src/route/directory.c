@@ -191,6 +191,21 @@ directory_add_alias(struct directory_builder *b, struct str address, const struc
 }
 
 void
+directory_add_elsewhere(struct directory_builder *b, struct str address)
+{
+	struct addr a;
+	struct buf *text;
+	if (addr_mailbox(address, ADDR_SMTPUTF8, &a) != ADDR_OK)
+		return;
+	struct directory_key key = directory_key_addr(DIRECTORY_ELSEWHERE, &a);
+	struct directory_key domain = directory_key_domain(DIRECTORY_KNOWN, a.domain);
+	if (key.len == 0 || domain.len == 0)
+		return;
+	enter(b, &key, &text);
+	enter(b, &domain, &text);
+}
+
+void
 directory_set_options(struct directory_builder *b, char plus_separator, struct str postmaster)
 {
 	free(b->postmaster);
@@ -307,6 +322,18 @@ directory_postmaster(const struct directory *d)
 }
 
 bool
+directory_without_detail(const struct directory *d, const struct addr *a, struct addr *ret)
+{
+	char separator = directory_separator(d);
+	size_t at = separator && !a->quoted ? str_find(a->local, separator) : a->local.len;
+	if (at == 0 || at == a->local.len)
+		return false;
+	*ret = *a;
+	ret->local = str_first(a->local, at);
+	return true;
+}
+
+bool
 directory_find(const struct directory *d, const struct directory_key *key, struct wire *ret)
 {
 	struct str want = { key->b, key->len };
@@ -336,4 +363,23 @@ directory_is_local(const struct directory *d, struct str domain)
 	struct directory_key key = directory_key_domain(DIRECTORY_DOMAIN, domain);
 	struct wire w;
 	return directory_find(d, &key, &w);
+}
+
+static bool
+is_elsewhere(const struct directory *d, const struct addr *a)
+{
+	struct directory_key key = directory_key_addr(DIRECTORY_ELSEWHERE, a);
+	struct wire w;
+	return directory_find(d, &key, &w);
+}
+
+bool
+directory_may_exist(const struct directory *d, const struct addr *a)
+{
+	struct directory_key domain = directory_key_domain(DIRECTORY_KNOWN, a->domain);
+	struct addr base;
+	struct wire w;
+	return !directory_find(d, &domain, &w) || str_ieq(a->local, STR("postmaster")) ||
+	       is_elsewhere(d, a) ||
+	       (directory_without_detail(d, a, &base) && is_elsewhere(d, &base));
 }

@@ -32,6 +32,8 @@ void directory_add_limited(struct directory_builder *b, struct str address, uint
 void directory_add_alias(struct directory_builder *b, struct str address, const struct str *members,
     size_t n);
 /* postmaster: an address; empty: the first user added. */
+/* An address elsewhere that exists (relay_recipients). */
+void directory_add_elsewhere(struct directory_builder *b, struct str address);
 void directory_set_options(struct directory_builder *b, char plus_separator /* or 0 */,
     struct str postmaster);
 /* Writes the block; false when it does not fit. */
@@ -44,5 +46,8 @@ bool directory_open(struct directory *d, struct str block); /* checks header and
 uint64_t directory_version(const struct directory *d);
 uint64_t directory_users(const struct directory *d); /* how many there are (tests) */
 bool directory_is_local(const struct directory *d, struct str domain); /* domain without brackets */
+/* False: addresses of that domain were added as elsewhere, and this one is none of them, without
+ * +detail neither, nor postmaster (RFC 5321 4.5.1). */
+bool directory_may_exist(const struct directory *d, const struct addr *a);
 /* The address that postmaster stands for; empty: nobody. */
 struct str directory_postmaster(const struct directory *d);

@@ -10,7 +10,9 @@ enum directory_kind {
 	DIRECTORY_USER = 'U',     /* key: folded address; str address as given, u64 account, with
 	                           * DIRECTORY_LIMITED where it has a quota of its own */
 	DIRECTORY_ALIAS = 'A',    /* key: folded address; str address as given, u32 n, n members */
-	DIRECTORY_CATCHALL = 'C'  /* key: the domain; as an alias */
+	DIRECTORY_CATCHALL = 'C', /* key: the domain; as an alias */
+	DIRECTORY_ELSEWHERE = 'E', /* key: folded address elsewhere that exists; nothing else */
+	DIRECTORY_KNOWN = 'K'     /* key: a domain elsewhere that has one; nothing else */
 };
 
 #define DIRECTORY_LIMITED (1ull << 63)
@@ -29,3 +31,5 @@ struct directory_key directory_key_addr(enum directory_kind kind, const struct a
 /* The entry under a key: *ret stands behind the key. */
 bool directory_find(const struct directory *d, const struct directory_key *key, struct wire *ret);
 char directory_separator(const struct directory *d); /* or 0 */
+/* user+detail: the view ends before the separator. A quoted local part has no detail. */
+bool directory_without_detail(const struct directory *d, const struct addr *a, struct addr *ret);

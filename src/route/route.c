@@ -153,19 +153,6 @@ try_exact(struct expansion *x, const struct addr *a, struct str address)
 	return try_user(x, a, address) || try_alias(x, directory_key_addr(DIRECTORY_ALIAS, a));
 }
 
-/* user+detail: the view ends before the separator. A quoted local part has no detail. */
-static bool
-without_detail(const struct expansion *x, const struct addr *a, struct addr *ret)
-{
-	char separator = directory_separator(x->d);
-	size_t at = separator && !a->quoted ? str_find(a->local, separator) : a->local.len;
-	if (at == 0 || at == a->local.len)
-		return false;
-	*ret = *a;
-	ret->local = str_first(a->local, at);
-	return true;
-}
-
 /* R-POST (RFC 5321 4.5.1): what the configuration names stands in like the one member of an
  * alias; a name that leads back here is a loop. */
 static void
@@ -199,7 +186,7 @@ expand(struct expansion *x, const struct addr *a)
 	}
 	if (try_exact(x, a, a->whole))
 		return;
-	if (without_detail(x, a, &base) && try_exact(x, &base, a->whole))
+	if (directory_without_detail(x->d, a, &base) && try_exact(x, &base, a->whole))
 		return;
 	if (!bare && try_alias(x, directory_key_domain(DIRECTORY_CATCHALL, a->domain)))
 		return;

@@ -136,6 +136,31 @@ def test_reload_keeps_connections(make_lab, tmp_path):
     assert 'example.org' in lab.run('domain', 'list').stdout
 
 
+def test_reload_reads_who_exists_elsewhere(make_lab, tmp_path):
+    """relay_recipients is a file that the configuration names: it is read with it, and refused with it."""
+    listed = tmp_path / 'recipients'
+    listed.write_text('joe@backed-up.example\n')
+    lab = served(make_lab, tmp_path, relay_domains='"backed-up.example"', relay_recipients='"%s"' % listed)
+
+    def taken():
+        """Who of joe and jo is taken."""
+        with lab.talk() as t:
+            t.begin()
+            t.ask('MAIL FROM:<a@example.net>', 250)
+            return [t.ask('RCPT TO:<%s@backed-up.example>' % who)[0] for who in ('joe', 'jo')]
+    assert taken() == [250, 550]
+    listed.write_text('jo@backed-up.example\n')
+    lab.run('reload')
+    wait_until(lambda: taken() == [550, 250])
+    listed.write_text('joe@backed-up.example\njoe\n')
+    r = lab.run('reload', check=False)
+    assert r.returncode != 0 and '%s:2: "joe" is no address' % listed in r.stdout + r.stderr
+    assert taken() == [550, 250]
+    listed.unlink()
+    r = config_check(lab.config)
+    assert r.returncode == 2 and 'relay_recipients: %s cannot be read' % listed in r.stdout + r.stderr
+
+
 def test_reload_with_a_mistake_changes_nothing(make_lab, tmp_path):
     lab = served(make_lab, tmp_path)
     with open(lab.config, 'a') as f:

@@ -93,6 +93,32 @@ def test_domains_of_others(make_lab, sink):
     assert {l.rcpts for l in arrives(sink, 2)} == {('a@backed-up.example',), ('a@sub.below.example',)}
 
 
+def test_who_exists_there(make_lab, sink, tmp_path):
+    """relay_recipients: who is not in it is refused at the door, and no report goes to a forged sender. A domain of
+    which it names nobody takes everybody."""
+    listed = tmp_path / 'recipients'
+    listed.write_text('# of backed-up.example\nJoe@Backed-Up.example\n\n  jane@bücher.example # and more\n')
+    lab = make_lab(**to(sink, 'relay_domains=backed-up.example other.example xn--bcher-kva.example', 'relay_recipients=%s' % listed,
+                        'auth_cleartext=allow', '25:mechs=PLAIN', 'srs=no'))
+
+    def says(address, code=250):
+        with lab.talk() as t:
+            t.begin()
+            t.ask(MAIL, 250)
+            return t.ask('RCPT TO:<%s>' % address, code)[1]
+
+    for address in ('joe@backed-up.example', 'joe+list@backed-up.example', 'Postmaster@backed-up.example', 'jane@xn--bcher-kva.example',
+                    'anybody@other.example'):
+        says(address)
+    for address in ('jo@backed-up.example', '+joe@backed-up.example', '"joe+x"@backed-up.example', 'joe@xn--bcher-kva.example'):
+        assert says(address, 550).startswith('5.1.1 ')
+    with lab.smtp() as s:  # it is nowhere, whoever asks
+        s.login('alice@example.com', 'secret')
+        s.mail('alice@example.com')
+        assert s.rcpt('jo@backed-up.example')[0] == 550
+        assert s.rcpt('joe@backed-up.example')[0] == 250
+
+
 # --- what cannot be reached
 
 @pytest.mark.parametrize('address, words', [

@@ -356,6 +356,15 @@ static const struct {
 	{ "hostname = \"a.b\"; tls: { client_ca = \"/etc/passwd\"; }; listen = ( { port = 25; }, "
 	  "{ port = 26; } );",
 	    "tls.client_ca: /etc/passwd: no certificate in PEM form; name a file", "" },
+	{ "hostname = \"a.b\"; relay_domains = \"c.d\"; relay_recipients = \"/nonexistent/r\"; "
+	  "listen = ( { port = 25; } );",
+	    "relay_recipients: /nonexistent/r cannot be read: No such file", "" },
+	{ "hostname = \"a.b\"; relay_domains = \"c.d\"; relay_recipients = \"/etc/passwd\"; "
+	  "listen = ( { port = 25; } );",
+	    "relay_recipients: /etc/passwd:1: \"root:x:0:0:root:/root:/bin/", "" },
+	{ "hostname = \"a.b\"; relay_recipients = \"/dev/null\"; "
+	  "listen = ( { port = 25; } );",
+	    NULL, "relay_recipients names who exists in relay_domains, and that is empty" },
 	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; auth = \"yes\"; } );",
 	    "LMTP has no login", "" },
 	{ "hostname = \"a.b\"; listen = ( { protocol = \"lmtp\"; submission = \"yes\"; } );",

@@ -194,6 +194,44 @@ damaged(void **state)
 	buf_done(&out);
 }
 
+static void
+others(struct directory_builder *b)
+{
+	directory_add_domain(b, STR("example.com"));
+	directory_add_elsewhere(b, STR("Joe@Example.net"));
+	directory_add_elsewhere(b, STR("jane@b\xc3\xbc"
+				       "cher.example"));
+	directory_add_elsewhere(b, STR("example.org")); /* no address: left out */
+	directory_set_options(b, '+', STR(""));
+}
+
+static void
+who_exists_elsewhere(void **state)
+{
+	static const struct {
+		const char *address;
+		bool may;
+	} rows[] = { { "joe@example.net", true }, { "JOE+x@EXAMPLE.NET", true },
+		{ "postmaster@example.net", true }, { "jane@xn--bcher-kva.example", true },
+		{ "anybody@example.org", true }, { "jo@example.net", false },
+		{ "+joe@example.net", false }, { "\"joe+x\"@example.net", false },
+		{ "joe@b\xc3\xbc"
+		  "cher.example",
+		    false },
+		{ "joe@sub.example.net", true } };
+	struct buf out;
+	struct directory d;
+	struct addr a;
+	build(&out, others);
+	assert_true(directory_open(&d, buf_str(&out)));
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		assert_int_equal(addr_mailbox(str_of(rows[i].address), ADDR_SMTPUTF8, &a), ADDR_OK);
+		assert_int_equal(directory_may_exist(&d, &a), rows[i].may);
+	}
+	assert_false(directory_is_local(&d, STR("example.net")));
+	buf_done(&out);
+}
+
 int
 main(void)
 {
@@ -201,6 +239,7 @@ main(void)
 		cmocka_unit_test(opens),
 		cmocka_unit_test(empty),
 		cmocka_unit_test(finds_everybody),
+		cmocka_unit_test(who_exists_elsewhere),
 		cmocka_unit_test(does_not_fit),
 		cmocka_unit_test(damaged),
 	};

@@ -134,11 +134,12 @@ onward_allows(struct conn *c, const struct addr *to, struct str *ret_why)
 	char domain[HOST_MAX];
 	const struct conf *conf = c->settings->conf;
 	bool lmtp = c->smtp->session.conf->lmtp;
-	if (!lmtp && submit_may_relay(c))
-		return SMTP_NONE;
 	(void)host_of(to, domain);
-	if (!lmtp && onward_backs_up(conf, str_of(domain)) && !is_routed_by_sender(to->local))
-		return SMTP_NONE;
+	bool backs_up = onward_backs_up(conf, str_of(domain));
+	if (!lmtp && (submit_may_relay(c) || (backs_up && !is_routed_by_sender(to->local))))
+		return backs_up && !directory_may_exist(&c->front->directory, to)
+		           ? SMTP_RCPT_UNKNOWN
+		           : SMTP_NONE;
 	/* Where a domain has moved to is for everybody to know. */
 	const struct conf_route *route = route_of(conf, domain);
 	return is_named(route) && is_refused(route, ret_why) ? SMTP_RCPT_REJECTED : SMTP_RCPT_RELAY;

@@ -92,6 +92,16 @@ add_alias(void *arg, struct str key, struct str value)
 }
 
 static void
+add_elsewhere(struct gather *g)
+{
+	const struct conf *c = g->role->conf;
+	struct str text = conf_text_of(c, c->relay_recipients), address;
+	unsigned line = 0;
+	while (conf_recipient_next(&text, &address, &line))
+		directory_add_elsewhere(g->builder, address);
+}
+
+static void
 add_conf(struct gather *g)
 {
 	const struct conf *c = g->role->conf;
@@ -108,6 +118,7 @@ add_conf(struct gather *g)
 		directory_add_alias(g->builder, str_of(a->address), member, n);
 		free(member);
 	}
+	add_elsewhere(g);
 }
 
 static int
