@@ -37,6 +37,7 @@ extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "
 #define LISTENER_MAX 64
 #define RCPT_MAX 10000   /* mailboxes one letter may be delivered to */
 #define ADDR_LIST_MAX 16 /* addresses of a name that dns tells */
+#define MSG_COUNT_NOT_YET (UINT32_MAX - 1) /* in place of a number of letters */
 
 enum ipc_type {
 	/* parent to role */
@@ -150,13 +151,15 @@ enum ipc_type {
 	IPC_SRS, /* id; body: u8 enum srs_verdict of mail/srs.h; with SRS_OK the other address */
 	/* front to store and back: a queue run that a client asks for (RFC 1985) */
 	IPC_ETRN = 296,     /* id; body: its argument */
-	IPC_ETRN_DONE,      /* id; body: u32: letters that wait there; UINT32_MAX: not allowed */
+	IPC_ETRN_DONE,      /* id; body: u32: letters that wait there; UINT32_MAX: not allowed;
+	                     * MSG_COUNT_NOT_YET: the queue is not read yet */
 	/* relay and front: a connection that changes its direction (RFC 2645) */
 	IPC_TURN_ASK = 304, /* front to relay; id; body: msg_turn */
 	IPC_TURN,       /* relay to front; id; TURN_YES; fd: one end of a socket pair, whose octets
 	                 * belong to the peer from here on */
 	IPC_TURN_JOBS,  /* relay to store; id: the turn; body: msg_turn */
-	IPC_TURN_COUNT, /* store to relay; id; body: u32: letters that will come as jobs */
+	IPC_TURN_COUNT, /* store to relay; id; body: u32: letters that will come as jobs;
+	                 * MSG_COUNT_NOT_YET as above */
 	IPC_TURN_END,   /* relay to store; id: no more of them */
 	IPC_TURN_GUEST, /* relay to front; fd: one end of a socket pair, whose octets are a
 	                 * client's; body: msg_guest */

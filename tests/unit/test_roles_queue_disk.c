@@ -288,6 +288,21 @@ times(int log, const char *event)
 	return n;
 }
 
+static uint32_t
+etrn(int front, const char *domain)
+{
+	struct ipc_frame m;
+	struct buf store = BUF_INIT(1u << 20);
+	uint32_t n;
+	assert_int_equal(chan_sync_send(front, IPC_ETRN, 7, str_of(domain), -1), 0);
+	do
+		assert_int_equal(kit_recv(front, &m, &store), 0);
+	while (m.type != IPC_ETRN_DONE);
+	assert_true(m.id == 7 && msg_u32_get(m.body, &n));
+	buf_done(&store);
+	return n;
+}
+
 /* A relay that tells of what it had in hand waits until the store knows its entries: what became of
  * them is not lost, and nobody gets them anew. */
 static void
@@ -320,9 +335,13 @@ test_unreadable(void **state)
 		    STR("!the queue cannot be read: No space left on device;")));
 	}
 
+	t.front = connect_front(&t, 0);
+	assert_int_equal(etrn(t.front, "example.net"), MSG_COUNT_NOT_YET);
+
 	__atomic_store_n(&disk->unreadable, 0, __ATOMIC_SEQ_CST);
 	taken(&r, lease.lease);
 	wait_count(&t, "0|");
+	assert_int_equal(etrn(t.front, "example.net"), 0);
 	assert_int_equal(times(log, "event=queue-not-read "), 1); /* it was tried every second */
 	close(log);
 	bye(&r);

@@ -113,6 +113,8 @@ etrn_answered(struct front *f, const struct ipc_frame *m)
 	const struct smtp_session *s = &c->smtp->session;
 	if (n == UINT32_MAX)
 		tell(c, SMTP_ETRN_DENIED, 0);
+	else if (n == MSG_COUNT_NOT_YET)
+		tell(c, SMTP_ETRN_UNABLE, 0);
 	else if (n == 0)
 		tell(c, SMTP_ETRN_NONE, 0);
 	else

@@ -119,7 +119,7 @@ turn_counted(struct relay *r, const struct ipc_frame *m)
 		end(t);
 		return true;
 	}
-	if (!t->front_id) { /* it went away meanwhile */
+	if (!t->front_id || n == MSG_COUNT_NOT_YET) { /* it went away meanwhile; or later */
 		end(t);
 		return true;
 	}

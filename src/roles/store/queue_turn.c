@@ -33,7 +33,9 @@ writer_etrn(struct front_peer *f, uint64_t id, struct str body)
 	struct buf b = BUF_INIT(8);
 	uint32_t n = UINT32_MAX;
 	/* "#name" is a queue of the server's own naming: there is none. */
-	if (body.len > 0 && body.p[0] != '#') {
+	if (!q->loaded) {
+		n = MSG_COUNT_NOT_YET;
+	} else if (body.len > 0 && body.p[0] != '#') {
 		n = sched_flush(q->sched, body, (uint64_t)sys_wall_ms());
 		queue_pump(q);
 	}
@@ -145,9 +147,10 @@ queue_turn_begin(struct relay_peer *p, uint64_t id, struct str body)
 	struct turn *t = xalloc(sizeof(*t));
 	*t = (struct turn){ .relay = p, .id = id };
 	list_add_tail(&q->turns, &t->node);
-	gather(q, t, &m);
+	if (q->loaded)
+		gather(q, t, &m);
 	LOG(LOG_INFO, 0, "turn", LOGF("who", m.who), LOGN("letters", t->n));
-	msg_u32_put(&b, (uint32_t)t->n);
+	msg_u32_put(&b, q->loaded ? (uint32_t)t->n : MSG_COUNT_NOT_YET);
 	queue_relay_send(p, IPC_TURN_COUNT, id, buf_str(&b));
 	buf_done(&b);
 	if (t->n == 0)
