@@ -223,7 +223,7 @@ struct msg_srs_ask {
 };
 
 #define TURN_DOMAINS_MAX 256
-enum turn_verdict { TURN_YES, TURN_EMPTY /* 453 */, TURN_NO /* 450 */, TURN_VERDICT_COUNT };
+enum turn_verdict { TURN_YES, TURN_EMPTY /* 453 */, TURN_NO /* 451 */, TURN_VERDICT_COUNT };
 struct msg_turn {
 	uint16_t n;        /* domains */
 	struct str domains; /* n strings, each <= 255; walk with get_str() */
