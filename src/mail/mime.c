@@ -24,6 +24,17 @@ emit_held(struct mime_walk *w)
 	w->eol_len = w->head_len = 0;
 }
 
+/* The same, of a line that goes on: its last octet may be half a line end. */
+static void
+emit_start(struct mime_walk *w)
+{
+	bool cr = w->head_len && w->head[w->head_len - 1] == '\r';
+	w->head_len -= cr;
+	emit_held(w);
+	if (cr)
+		w->eol[w->eol_len++] = '\r';
+}
+
 /* --- feeding --- */
 
 /* What stands at the start of a line: octets held back, then s. */
@@ -106,7 +117,7 @@ body_start(struct mime_walk *w, struct str s)
 		mime_boundary_line(w, p, closing, w->at - w->head_len, w->eol_len);
 		return 0;
 	}
-	emit_held(w);
+	emit_start(w);
 	w->line_start = false;
 	return 0;
 }

@@ -238,6 +238,9 @@ static const struct {
 	    "(0.0 [Content-Type|multipart/x; boundary=b]M:(1.1 T:-\n--\n--c\n --b\r\r\n\r--b))" },
 	{ "Content-Type: multipart/x; boundary=b\n\n--b \n\n1\n--bogus\n\n2\n--b-- x\n",
 	    "(0.0 [Content-Type|multipart/x; boundary=b]M:(1.1 T:1)(1.2 T:2))" },
+	/* A line that might have been one, and whose end may come in two pieces. */
+	{ "Content-Type: multipart/x; boundary=b\r\n\r\n--b\r\n\r\n--c\r\n--b\r\n\r\n--\r\r\n--b--",
+	    "(0.0 [Content-Type|multipart/x; boundary=b]M:(1.1 T:--c)(1.2 T:--\r))" },
 	/* A header that a boundary ends. */
 	{ "Content-Type: multipart/x; boundary=b\n\n--b\nA: b\n--b\n--b--",
 	    "(0.0 [Content-Type|multipart/x; boundary=b]M:(1.1 [A|b]T:)(1.2 T:))" },
