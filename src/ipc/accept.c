@@ -6,7 +6,6 @@
 #define HISTORY_MAX (256u << 10)
 #define OUTLINE_MAX (64u << 10)
 #define MESSAGE_ID_MAX 998
-#define EXPANDED_MAX (64u << 10)
 
 void
 msg_rcpt_put(struct buf *b, const struct msg_rcpt *m)
@@ -62,7 +61,7 @@ msg_accept_put(struct buf *b, const struct msg_accept *m)
 	msg_facts_put(b, &m->facts);
 	put_u32(b, m->n_onward);
 	put_str(b, m->onward);
-	msg_put_capped(b, m->expanded, EXPANDED_MAX);
+	msg_put_capped(b, m->expanded, ACCEPT_EXPANDED_MAX);
 	put_u32(b, m->n_rcpt);
 	put_u32(b, m->n_views);
 	buf_puts(b, m->rcpts);
@@ -124,7 +123,7 @@ msg_accept_get(struct str body, struct msg_accept *ret)
 		return false;
 	m.n_onward = get_u32(&w);
 	m.onward = get_str(&w, IPC_BODY_MAX);
-	m.expanded = get_str(&w, EXPANDED_MAX);
+	m.expanded = get_str(&w, ACCEPT_EXPANDED_MAX);
 	m.n_rcpt = get_u32(&w);
 	m.n_views = get_u32(&w);
 	m.rcpts = get_rest(&w);

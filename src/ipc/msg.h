@@ -36,6 +36,7 @@ extern const char *const ipc_role_name[ROLE_COUNT]; /* "parent" "front" "auth" "
 #define RELAY_MAX 16     /* relay processes */
 #define LISTENER_MAX 64
 #define RCPT_MAX 10000   /* mailboxes one letter may be delivered to */
+#define ACCEPT_EXPANDED_MAX (1u << 20) /* a thousand of the longest */
 #define ADDR_LIST_MAX 16 /* addresses of a name that dns tells */
 #define MSG_COUNT_NOT_YET (UINT32_MAX - 1) /* in place of a number of letters */
 
@@ -311,7 +312,7 @@ struct msg_accept {
 	uint32_t n_onward;      /* recipients elsewhere */
 	struct str onward;      /* so many encoded msg_onward; walk with msg_onward_get */
 	struct str expanded;    /* pairs of strings, an alias and its ORCPT or nothing: a report says that
-	                         * it was expanded (RFC 3461 5.2.7.3); <= 64 KiB */
+	                         * it was expanded (RFC 3461 5.2.7.3); <= ACCEPT_EXPANDED_MAX */
 	uint32_t n_rcpt;        /* n_rcpt + n_onward: 1..RCPT_MAX */
 	struct str rcpts;       /* n_rcpt encoded msg_rcpt; walk with msg_rcpt_get */
 	uint32_t n_views;       /* mail merge: so many came before this, one for each recipient; then

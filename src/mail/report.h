@@ -41,6 +41,7 @@ struct report {
 	struct str qid, envid; /* envid: xtext, as given, or empty */
 	struct str id;         /* makes the Message-ID and the boundary: unique, [0-9a-z] */
 	int64_t now, arrived;  /* Unix seconds */
+	int64_t held_until;    /* when it was first to be sent, or 0: at once */
 	int zone;              /* minutes east of UTC */
 	const struct report_rcpt *rcpt;
 	size_t n;

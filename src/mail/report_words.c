@@ -258,7 +258,8 @@ put_advice(struct buf *out, const struct report_rcpt *q)
 static void
 put_time_tried(struct buf *out, const struct report *r)
 {
-	int64_t hours = r->arrived > 0 && r->now > r->arrived ? (r->now - r->arrived) / 3600 : 0;
+	int64_t since = MAX(r->arrived, r->held_until);
+	int64_t hours = since > 0 && r->now > since ? (r->now - since) / 3600 : 0;
 	if (hours >= 48)
 		put_words(out, 4, "This was tried for %lld days.", (long long)hours / 24);
 	else if (hours >= 1)

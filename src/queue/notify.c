@@ -60,10 +60,11 @@ notify_wanted(struct str notify, enum notify_event event, const struct notify_le
 	unsigned w = wishes(notify);
 	if (event == NOTIFY_NOTHING || (w & WISH_NEVER))
 		return false;
-	/* RFC 2852 4: with T each relay tells; and who has a deadline hears where it ends. */
-	if (event == NOTIFY_UNTIMED)
-		return true;
-	if (l->by_trace && (event == NOTIFY_RELAYED || event == NOTIFY_PASSED))
+	/* RFC 2852 4: with T each relay tells; and who has a deadline hears where it ends. A
+	 * stranger's mark is no proof that he wants to. */
+	bool by = event == NOTIFY_UNTIMED ||
+	          (l->by_trace && (event == NOTIFY_RELAYED || event == NOTIFY_PASSED));
+	if (by && l->ours)
 		return true;
 	bool unasked = !(w & WISH_GIVEN) && (events[event].wish & WISH_DELAY);
 	return (w & events[event].wish) && (l->ours || !unasked);
@@ -129,7 +130,8 @@ row_of(const struct notify_rcpt *q, const struct notify_letter *l)
 static bool
 whole(const struct notify_conf *c, const struct notify_letter *l)
 {
-	if (!l->ours || str_ieq(l->ret, STR("HDRS")))
+	/* RFC 8689 5 */
+	if (!l->ours || l->requiretls || str_ieq(l->ret, STR("HDRS")))
 		return false;
 	return str_ieq(l->ret, STR("FULL")) || l->size <= c->full_max;
 }
@@ -160,6 +162,7 @@ notify_plan(const struct notify_conf *c, const struct notify_letter *l,
 		.qid = l->qid,
 		.envid = l->envid,
 		.arrived = l->arrived,
+		.held_until = l->held_until,
 		.zone = c->zone,
 		.rcpt = rows,
 		.n = told,
@@ -175,6 +178,7 @@ notify_entry(const struct queue_entry *e, const struct queue_state *s, struct no
     struct notify_rcpt *rcpt)
 {
 	struct wire addrs = wire_of(e->rcpts), told = wire_of(s ? s->rcpts : STR_NULL);
+	bool sent_on = false;
 	if (s && s->n != e->n_rcpts)
 		return false;
 	for (uint32_t i = 0; i < e->n_rcpts; i++) {
@@ -182,6 +186,7 @@ notify_entry(const struct queue_entry *e, const struct queue_state *s, struct no
 		struct queue_told t = { 0 };
 		if (!queue_rcpt_get(&addrs, &q) || (s && !queue_told_get(&told, &t)))
 			return false;
+		sent_on |= q.via.len > 0;
 		rcpt[i] = (struct notify_rcpt){
 			.addr = q.addr,
 			.notify = q.notify,
@@ -195,14 +200,16 @@ notify_entry(const struct queue_entry *e, const struct queue_state *s, struct no
 		};
 	}
 	*ret = (struct notify_letter){
-		.sender = e->sender.len > 0 ? e->sender : e->from,
+		.sender = sent_on && e->sender.len > 0 ? e->sender : e->from,
 		.qid = e->qid,
 		.envid = e->envid,
 		.ret = e->ret,
 		.ours = (e->flags & ONWARD_OURS) != 0,
 		.utf8 = (e->flags & ONWARD_UTF8) != 0,
 		.by_trace = (e->flags & ONWARD_BY_TRACE) != 0,
+		.requiretls = (e->flags & ONWARD_REQUIRETLS) != 0,
 		.arrived = (int64_t)(e->created_ms / 1000),
+		.held_until = (int64_t)(e->hold_until_ms / 1000),
 	};
 	return true;
 }

@@ -6,10 +6,10 @@
  * - A letter from nobody gets none. Its failures go to the postmaster when the configuration says so,
  *   but never those of a letter to the postmaster.
  * - No letter is enclosed whole but in the report of a failure (RFC 3461 4.3), and there when RET=FULL,
- *   or without RET when it is not large.
+ *   or without RET when it is not large; never with REQUIRETLS (RFC 8689 5).
  * - A stranger's letter (not from a user of ours or a host we relay for) may bear a false
- *   reverse-path. What goes there is as little as can be: no delay that was not asked for, never the
- *   letter whole, nothing about where an address of ours leads.
+ *   reverse-path. What goes there is as little as can be: no delay and no success that NOTIFY did not
+ *   ask for, never the letter whole, nothing about where an address of ours leads.
  */
 #pragma once
 
@@ -44,11 +44,12 @@ struct notify_conf {
 	int zone;              /* minutes east of UTC */
 };
 struct notify_letter {
-	struct str sender;     /* its reverse-path */
+	struct str sender;     /* its reverse-path; of what an alias sends on, the one it came with */
 	struct str qid, envid, ret;
 	bool ours, utf8;       /* ONWARD_OURS, ONWARD_UTF8 */
-	bool by_trace;         /* ONWARD_BY_TRACE */
+	bool by_trace, requiretls; /* ONWARD_BY_TRACE, ONWARD_REQUIRETLS */
 	int64_t arrived;       /* Unix seconds */
+	int64_t held_until;    /* RFC 4865, or 0 */
 	uint64_t size;         /* octets of it */
 };
 struct notify_rcpt {

@@ -112,7 +112,8 @@ begin(struct smtp_turn *t, struct str given, struct addr *from, const struct smt
 	txn->auth_as_given = t->s->authenticated ? keep(&txn->arena, p->auth) : txn->auth;
 	txn->requiretls = p->requiretls;
 	txn->hold_until = p->hold_until;
-	txn->mt_priority = p->mt_priority;
+	/* RFC 6710: a stranger's word puts a letter before nobody else's. */
+	txn->mt_priority = p->ours ? p->mt_priority : MIN(p->mt_priority, 0);
 	txn->prdr = p->prdr;
 	txn->verp = p->verp;
 	memcpy(txn->verp_marks, p->verp_marks, sizeof(txn->verp_marks));

@@ -1,5 +1,6 @@
 """Recipients elsewhere as they are named at the door: who may, what is refused, what goes with the letter; aliases
 that lead away, addresses that lead back (SRS), queue runs (ETRN), backup MX."""
+import email.utils
 import hmac
 import re
 import smtplib
@@ -291,6 +292,15 @@ def test_notify_at_an_alias(make_lab, sink):
     assert b'Action: expanded' in report and b'many@example.com' in report
 
 
+def test_a_sender_without_room(make_lab, sink):
+    """What SRS cannot name goes as it came, and the trace says why SPF may fail there."""
+    lab = make_lab(**to(sink, 'alias.sales@example.com=joe@elsewhere.example'))
+    sender = 'x' * 60 + '@example.net'
+    lab.send(LETTER, sender=sender, to='sales@example.com')
+    assert arrives(sink)[0].sender == sender
+    wait_until(lambda: 'no sender address of ours has room for ' + sender in lab.run('trace', '--to', 'joe@elsewhere.example', '--all').stdout, 20)
+
+
 # --- what goes with it
 
 def test_a_sender_for_each(make_lab, sink):
@@ -306,6 +316,106 @@ def test_a_sender_for_each(make_lab, sink):
     assert {(l.sender, l.rcpts) for l in arrives(sink, 2)} == {
         ('list-joe=elsewhere.example@example.com', ('joe@elsewhere.example',)),
         ('list-ann=elsewhere.example@example.com', ('ann@elsewhere.example',))}
+
+
+def test_a_sender_for_each_hears(make_lab, sink):
+    """The report of our own goes to the address that XVERP made, as another server's would. One that is too long for
+    servers is not made."""
+    sink.reply = lambda verb, arg: '550 5.1.1 no' if verb == 'RCPT' else sink.said.append(arg) if verb == 'MAIL' else None
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8'))
+    long = 'x' * 50 + '@elsewhere.example'
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<alice@example.com> XVERP', 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+        t.ask('RCPT TO:<%s>' % long, 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    wait_until(lambda: lab.count('alice@example.com') == 2, 20)
+    assert {next(iter(r.rcpts)): r.letter['To'].strip('<>') for r in reports(lab, 'alice@example.com')} == {
+        'joe@elsewhere.example': 'alice+joe=elsewhere.example@example.com', long: 'alice@example.com'}
+
+
+@pytest.mark.parametrize('first', ['list', 'joe'])
+def test_a_wish_is_not_lost_behind_an_alias(make_lab, sink, first):
+    """Who is named, and is a member of a list that is named too, counts as named: NOTIFY, sender and report."""
+    sink.reply = lambda verb, arg: '550 5.1.1 no' if verb == 'RCPT' and 'joe' in arg else sink.said.append(arg) if verb == 'MAIL' else None
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8', 'alias.list@example.com=joe@elsewhere.example,sue@elsewhere.example'))
+    both = ['list@example.com> NOTIFY=SUCCESS', 'joe@elsewhere.example> NOTIFY=FAILURE']
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<alice@example.com>', 250)
+        for rcpt in both if first == 'list' else reversed(both):
+            t.ask('RCPT TO:<' + rcpt, 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    wait_until(lambda: lab.count('alice@example.com') == 2, 20)
+    assert sorted((who, told['action']) for r in reports(lab, 'alice@example.com') for who, told in r.rcpts.items()) == [
+        ('joe@elsewhere.example', 'failed'), ('list@example.com', 'expanded')]
+
+
+def test_strangers_marks_make_no_reports(make_lab, sink):
+    """Who is nobody of ours may be anybody: his deadline and his T are no wish to be written to."""
+    lab = make_lab(**to(sink, 'relay_domains=elsewhere.example'))
+    for by in ('BY=600;N', 'BY=600;NT'):
+        with lab.talk() as t:
+            t.begin()
+            t.ask('MAIL FROM:<alice@example.com> ' + by, 250)
+            t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+            t.ask('DATA', 354)
+            t.ask(LETTER + '.', 250)
+    arrives(sink, 2)
+    wait_empty(lab)
+    assert lab.count('alice@example.com') == 0
+
+
+def test_strangers_letters_are_not_first(make_lab, sink):
+    """MT-PRIORITY"""
+    lab = make_lab(**to(sink, 'relay_domains=elsewhere.example', 'route.*=hold:'))
+    for given in (9, -5):
+        with lab.talk() as t:
+            t.begin()
+            t.ask(MAIL + ' MT-PRIORITY=%d' % given, 250)
+            t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+            t.ask('DATA', 354)
+            t.ask(LETTER + '.', 250)
+    assert sorted(e['priority'] for e in queue(lab)) == [-5, 0]
+
+
+def test_many_long_wishes(make_lab):
+    """A thousand recipients with the longest ORCPT, each a list of its own: one letter."""
+    lab = make_lab(sets=['relay_ip=127.0.0.0/8', 'alias.list@example.com=alice@example.com,bob@example.com'])
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<>', 250)
+        for i in range(1000):
+            t.ask('RCPT TO:<list+%d@example.com> NOTIFY=SUCCESS ORCPT=rfc822;%s%d@example.com' % (i, 'x' * 440, i), 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    assert lab.count('alice@example.com') == 1
+
+
+@pytest.mark.parametrize('wish, sets, until', [
+    ('HOLDFOR=3', ('queue.warn=1s', 'queue.lifetime=100s'), 103),
+    ('BY=50;R', ('queue.warn=1s', 'queue.lifetime=100s'), 50),
+    ('BY=50;N', ('queue.warn=1s', 'queue.lifetime=100s'), 100),
+])
+def test_until_when_it_is_tried(make_lab, sink, wish, sets, until):
+    """Will-Retry-Until counts from a release on (RFC 4865), and ends with a deadline that gives the letter back (RFC 2852)."""
+    sink.ehlo = sink.ehlo + ('DELIVERBY',)
+    sink.reply = lambda verb, arg: '450 4.2.1 not now' if verb == 'RCPT' else None
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8', 'queue.retry_first=1s', 'queue.retry_most=1s', *sets))
+    with lab.talk() as t:
+        t.begin()
+        t.ask('MAIL FROM:<alice@example.com> ' + wish, 250)
+        t.ask('RCPT TO:<joe@elsewhere.example>', 250)
+        t.ask('DATA', 354)
+        t.ask(LETTER + '.', 250)
+    wait_until(lambda: lab.count('alice@example.com') == 1, 30)
+    octets = lab.only_letter('alice@example.com')
+    times = [email.utils.parsedate_to_datetime(re.search(rb'^%s: (.*)\r$' % field, octets, re.M).group(1).decode()).timestamp()
+             for field in (b'Arrival-Date', b'Will-Retry-Until')]
+    assert abs(times[1] - times[0] - until) <= 1
 
 
 def test_later(make_lab, sink):

@@ -7,7 +7,7 @@ import pytest
 from nameserver import NameServer
 from puppet import Puppet
 from relaying import only_report, outward, queue, tried
-from secure import authority, submission
+from secure import authority, context, submission
 from server import wait_until
 from test_dane_sts import http, policy
 from test_names_sts import Web
@@ -101,6 +101,24 @@ def test_requiretls(make_lab, tmp_path, tls, offered, goes):
             return
         fields = only_report(lab, 'alice@example.com').rcpts['you@example.net']
         assert fields['status'] == '5.7.30' and not any(line.startswith('MAIL') for line in p.said())
+
+
+def test_requiretls_report(make_lab, tmp_path):
+    """RFC 8689 5: what is said of such a letter is as secret as it was, and the letter is not in it, whatever RET says."""
+    ca, sign = authority(tmp_path)
+    ehlo = EHLO.replace('250 SIZE', '250-SIZE')
+    with TlsPuppet(sign('mx', 'DNS:localhost,IP:127.0.0.1'), EHLO=ehlo + '\n250 STARTTLS') as there, \
+            TlsPuppet(sign('back', 'DNS:localhost,IP:127.0.0.1'), EHLO=ehlo + '\n250-REQUIRETLS\n250 STARTTLS') as back:
+        lab = make_lab(sets=['relay.authorities=%s' % ca] + outward('smtp:127.0.0.1:%d' % there.port, tls='verify') +
+                       outward('smtp:127.0.0.1:%d' % back.port, domain='back.example', tls='verify'))
+        with lab.smtp() as s:
+            s.starttls(context=context())
+            s.sendmail('ann@back.example', ['you@example.net'], LETTER, mail_options=['REQUIRETLS', 'RET=FULL'])
+        wait_until(lambda: back.said().count('.') == 1, 30, 0.1)
+        said = back.said()
+    assert any(line.startswith('MAIL FROM:<>') and ' REQUIRETLS' in line for line in said), said
+    body = LETTER.strip().splitlines()[-1]
+    assert 'Content-Type: text/rfc822-headers' in said and body not in said and 'Status: 5.7.30' in said
 
 
 @pytest.mark.parametrize('first, second, reused, fate', [

@@ -56,7 +56,7 @@ static const struct {
 	{ "NEVER", NOTIFY_DELAYED, true, N },
 	{ "NEVER", NOTIFY_DELIVERED, true, N },
 	{ "", NOTIFY_UNTIMED, true, S },
-	{ "", NOTIFY_UNTIMED, false, S },
+	{ "", NOTIFY_UNTIMED, false, N },
 	{ "FAILURE", NOTIFY_UNTIMED, true, S },
 	{ "NEVER", NOTIFY_UNTIMED, true, N },
 };
@@ -89,11 +89,18 @@ test_wanted(void **state)
 static void
 test_trace(void **state)
 {
-	struct notify_letter l = { .sender = STR("joe@example.com"), .by_trace = true };
+	struct notify_letter l = {
+		.sender = STR("joe@example.com"), .by_trace = true, .ours = true
+	};
 	assert_true(notify_wanted(STR(""), NOTIFY_PASSED, &l));
 	assert_true(notify_wanted(STR("FAILURE"), NOTIFY_RELAYED, &l));
 	assert_false(notify_wanted(STR("NEVER"), NOTIFY_RELAYED, &l));
 	assert_false(notify_wanted(STR("FAILURE"), NOTIFY_DELIVERED, &l));
+	l.ours = false; /* the sender may be forged */
+	assert_false(notify_wanted(STR(""), NOTIFY_PASSED, &l));
+	assert_false(notify_wanted(STR(""), NOTIFY_UNTIMED, &l));
+	assert_true(notify_wanted(STR("SUCCESS"), NOTIFY_RELAYED, &l));
+	assert_true(notify_wanted(STR("SUCCESS"), NOTIFY_UNTIMED, &l));
 }
 
 /* A letter from nobody. */
@@ -157,6 +164,9 @@ test_full(void **state)
 		assert_int_equal(notify_plan(&conf, &l, &q, 1, &row, &r), S);
 		if (r.full != fulls[i].full)
 			fail_msg("row %zu", i);
+		l.requiretls = true;
+		assert_int_equal(notify_plan(&conf, &l, &q, 1, &row, &r), S);
+		assert_false(r.full);
 	}
 }
 
@@ -240,12 +250,14 @@ static void
 test_entry(void **state)
 {
 	struct buf rcpts = BUF_INIT(10000), states = BUF_INIT(10000), out = BUF_INIT(100000);
+	struct buf list = BUF_INIT(10000);
 	static const char *const notify[] = { "", "NEVER", "SUCCESS,FAILURE" };
 	for (size_t i = 0; i < 3; i++) {
 		char addr[20];
 		snprintf(addr, sizeof addr, "r%zu@example.net", i);
-		queue_rcpt_put(&rcpts,
-		    &(struct queue_rcpt){ .addr = str_of(addr), .notify = str_of(notify[i]) });
+		queue_rcpt_put(&rcpts, &(struct queue_rcpt){ .addr = str_of(addr),
+					   .notify = str_of(notify[i]),
+					   .via = STR("list@example.com") });
 		queue_told_put(&states, &(struct queue_told){ .state = RCPT_FAILED,
 					    .code = 550,
 					    .status = STR("5.1.1"),
@@ -278,6 +290,15 @@ test_entry(void **state)
 	r.now = 1764000200;
 	r.letter = STR("Subject: x\r\n\r\nx\r\n");
 	assert_true(report_put(&out, &r));
+	/* A reverse-path that XVERP made is there to be written to. */
+	struct queue_entry verp = e;
+	buf_reset(&list);
+	queue_rcpt_put(&list, &(struct queue_rcpt){ .addr = STR("r0@example.net") });
+	verp.from = STR("joe+r0=example.net@example.com");
+	verp.n_rcpts = 1;
+	verp.rcpts = buf_str(&list);
+	assert_true(notify_entry(&verp, NULL, &l, q));
+	assert_true(str_eq(l.sender, verp.from));
 	/* What was not tried has no state yet. */
 	assert_true(notify_entry(&e, NULL, &l, q));
 	s.n = 2;
@@ -287,6 +308,7 @@ test_entry(void **state)
 	assert_false(notify_entry(&e, &s, &l, q));
 	buf_done(&rcpts);
 	buf_done(&states);
+	buf_done(&list);
 	buf_done(&out);
 }
 

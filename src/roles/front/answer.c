@@ -144,6 +144,9 @@ name_sender(struct conn *c, const struct addr *to, const struct route_result *r,
 	if (word == SRS_WORD)
 		way->from = told;
 	bool cannot = word == SRS_NO_WORD && told.len > 0; /* it goes as it came */
+	if (cannot)
+		letter_note(c, STR_FMT ": no sender address of ours has room for " STR_FMT,
+		    STR_ARG(to->whole), STR_ARG(from->whole));
 	return cannot ? SRS_WORD : word;
 }
 

@@ -16,7 +16,6 @@
 
 #define ANSWER_MS 600000 /* RFC 5321 4.5.3.2.6: no client waits longer for its answer */
 #define TRACE_MAX (64u << 10)
-#define EXPANDED_MAX (64u << 10)
 
 static struct str
 key_of(const uint64_t *id)
@@ -298,7 +297,7 @@ send_accept(struct conn *c, struct letter *l)
 	const struct scan *scan = l->handin ? handin_scan(l->handin) : &c->smtp->session.txn->scan;
 	const struct smtp_txn *t = c->smtp->session.txn;
 	struct buf rcpts = BUF_INIT(IPC_BODY_MAX), extra = BUF_INIT(TRACE_MAX);
-	struct buf onward = BUF_INIT(IPC_BODY_MAX), expanded = BUF_INIT(EXPANDED_MAX);
+	struct buf onward = BUF_INIT(IPC_BODY_MAX), expanded = BUF_INIT(ACCEPT_EXPANDED_MAX);
 	struct msg_accept m = {
 		.header_len = (uint32_t)scan->header_len,
 		.insert_blank = scan->insert_blank,

@@ -225,7 +225,10 @@ verp(const struct smtp_txn *t, const struct addr *to, char dst[VERP_MAX])
 	    STR_ARG(from->local), t->verp_marks[0], STR_ARG(to->local), t->verp_marks[1],
 	    STR_ARG(to->domain), STR_ARG(from->domain));
 	check(n > 0 && n < VERP_MAX);
-	return str_n(dst, (size_t)n);
+	/* Too long for servers (RFC 5321 4.5.3.1): the sender's own, then. */
+	struct addr made;
+	struct str path = str_n(dst, (size_t)n);
+	return addr_mailbox(path, ADDR_SMTPUTF8, &made) == ADDR_OK ? path : STR_NULL;
 }
 
 enum smtp_situation
@@ -288,10 +291,10 @@ is_new(struct map *seen, const struct msg_onward *m)
 	return fresh;
 }
 
-void
-onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n)
+/* Those that were named, or those that aliases lead to. */
+static void
+put_those(const struct smtp_txn *t, bool named, struct map *seen, struct buf *out, uint32_t *ret_n)
 {
-	struct map seen = MAP_NULL;
 	list_each(node, &t->rcpts)
 	{
 		const struct smtp_rcpt *r = list_entry(node, struct smtp_rcpt, node);
@@ -300,12 +303,21 @@ onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n)
 		struct msg_onward m;
 		for (uint32_t i = 0; r->outcome == SMTP_NONE && i < route->n_onward; i++) {
 			check(msg_onward_get(&w, &m));
-			if (!is_new(&seen, &m))
+			if ((m.via.len == 0) != named || !is_new(seen, &m))
 				continue;
 			msg_onward_put(out, &m);
 			++*ret_n;
 		}
 	}
+}
+
+/* What was wished of a recipient who was named comes before what is left of it behind an alias. */
+void
+onward_put_all(const struct smtp_txn *t, struct buf *out, uint32_t *ret_n)
+{
+	struct map seen = MAP_NULL;
+	put_those(t, true, &seen, out, ret_n);
+	put_those(t, false, &seen, out, ret_n);
 	map_done(&seen);
 }
 

@@ -45,6 +45,17 @@ find_postmaster(struct queue *q, struct plan *p)
 		    c->n_domains ? c->domains[0] : c->hostname);
 }
 
+/* Until when it is tried, in Unix seconds. What is held (RFC 4865) has its time from then on; with
+ * R the sender's deadline ends it (RFC 2852). */
+static int64_t
+until(const struct queue_entry *e, uint64_t lifetime)
+{
+	uint64_t ms = MAX(e->created_ms, e->hold_until_ms) + lifetime * 1000;
+	if (e->by_ms && (e->flags & ONWARD_BY_RETURN))
+		ms = MIN(ms, e->by_ms);
+	return (int64_t)(ms / 1000);
+}
+
 /* 0 or -errno. To be freed. */
 static struct plan *
 plan_new(struct ending *x)
@@ -65,7 +76,7 @@ plan_new(struct ending *x)
 	p->letter.size = x->held->size;
 	for (uint32_t i = 0; i < x->entry.n_rcpts; i++) {
 		p->rcpt[i].event = x->row[i].event;
-		p->rcpt[i].until = (int64_t)(x->entry.created_ms / 1000 + c->queue_lifetime);
+		p->rcpt[i].until = until(&x->entry, c->queue_lifetime);
 	}
 	p->verdict = notify_plan(&conf, &p->letter, p->rcpt, x->entry.n_rcpts, p->row, &p->report);
 	return p;
@@ -140,8 +151,10 @@ not_put(struct ending *x)
 static bool
 find_way(struct ending *x, struct str to, bool utf8, struct way *w)
 {
+	/* What is said of a letter is as secret as it is (RFC 8689 5). */
+	uint32_t kept = x->entry.flags & ONWARD_REQUIRETLS;
 	struct msg_accept m = { .facts.flags =
-				    ONWARD_8BIT | ONWARD_OURS | (utf8 ? ONWARD_UTF8 : 0) };
+				    ONWARD_8BIT | ONWARD_OURS | kept | (utf8 ? ONWARD_UTF8 : 0) };
 	way_begin(w);
 	way_add(x->queue, w, to, STR("NEVER"));
 	return way_end(w, x->state.report, &m);
