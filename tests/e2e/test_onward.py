@@ -459,6 +459,33 @@ def test_released_before_its_time(make_lab, sink):
     wait_empty(lab)
 
 
+def test_a_hold_leaves_the_senders_time(make_lab, sink):
+    """hold and release are an administrator's: when a sender wants a letter to leave is as before, over a start too."""
+    lab = make_lab(**to(sink, 'relay_ip=127.0.0.0/8'))
+    for hold in (3600, 4):
+        with lab.talk() as t:
+            t.begin()
+            t.ask(MAIL + ' HOLDFOR=%d' % hold, 250)
+            t.ask('RCPT TO:<in-%d@elsewhere.example>' % hold, 250)
+            t.ask('DATA', 354)
+            t.ask(LETTER + '.', 250)
+    assert '2 entries held' in lab.run('queue', 'hold', '--all').stdout
+    assert '2 entries released' in lab.run('queue', 'release', '--all').stdout
+    assert [e['state'] for e in queue(lab)] == ['later'] * 2 and not sink.letters
+    assert lab.stop() == 0
+    lab.start()
+    assert 'later' in [e['state'] for e in queue(lab)]
+    assert arrives(sink)[0].rcpts == ('in-4@elsewhere.example',)
+    wait_until(lambda: [e['state'] for e in queue(lab)] == ['later'])
+    lab.run('queue', 'hold', '--all')
+    assert '1 entry released' in lab.run('queue', 'release', '--all').stdout
+    time.sleep(1)
+    assert len(sink.letters) == 1
+    assert '1 entry released' in lab.run('queue', 'release', '--all').stdout
+    arrives(sink, 2)
+    wait_empty(lab)
+
+
 def test_no_soliciting(make_lab):
     lab = make_lab(sets=['no_soliciting=org.example:ADV'])
     with lab.talk() as t:

@@ -430,3 +430,17 @@ def test_not_recorded(make_lab):
     ids = [row['letter'] for row in lab.json('mailbox', 'show', 'alice@example.com')]
     r = lab.run('trace', '--from', 'many@example.net', '--limit', '7')
     assert [line.split()[1] for line in r.stdout.splitlines()] == ids[-7:] and 'these are the newest 7' in r.stderr
+
+
+def test_what_became_of_each_of_many(make_lab):
+    """However much the other server says of each: nobody is left out."""
+    def reply(verb, arg):
+        return '550 5.1.1 ' + '-'.join(['no such user %s' % arg] * 12) if verb == 'RCPT' else None
+    with Sink(reply) as sink:
+        lab = make_lab(sets=['relay_ip=127.0.0.0/8', 'route.*=' + sink.target, 'route.*.tls=never', 'limit.rcpts_per_hour=off'])
+        rcpts = ['a-very-long-local-part-of-an-address-that-goes-on-%05d@elsewhere.example' % i for i in range(1000)]
+        lab.send(LETTER, to=rcpts, sender='alice@example.com')
+        wait_until(lambda: lab.count('alice@example.com') == 2, 30)
+        wait_until(lambda: lab.run('trace', '--to', rcpts[0]).stdout.count('Attempt') == 2, 20)
+        told = lab.run('trace', '--to', rcpts[0]).stdout
+        assert [r for r in rcpts if '# <%s>: refused: 550 5.1.1 no such user ' % r not in told] == []

@@ -30,14 +30,17 @@ static bool
 hold(struct queue *q, struct sched_entry *e, bool held, struct str reason, uint64_t op)
 {
 	struct ending *x = take(q, e, &reason);
+	uint64_t now = (uint64_t)sys_wall_ms();
 	if (!x)
 		return false;
+	/* Who takes a hold away leaves the moment that the sender has chosen. */
+	bool waits = held || (e->held && e->later && e->due_ms > now);
 	sched_hold(e, held);
-	if (!held)
-		sched_due(e, (uint64_t)sys_wall_ms(), false);
+	if (!waits)
+		sched_due(e, now, false);
 	x->state.held = held;
 	x->state.reason = reason;
-	x->state.next_ms = held ? x->state.next_ms : (uint64_t)sys_wall_ms();
+	x->state.next_ms = waits ? x->state.next_ms : now;
 	x->op = op;
 	buf_putf(&x->note, "# %s by an administrator%s" STR_FMT "\n", held ? "held" : "released",
 	    reason.len ? ": " : "", STR_ARG(reason));

@@ -45,7 +45,7 @@ ending_begin(struct queue *q, const struct sched_entry *e, struct held *held)
 		.part = e->part,
 		.held = held,
 		.octets = BUF_INIT(STATE_MAX),
-		.note = BUF_INIT(STORE_NOTE_MAX / 2),
+		.note = BUF_INIT(STORE_NOTE_MAX),
 		.note_kind = STORE_NOTE_QUEUE };
 	list_init(&x->node);
 	const char *damage = queue_stored_get(held->value, held->state, &x->entry, &x->state);

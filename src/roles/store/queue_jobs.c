@@ -11,7 +11,8 @@
 #include <unistd.h>
 
 #define CALM_MOST_MS 5000
-#define SPREAD_FROM 8 /* connections: a destination with so many is brought by all relays */
+#define STOOD_STILL_MS 15000 /* between two looks at leases, which are a second or so apart */
+#define SPREAD_FROM 8        /* connections: a destination with so many is brought by all relays */
 
 /* --- leases --- */
 
@@ -430,8 +431,12 @@ queue_relays_begin(struct queue *q)
 void
 queue_relays_tick(struct queue *q)
 {
-	int64_t now = sys_mono_ms();
+	int64_t now = sys_mono_ms(), still = now - q->ticked_ms;
+	q->ticked_ms = now;
 	queue_results_again(q);
+	/* After this process stood still, what relays have said meanwhile is read first. */
+	if (still > STOOD_STILL_MS)
+		return;
 	while (!list_empty(&q->lease_list)) {
 		struct lease *l = list_entry(q->lease_list.next, struct lease, node);
 		if (now - l->heard_ms < JOB_LEASE_MS)

@@ -88,6 +88,7 @@ struct queue {
 	struct list ops;    /* of the command line */
 	uint64_t last_op;
 	struct list turns;
+	int64_t ticked_ms;                    /* when leases were looked at last (monotonic) */
 	bool loaded, closing, turning;
 	int64_t calm_ms;  /* monotonic: no job is given before: relays may still report in; 0: all
 	                     have */

@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define NOTE_WORDS_MAX 128 /* octets of what became of a recipient, without address and text */
+
 _Static_assert(JOB_RCPTS_MAX == ENTRY_RCPTS_MAX, "a result has a fate for each recipient");
 
 /* --- results --- */
@@ -34,16 +36,21 @@ note_times(struct ending *x, const struct msg_result *m)
 	buf_putf(&x->note, ", over %llu ms later\n", (unsigned long long)(m->ended_ms - begun));
 }
 
+/* What became of each is there, however much the other server has said: `left` have to share the
+ * room. */
 static void
-note_fate(struct ending *x, const struct queue_rcpt *r, const struct msg_fate *f)
+note_fate(struct ending *x, const struct queue_rcpt *r, const struct msg_fate *f, uint32_t left)
 {
+	size_t share = (x->note.max - x->note.len) / left, fixed = r->addr.len + NOTE_WORDS_MAX;
+	struct str text = str_first(f->text, share > fixed ? share - fixed : 0);
 	buf_putf(&x->note, "# <" STR_FMT ">: %s", STR_ARG(r->addr), fate_word[f->fate]);
 	if (f->code)
 		buf_putf(&x->note, ": %u", f->code);
 	if (f->status.len)
 		buf_putf(&x->note, " " STR_FMT, STR_ARG(f->status));
-	if (f->text.len)
-		buf_putf(&x->note, " " STR_FMT, STR_ARG(f->text));
+	if (text.len)
+		buf_putf(&x->note, " " STR_FMT "%s", STR_ARG(text),
+		    text.len < f->text.len ? " (cut)" : "");
 	buf_putc(&x->note, '\n');
 }
 
@@ -123,7 +130,7 @@ take_fates(struct ending *x, const struct msg_result *m, struct sched_end *end, 
 		if (x->row[i].state != RCPT_WAITS)
 			continue;
 		take_fate(x, &x->row[i], &f, end, lmtp);
-		note_fate(x, &r, &f);
+		note_fate(x, &r, &f, x->entry.n_rcpts - i);
 		if (x->row[i].state == RCPT_WAITS) {
 			end->n_rcpts++;
 			end->slow_down |= f.code == 421;
@@ -242,11 +249,17 @@ queue_result(struct relay_peer *p, const struct ipc_frame *frame)
 void
 queue_results_again(struct queue *q)
 {
+	struct list again; /* each once: one that cannot be read yet goes to the end of all */
+	list_init(&again);
 	list_each(n, &q->lease_list)
 	{
-		struct lease *l = list_entry(n, struct lease, node);
-		if (l->result.len == 0)
+		if (list_entry(n, struct lease, node)->result.len == 0)
 			continue;
+		list_del(n);
+		list_add_tail(&again, n);
+	}
+	while (!list_empty(&again)) {
+		struct lease *l = list_entry(again.next, struct lease, node);
 		struct buf body = l->result;
 		l->result = BUF_INIT(IPC_BODY_MAX);
 		queue_lease_heard(q, l);
