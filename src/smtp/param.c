@@ -98,6 +98,7 @@ value_by(struct smtp_params *p, struct str v)
 	if (time.len > 9 || !num_u64(time, 999999999, &seconds))
 		return false;
 	bool give_back = str_ieq(v, STR("R")) || str_ieq(v, STR("RT"));
+	p->return_after = give_back ? seconds : 0;
 	if (give_back)
 		return !minus && seconds > 0;
 	return str_ieq(v, STR("N")) || str_ieq(v, STR("NT"));
@@ -322,6 +323,14 @@ param_one(struct str word, enum param_verb verb, struct smtp_params *p)
 	return PARAM_UNKNOWN;
 }
 
+/* It would come back before it may be sent. */
+static bool
+never_leaves(const struct smtp_params *p)
+{
+	return p->hold_until && p->return_after && p->wall >= 0 &&
+	       p->hold_until >= (uint64_t)p->wall + p->return_after;
+}
+
 enum param_verdict
 smtp_params_parse(struct str args, enum param_verb verb, struct smtp_params *p)
 {
@@ -330,6 +339,10 @@ smtp_params_parse(struct str args, enum param_verb verb, struct smtp_params *p)
 		enum param_verdict v = param_one(word, verb, p);
 		if (verdict == PARAM_OK)
 			verdict = v;
+	}
+	if (verdict == PARAM_OK && never_leaves(p)) {
+		p->bad = p->deliver_by;
+		verdict = PARAM_VALUE;
 	}
 	return verdict;
 }

@@ -47,6 +47,7 @@ struct smtp_params {
 	uint64_t hold_until; /* Unix seconds, or 0 */
 	int mt_priority;
 	struct str deliver_by; /* as given */
+	uint64_t return_after; /* its seconds, when the letter comes back then (R), or 0 */
 	struct str bad;      /* what a reply should name when the verdict is not PARAM_OK */
 };
 

@@ -213,6 +213,14 @@ parameters(void **state)
 	assert_null(strstr(buf_cstr(&k.out), "REQUIRETLS"));
 	kit_say(&k, "MAIL FROM:<a@b.org> REQUIRETLS\r\n");
 	assert_non_null(strstr(buf_cstr(&k.out), "530 5.7.10"));
+	buf_reset(&k.out);
+	kit_say(&k, "MAIL FROM:<a@b.org> HOLDFOR=60 BY=60;R\r\n"); /* back before it leaves */
+	assert_true(str_starts(buf_str(&k.out), STR("501 5.5.4")));
+	buf_reset(&k.out);
+	kit_say(&k, "MAIL FROM:<a@b.org> BY=60;R HOLDUNTIL=2009-09-25T12:29:00Z\r\n");
+	assert_true(str_starts(buf_str(&k.out), STR("501 5.5.4")));
+	kit_say(&k, "MAIL FROM:<a@b.org> HOLDFOR=60 BY=60;N\r\nRSET\r\n");
+	assert_non_null(strstr(buf_cstr(&k.out), "250 "));
 	kit_say(&k, "MAIL FROM:<a@b.org> HOLDFOR=60 MT-PRIORITY=-3 BY=120;RT\r\n");
 	assert_true(k.s.txn && k.s.txn->hold_until == 1253881668 + 60);
 	assert_int_equal(k.s.txn->mt_priority, -3);
