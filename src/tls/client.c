@@ -207,12 +207,14 @@ set_sni(SSL *ssl, const char *name)
 	return ok;
 }
 
+/* A name in the subject alone is none (RFC 8461 4.2, RFC 9525 2); DANE has its own rule. */
 static bool
 set_verify_name(SSL *ssl, const char *name)
 {
 	if (is_address(name))
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	SSL_set_hostflags(ssl,
+	    X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	return SSL_set1_host(ssl, name) == 1;
 }
 

@@ -73,6 +73,7 @@ def pki(tmp_path_factory):
     issue(d, 'mx', 'root', [HOST])
     issue(d, 'other', 'root', ['elsewhere.example.net'])
     issue(d, 'stranger', None, ['nobody.example'])
+    issue(d, HOST, 'root', [], 'basicConstraints = CA:false')  # the name in its subject only
     issue(d, 'web', 'root', ['mta-sts.example.org', 'reports.example.org'])
     (d / 'mx.chain').write_text((d / 'mx.pem').read_text() + (d / 'root.pem').read_text())
     return d
@@ -203,11 +204,12 @@ def test_dane_half_the_addresses(pki, tmp_path, of, sent):
 @pytest.mark.parametrize('cert, mode, mx, starttls, sent', [
     ('mx', 'enforce', [HOST], True, True),
     ('other', 'enforce', [HOST], True, False),
+    (HOST, 'enforce', [HOST], True, False),
     ('mx', 'enforce', ['*.example.net'], True, False),
     ('mx', 'enforce', [HOST], False, False),
     ('other', 'testing', ['*.example.net'], True, True),
     ('other', 'none', [], False, True),
-], ids=['good', 'name', 'pattern', 'stripped', 'testing', 'none'])
+], ids=['good', 'name', 'subject', 'pattern', 'stripped', 'testing', 'none'])
 def test_sts(pki, tmp_path, cert, mode, mx, starttls, sent):
     web = Web(pki / 'web.pem', pki / 'web.key')
     web.pages['mta-sts.example.org'] = http(policy(mode, mx))
