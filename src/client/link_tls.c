@@ -305,6 +305,7 @@ begin_tls(struct link *l, const char *alpn)
 {
 	struct tls_client_conf conf = l->conf->tls;
 	char host[256], sni[256], name[256];
+	const char *also[2] = { NULL };
 	struct buf err = BUF_INIT(2048);
 
 	if (!host_name(link_path(l->conf) ? "localhost" : l->conf->host, host) ||
@@ -320,7 +321,8 @@ begin_tls(struct link *l, const char *alpn)
 	if (l->vouched && l->vouched->n_tlsa) {
 		conf.tlsa = l->vouched->tlsa;
 		conf.n_tlsa = l->vouched->n_tlsa;
-		conf.also_name = other_name(l);
+		also[0] = other_name(l);
+		conf.also_names = also;
 	}
 	if (l->conf->debug_bytes) {
 		conf.trace = trace;

@@ -407,7 +407,7 @@ tls_client_connect(struct tls_client *c, const struct tls_client_conf *conf, int
 		.judge = conf->judge,
 		.tlsa = conf->tlsa,
 		.n_tlsa = conf->n_tlsa,
-		.also_name = conf->also_name };
+		.also_names = conf->also_names };
 
 	ERR_clear_error();
 	struct tls *t = connect_in(c->ctx, &bare, fd, err);

@@ -60,8 +60,9 @@ tls_dane_begin(SSL *ssl, const struct tls_client_conf *conf)
 	if (!name || SSL_dane_enable(ssl, name) != 1)
 		return false;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (conf->also_name && SSL_add1_host(ssl, conf->also_name) != 1)
-		return false;
+	for (const char *const *also = conf->also_names; also && *also; also++)
+		if (**also && SSL_add1_host(ssl, *also) != 1)
+			return false;
 	SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
 	for (size_t i = 0; i < conf->n_tlsa; i++) {
 		const struct tls_tlsa *r = &conf->tlsa[i];

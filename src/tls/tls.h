@@ -154,10 +154,11 @@ struct tls_client_conf {
 	void (*trace)(void *arg, bool sent, const char *what, size_t octets);
 	void *trace_arg;
 	/* With any of them they decide, and no authority: DANE. The name to verify is the one at which
-	 * they stand; also_name: another that is as good, or NULL. */
+	 * they stand; also_names: others that are as good, NULL at the end (empty ones are skipped), or
+	 * NULL: none. */
 	const struct tls_tlsa *tlsa;
 	size_t n_tlsa;
-	const char *also_name;
+	const char *const *also_names;
 	/* Which of certs is shown when the server asks for one, or NULL: none. Of TLS 1.3 only:
 	 * before, a client signs the whole handshake, and a signer could not tell what it is that
 	 * it signs. */

@@ -75,7 +75,10 @@ def pki(tmp_path_factory):
     issue(d, 'stranger', None, ['nobody.example'])
     issue(d, HOST, 'root', [], 'basicConstraints = CA:false')  # the name in its subject only
     issue(d, 'web', 'root', ['mta-sts.example.org', 'reports.example.org'])
-    (d / 'mx.chain').write_text((d / 'mx.pem').read_text() + (d / 'root.pem').read_text())
+    for name, of in (('provider', 'prov'), ('customer', 'cust'), ('alias', 'alias')):
+        issue(d, name, 'root', [of + '.example.org'])
+    for name in ('mx', 'other', 'provider', 'customer', 'alias'):
+        (d / (name + '.chain')).write_text((d / (name + '.pem')).read_text() + (d / 'root.pem').read_text())
     return d
 
 
@@ -159,6 +162,29 @@ def test_dane(pki, tmp_path, cert, of, how, spoil, starttls, sent):
                 waits(s.lab, 'example.org', *[unsecured(starttls, needs, m.port)] if how == 'signed' and not spoil else [])
                 time.sleep(2 * SLOW)
                 assert not m.letters and 'MAIL' not in m.heard
+
+
+@needs_nsd
+@pytest.mark.parametrize('cert, to, names', [
+    ('provider', 'cust', {('cust.example.org', 'CNAME'): ['prov.example.org'], ('prov.example.org', 'MX'): ['10 ' + HOST]}),
+    ('customer', 'cust', {('cust.example.org', 'CNAME'): ['prov.example.org'], ('prov.example.org', 'MX'): ['10 ' + HOST]}),
+    ('alias', 'cust', {('cust.example.org', 'MX'): ['10 alias.example.org'], ('alias.example.org', 'CNAME'): [HOST]}),
+    ('alias', 'far', {('alias.example.org', 'CNAME'): [HOST]}),
+    ('other', 'cust', {('cust.example.org', 'CNAME'): ['prov.example.org'], ('prov.example.org', 'MX'): ['10 ' + HOST]}),
+], ids=['expanded', 'domain', 'host', 'smarthost', 'nobody'])
+def test_dane_names(pki, tmp_path, cert, to, names):
+    """Whose an authority's certificate may be, beside the host at which its TLSA record stands (RFC 7672 3.2.2)."""
+    with Mx(pki, cert) as m:
+        records = {(HOST, 'A'): ['127.0.0.1'], ('_%d._tcp.%s' % (m.port, HOST), 'TLSA'): [tlsa_of(pki, 'root', 2, 0, 1)], **names}
+        with Zones(tmp_path, records, {'example.org': 'signed'}) as z, Sender(
+                tmp_path, m.port, z.address, *z.sets, *['route.far.example.org=smtp:alias.example.org:%d' % m.port] * (to == 'far')) as s:
+            s.send(to='b@%s.example.org' % to)
+            if cert != 'other':
+                wait_until(lambda: m.letters, 30)
+                assert m.letters[0][0]
+            else:
+                waits(s.lab, 'hostname mismatch')
+                assert not m.letters
 
 
 class Deaf(NameServer):

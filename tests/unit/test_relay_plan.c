@@ -286,6 +286,32 @@ test_no_answer(void **state)
 	}
 }
 
+/* RFC 7672 3.2.2: whose names a certificate may have, beside the host's. */
+static void
+test_next_hop(void **state)
+{
+	static const struct {
+		const char *target;
+		bool secure;
+		const char *next_hop, *canonical;
+	} hops[] = {
+		{ "mx:cust.example", true, "cust.example", "prov.example" },
+		{ "mx:cust.example", false, "", "" }, /* anybody may have said so */
+		{ "smtp:cust.example:25", true, "", "" },
+	};
+	const struct self self = { 0 };
+	const struct plan_conf conf = { .port = 25, .tls = "auto", .self = &self };
+	for (size_t i = 0; i < ARRAY_LEN(hops); i++) {
+		struct msg_mx mx = { .secure = hops[i].secure, .canonical = STR("prov.example") };
+		struct target t;
+		assert_true(target_parse(str_of(hops[i].target), &t));
+		struct plan *p = plan_new(&conf, &t, &mx, NULL);
+		assert_string_equal(p->next_hop, hops[i].next_hop);
+		assert_string_equal(p->canonical, hops[i].canonical);
+		plan_unref(p);
+	}
+}
+
 /* Hosts of one preference take turns; those of another stay behind them. */
 static void
 test_lot(void **state)
@@ -371,6 +397,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_next_hop),
 		cmocka_unit_test(test_lot),
 		cmocka_unit_test(test_letters),
 		cmocka_unit_test(test_suits),

@@ -19,7 +19,7 @@ static const struct {
 	uint8_t usage, selector, matching;
 	int data; /* CERT, OTHER, or so many octets of nothing */
 	bool usable, good;
-	const char *host;
+	const char *host, *also;
 } rows[] = {
 	{ "EE key SHA-256", 3, 1, 1, CERT, true, true, HOST },
 	{ "EE key SHA-512", 3, 1, 2, CERT, true, true, HOST },
@@ -30,6 +30,8 @@ static const struct {
 	{ "TA SHA-256", 2, 0, 1, CERT, true, true, HOST },
 	{ "TA whole", 2, 0, 0, CERT, true, true, HOST },
 	{ "TA, another name", 2, 0, 1, CERT, true, false, "elsewhere.example" },
+	{ "TA, a name beside", 2, 0, 1, CERT, true, true, "elsewhere.example", HOST },
+	{ "TA, two other names", 2, 0, 1, CERT, true, false, "elsewhere.example", "else.example" },
 	{ "EE of another", 3, 1, 1, OTHER, true, false, HOST },
 	{ "EE of another, whole", 3, 0, 0, OTHER, true, false, HOST },
 	{ "TA of another", 2, 0, 1, OTHER, true, false, HOST },
@@ -72,9 +74,13 @@ data_of(size_t i, unsigned char out[4096])
 static void
 shake(size_t i, const struct tls_tlsa *r)
 {
-	struct tls_client_conf conf = {
-		.name = rows[i].host, .verify = true, .judge = true, .tlsa = r, .n_tlsa = 1
-	};
+	const char *const also[] = { "", "nobody.example", rows[i].also, NULL };
+	struct tls_client_conf conf = { .name = rows[i].host,
+		.verify = true,
+		.judge = true,
+		.tlsa = r,
+		.n_tlsa = 1,
+		.also_names = also };
 	struct buf err = BUF_INIT(4096), detail = BUF_INIT(4096);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
 	struct tls_tlsa by = { 0 };

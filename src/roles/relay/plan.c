@@ -167,8 +167,6 @@ dane(struct maker *m, struct plan_host *h, const struct msg_mx_host *from)
 	struct str base = from->tlsa_base.len ? from->tlsa_base : from->name;
 	h->tls = h->n_tlsa ? PLAN_DANE : PLAN_ANY; /* RFC 7672 2.2: records, none of them usable */
 	str_copy(h->tlsa_base, sizeof(h->tlsa_base), base);
-	if (m->t->kind == TARGET_MX)
-		str_copy(h->also_name, sizeof(h->also_name), m->t->host);
 	return true;
 }
 
@@ -276,12 +274,24 @@ order(struct plan *p, uint64_t lot)
 		}
 }
 
+/* RFC 7672 3.2.2: beside the host, the domain as it is written and as DNSSEC expands it. */
+static void
+take_next_hop(struct maker *m)
+{
+	struct plan *p = m->p;
+	if (m->t->kind != TARGET_MX || !m->mx->secure)
+		return;
+	str_copy(p->next_hop, sizeof(p->next_hop), m->t->host);
+	str_copy(p->canonical, sizeof(p->canonical), m->mx->canonical);
+}
+
 static void
 take_hosts(struct maker *m)
 {
 	struct plan *p = m->p;
 	struct wire w = wire_of(m->mx->hosts);
 	struct msg_mx_host h;
+	take_next_hop(m);
 	for (size_t i = 0; i < m->mx->n && msg_mx_host_get(&w, &h); i++)
 		find_self(m, m->t->kind == TARGET_MX ? h.preference : 0, h.name, h.addrs);
 	w = wire_of(m->mx->hosts);

@@ -57,7 +57,6 @@ struct plan_host {
 	struct tls_tlsa *tlsa;
 	size_t n_tlsa;
 	char tlsa_base[256]; /* where they stand: the name in SNI, and one that is good */
-	char also_name[256]; /* DANE: the domain itself, when MX was secure */
 	bool sts_would;      /* testing: the policy would not allow this host */
 	bool vouched;        /* its name is: by DNSSEC, MTA-STS or a route (RFC 8689 4.2.1) */
 	const char *barred;  /* why DANE or MTA-STS (ground) keeps letters from it; NULL: they do not */
@@ -75,6 +74,8 @@ struct plan {
 	struct plan_host *hosts; /* and those that are barred */
 	size_t n;
 	uint16_t port;
+	/* DANE: the domain and what it is an alias of, when MX was secure: a certificate may be theirs */
+	char next_hop[256], canonical[256];
 	enum sts_mode sts; /* STS_NONE: none applies */
 	char tls[8];       /* "auto", "never", ...: of the route, or relay.tls */
 	char notes[512];   /* what was left out, and why: for history */

@@ -103,6 +103,8 @@ relay_secure_begin(struct conn *c)
 	const char *cert = certificate_of(c);
 	struct buf err = BUF_INIT(512);
 	bool dane = c->need == PLAN_DANE;
+	/* The records may stand at what the host's name is an alias of; the name is as good. */
+	const char *const also[] = { h->name, c->plan->next_hop, c->plan->canonical, NULL };
 	if (relay_conn_outdated(c))
 		return;
 	c->shows = *cert;
@@ -114,7 +116,7 @@ relay_secure_begin(struct conn *c)
 		.judge = c->need != PLAN_DANE,
 		.tlsa = h->tlsa,
 		.n_tlsa = dane ? h->n_tlsa : 0,
-		.also_name = dane && h->also_name[0] ? h->also_name : NULL,
+		.also_names = dane ? also : NULL,
 		.cert_name = c->shows ? cert : NULL,
 		.certs = c->relay->certs,
 		.sign = ask_signature,
