@@ -150,13 +150,19 @@ test_texts(void **state)
 		{ { WIRE("\7v=STSv1\6; id=7") }, 1, "7", "" },
 		{ { WIRE("\15v=STSv1; id=7"), WIRE("\5hello") }, 2, "7", "" },
 		{ { WIRE("\15v=STSv1; id=7"), WIRE("\15v=STSv1; id=7") }, 2, "", "" },
-		{ { WIRE("\15v=STSv1; id=7"), WIRE("\7v=STSv1") }, 2, "", "" },
+		{ { WIRE("\15v=STSv1; id=7"), WIRE("\7v=STSv1") }, 2, "7", "" },
+		{ { WIRE("\16v=STSv1x; id=8"), WIRE("\15v=STSv1; id=7") }, 2, "7", "" },
+		{ { WIRE("\16v=STSv1 ; id=8"), WIRE("\15v=STSv1; id=7") }, 2, "", "" },
+		{ { WIRE("\16v=STSv1 ; id=8"), WIRE("") }, 2, "8", "" },
 		{ { WIRE("\15v=STSv1; id=!") }, 1, "", "" },
 		{ { WIRE("\40v=STSv1; id=7") }, 1, "", "" },
 		{ { WIRE("\42"
 			 "v=TLSRPTv1; rua=mailto:a@b.example") },
 		    1, "", "mailto:a@b.example" },
 		{ { WIRE("\15v=TLSRPTv1; x"), WIRE("") }, 2, "", "" },
+		{ { WIRE("\35v=TLSRPTv12; rua=mailto:a@b.c"),
+		      WIRE("\34v=TLSRPTv1; rua=mailto:a@b.c") },
+		    2, "", "mailto:a@b.c" },
 		{ { WIRE(""), WIRE("\0") }, 2, "", "" },
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {

@@ -128,15 +128,23 @@ txt_read(struct str data, struct buf *out)
 	return !w.bad && !out->failed;
 }
 
-/* The one record that begins so; its text is in *text. RFC 8461 3.1 and RFC 8460 3 alike: others
+/* The grammar has blanks in front of the ';', too. */
+static bool
+is_version(struct str text, struct str version)
+{
+	return str_starts(text, version) &&
+	       str_starts(str_ltrim(str_skip(text, version.len)), STR(";"));
+}
+
+/* The one record of that version; its text is in *text. RFC 8461 3.1 and RFC 8460 3 alike: others
  * do not count, and of two none does. */
 static bool
-only_one(const struct str *data, size_t n, struct str begin, struct buf *text)
+only_one(const struct str *data, size_t n, struct str version, struct buf *text)
 {
 	size_t found = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct buf one = BUF_INIT(TXT_MAX);
-		if (txt_read(data[i], &one) && str_starts(buf_str(&one), begin) && found++ == 0)
+		if (txt_read(data[i], &one) && is_version(buf_str(&one), version) && found++ == 0)
 			buf_puts(text, buf_str(&one));
 		buf_done(&one);
 	}
