@@ -286,6 +286,34 @@ test_no_answer(void **state)
 	}
 }
 
+/* RFC 8689 4.2.1: who says that the host is the domain's. */
+static void
+test_vouched(void **state)
+{
+	static const struct {
+		const char *host, *sts, *tls;
+		bool secure, vouched;
+	} hosts[] = {
+		{ "mx.example.net", NULL, NULL, false, false },
+		{ "mx.example.net", NULL, NULL, true, true },
+		{ "mx.example.net", "enforce", NULL, false, true },
+		{ "mx.example.org", "enforce", NULL, false, false },
+		{ "mx.example.net", "testing", NULL, false, false },
+		{ "mx.example.net", "testing", NULL, true, true },
+		{ "mx.example.net", "none", NULL, false, false },
+		{ "mx.example.net", "enforce", "verify", false, false },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+		struct row row = { "vouched", "mx:example.net", .secure = hosts[i].secure,
+			.host = { { 10, hosts[i].host, "192.0.2.1" } }, .sts = hosts[i].sts,
+			.tls = hosts[i].tls };
+		struct plan *p = make(&row, 1);
+		if (p->hosts[0].vouched != hosts[i].vouched)
+			fail_msg("row %zu", i);
+		plan_unref(p);
+	}
+}
+
 /* RFC 7672 3.2.2: whose names a certificate may have, beside the host's. */
 static void
 test_next_hop(void **state)
@@ -397,6 +425,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_vouched),
 		cmocka_unit_test(test_next_hop),
 		cmocka_unit_test(test_lot),
 		cmocka_unit_test(test_letters),

@@ -175,7 +175,8 @@ by_sts(struct maker *m, struct plan_host *h)
 {
 	bool allowed = sts_allows(m->sts, str_of(h->name));
 	h->ground = m->sts->mode == STS_ENFORCE ? GROUND_STS : GROUND_STS_TESTING;
-	h->vouched = h->vouched || allowed;
+	/* Who is testing may have named a host by mistake. */
+	h->vouched = h->vouched || (allowed && m->sts->mode == STS_ENFORCE);
 	if (m->sts->mode == STS_TESTING) {
 		h->tls = PLAN_MAY;
 		h->sts_would = !allowed;

@@ -16,9 +16,9 @@
  *     need a certificate for their name. In mode testing the same is found out and told, and
  *     nothing is kept from being sent.
  *   else as relay.tls says: TLS where it is offered, and any certificate will do.
- * A letter with REQUIRETLS (RFC 8689) needs DANE, MTA-STS or verify, and the next server must offer it
- * too; one with TLS-Required: No is sent whatever DANE and MTA-STS say, and hosts are barred to all others
- * only.
+ * A letter with REQUIRETLS (RFC 8689) needs DANE, MTA-STS in mode enforce or verify, and the next server
+ * must offer it too; one with TLS-Required: No is sent whatever DANE and MTA-STS say, and hosts are barred
+ * to all others only.
  */
 #pragma once
 
@@ -58,7 +58,7 @@ struct plan_host {
 	size_t n_tlsa;
 	char tlsa_base[256]; /* where they stand: the name in SNI, and one that is good */
 	bool sts_would;      /* testing: the policy would not allow this host */
-	bool vouched;        /* its name is: by DNSSEC, MTA-STS or a route (RFC 8689 4.2.1) */
+	bool vouched;        /* its name is: by DNSSEC, MTA-STS in mode enforce or a route (RFC 8689 4.2.1) */
 	const char *barred;  /* why DANE or MTA-STS (ground) keeps letters from it; NULL: they do not */
 };
 struct plan {
