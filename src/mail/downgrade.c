@@ -26,7 +26,7 @@ struct part {
 	size_t parent; /* SIZE_MAX: the letter */
 	enum mime_class kind;
 	enum mime_encoding encoding;
-	bool is_text, mime, is_signed;
+	bool is_text, mime, version, is_signed; /* version: it has MIME-Version */
 	bool bad_header, eight, lines, nul;
 	size_t line;
 	bool convert;
@@ -69,6 +69,7 @@ on_field(void *arg, struct mime_part *p, const struct mime_field *f)
 		return;
 	if (str_ieq(f->name, STR("Content-Transfer-Encoding")))
 		q->encoding = mime_encoding_of(str_trim(f->value));
+	q->version = q->version || str_ieq(f->name, STR("MIME-Version"));
 	if (f->type)
 		q->is_text = !f->type->broken && str_ieq(f->type->word, STR("text"));
 	if (f->type && str_ieq(f->type->word, STR("multipart")))
@@ -219,7 +220,8 @@ put_qp(struct buf *out, struct str body)
 	}
 }
 
-/* The header with another Content-Transfer-Encoding, and the empty line behind it. */
+/* The header with another Content-Transfer-Encoding (NULL: as it was), and the empty line behind
+ * it. Without MIME-Version in front, readers take what is encoded for plain text. */
 static void
 put_header(struct buf *out, struct str header, const struct part *q, const char *encoding)
 {
@@ -228,16 +230,18 @@ put_header(struct buf *out, struct str header, const struct part *q, const char 
 	bool letter = q->parent == SIZE_MAX;
 	while (header_next(&rest, &f)) {
 		struct str raw = f.raw;
-		if (str_ieq(f.name, STR("Content-Transfer-Encoding")))
+		if (encoding && str_ieq(f.name, STR("Content-Transfer-Encoding")))
 			continue;
 		buf_puts(out, raw);
 		if (!str_ends(raw, STR("\n")))
 			buf_putz(out, "\r\n");
 	}
+	if (letter && !q->version)
+		buf_putz(out, "MIME-Version: 1.0\r\n");
 	if (letter && !q->mime)
-		buf_putz(out, "MIME-Version: 1.0\r\nContent-Type: text/plain; "
-			      "charset=unknown-8bit\r\n");
-	buf_putf(out, "Content-Transfer-Encoding: %s\r\n", encoding);
+		buf_putz(out, "Content-Type: text/plain; charset=unknown-8bit\r\n");
+	if (encoding)
+		buf_putf(out, "Content-Transfer-Encoding: %s\r\n", encoding);
 	buf_puts(out, rest.len ? rest : STR("\r\n")); /* the empty line */
 }
 
@@ -260,17 +264,19 @@ put_letter(const struct look *l, struct str letter, bool eight, struct buf *out)
 		/* Where only long lines had to go, other parts may have 8-bit octets still. */
 		bool named = q->encoding == MIME_BINARY || (eight && q->encoding == MIME_8BIT);
 		bool relabel = box && named && has_converted(l, i);
-		if (!q->convert && !relabel)
+		bool bare = i == 0 && !q->version && has_converted(l, i);
+		if (!q->convert && !relabel && !bare)
 			continue;
 		struct str header = str_first(str_skip(letter, q->header), q->body - q->header);
 		struct str body = str_first(str_skip(letter, q->body), q->end - q->body);
 		const char *encoding = relabel        ? eight ? "7bit" : "8bit"
+		                       : !q->convert  ? NULL
 		                       : as_base64(q) ? "base64"
 		                                      : "quoted-printable";
 		buf_puts(out, str_first(str_skip(letter, at), q->header - at));
 		put_header(out, header, q, encoding);
 		at = q->body;
-		if (relabel)
+		if (!q->convert)
 			continue;
 		if (as_base64(q))
 			put_base64(out, body, q->end == letter.len);

@@ -32,6 +32,19 @@ static const struct row {
 	    "MIME-Version: 1.0\r\nContent-Type: image/x\r\nContent-Transfer-Encoding: "
 	    "base64\r\n\r\nw7wNCg==\r\n",
 	    DOWNGRADE_OK },
+	{ "text, of no version", "Content-Type: text/html\r\n\r\n" U "\r\n",
+	    "Content-Type: text/html\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n\r\n=C3=BC\r\n",
+	    DOWNGRADE_OK },
+	{ "parts, of no version",
+	    "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+	    "--b\r\n\r\n" U "\r\n--b--\r\n",
+	    "Content-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n"
+	    "MIME-Version: 1.0\r\n\r\n--b\r\nContent-Transfer-Encoding: "
+	    "quoted-printable\r\n\r\n=C3=BC\r\n--b--\r\n",
+	    DOWNGRADE_OK },
+	{ "nothing to do, of no version", "Content-Type: text/plain\r\n\r\nplain\r\n",
+	    "Content-Type: text/plain\r\n\r\nplain\r\n", DOWNGRADE_OK },
 	{ "parts",
 	    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"
 	    "Content-Transfer-Encoding: 8bit\r\n\r\n--b\r\nContent-Type: "
