@@ -206,6 +206,14 @@ stream_readable(struct stream *s)
 	s->fn(s->arg, s->eof ? STREAM_EOF : STREAM_INPUT);
 }
 
+struct str
+stream_last_words(struct stream *s)
+{
+	while (s->io && s->failed && !s->eof && stream_room(s) > 0 && fill(s) > 0)
+		;
+	return stream_input(s);
+}
+
 static void
 on_writable(struct stream *s)
 {
@@ -222,10 +230,18 @@ on_io(void *arg, unsigned events)
 	struct stream *s = arg;
 	if (s->failed)
 		return;
-	if (s->tls && s->tls->handshake)
+	bool writes = (events & LOOP_WRITE) && s->blocked;
+	bool reads = (events & LOOP_READ) && stream_reads(s);
+	if (s->tls && s->tls->handshake) {
 		stream_tls_io(s);
-	else if ((events & LOOP_WRITE) && s->blocked)
-		on_writable(s); /* if it is readable too, the loop says so again */
+		return;
+	}
+	/* By turns, as the loop says the other again: neither who is fed without end is kept from
+	 * saying that it is enough, nor is who talks without end kept from hearing. */
+	if (writes && reads)
+		s->wrote = writes = !s->wrote;
+	if (writes)
+		on_writable(s);
 	else if ((events & (LOOP_READ | LOOP_WRITE)) && stream_reads(s))
 		stream_readable(s);
 }

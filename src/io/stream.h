@@ -47,6 +47,7 @@ struct stream {
 	uint64_t received, sent; /* octets that crossed the socket, TLS taken off */
 	bool paused, eof, failed;
 	bool blocked;      /* waiting for writability */
+	bool wrote;        /* of the last event that could be either: the next one reads */
 	bool shut;         /* close the writing half once out is empty */
 	struct stream_tls *tls; /* NULL: plain */
 	struct stream_deflate *z; /* NULL: not compressed */
@@ -78,6 +79,9 @@ bool stream_deflate(struct stream *s);
 void stream_rest(struct stream *s);
 /* After a pause what waited in the kernel is read in the next turn. */
 void stream_pause(struct stream *s, bool paused);
+/* Behind STREAM_ERROR: what the peer has said that was not read, as when a send failed before; as
+ * much of it as the input holds. */
+struct str stream_last_words(struct stream *s);
 /* Closes the writing half as soon as all is sent. To end a connection without losing the last
  * reply: this, then eat and ignore input until STREAM_EOF or a deadline, then stream_close(). */
 void stream_shutdown_write(struct stream *s);

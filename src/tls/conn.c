@@ -247,10 +247,17 @@ tls_recv_limit(struct tls *t, int n)
 enum tls_io
 tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n)
 {
-	if (t->failed)
+	if (t->failed || t->mute)
 		return TLS_FAILED;
 	ERR_clear_error();
-	return outcome(t, SSL_write_ex(t->ssl, p, n, ret_n));
+	t->sys = 0;
+	enum tls_io io = outcome(t, SSL_write_ex(t->ssl, p, n, ret_n));
+	/* The socket failed, not the protocol: what the peer has said before is good. */
+	if (io == TLS_FAILED && t->sys) {
+		t->mute = true;
+		t->failed = false;
+	}
+	return io;
 }
 
 void
@@ -258,7 +265,7 @@ tls_close_notify(struct tls *t)
 {
 	/* A second SSL_shutdown() would wait for the peer's, and throw away what comes before it.
 	 */
-	if (t->failed || !SSL_is_init_finished(t->ssl) ||
+	if (t->failed || t->mute || !SSL_is_init_finished(t->ssl) ||
 	    (SSL_get_shutdown(t->ssl) & SSL_SENT_SHUTDOWN))
 		return;
 	SSL_shutdown(t->ssl);

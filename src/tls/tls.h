@@ -205,7 +205,8 @@ bool tls_pending(const struct tls *t); /* octets that no poll will tell about */
 /* How often tls_read() may look at the socket from here on; then TLS_READ, though there may be
  * more. Negative: no limit, as in the beginning. */
 void tls_recv_limit(struct tls *t, int n);
-/* At most n octets; call again with the same octets after TLS_WRITE or TLS_READ. */
+/* At most n octets; call again with the same octets after TLS_WRITE or TLS_READ. After TLS_FAILED
+ * tls_read() may have more, when it was the socket that failed. */
 enum tls_io tls_write(struct tls *t, const void *p, size_t n, size_t *ret_n);
 void tls_close_notify(struct tls *t); /* tries once */
 struct tls *tls_free(struct tls *t);  /* the socket stays open */

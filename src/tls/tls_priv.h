@@ -97,6 +97,7 @@ struct tls {
 	void *trace_arg;
 	bool client;
 	bool eof, dry, failed;
+	bool mute;                 /* the socket takes no more; what came may be read */
 	bool wanted; /* a client: the server asked for a certificate, and there is none */
 	bool shows;  /* a client: the rest of its handshake is a job, in which it shows one */
 	bool asked; /* for its signature: the job has done its work */

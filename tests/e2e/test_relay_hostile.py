@@ -1,6 +1,8 @@
 """Other servers as they should not be: one that misbehaves at each step, for each way to misbehave. No letter is
 lost: it is taken, or waits with a reason that says what happened, or its sender gets a report."""
+import os
 import re
+import signal
 import socket
 import ssl
 import threading
@@ -9,7 +11,7 @@ import time
 import pytest
 
 from puppet import Puppet
-from relaying import Report, outward, queue, tried, why
+from relaying import Report, only_report, outward, queue, tried, why
 from secure import authority
 from server import Lab, wait_until
 
@@ -214,6 +216,31 @@ def test_early_yes(make_lab):
         lab.send(LETTER, 'you@example.net', 'alice@example.com')
         [entry] = wait_until(lambda: [e for e in queue(lab) if e['attempts'] and e['state'] == 'waiting'], 30)
         assert entry['rcpts'] == ['you@example.net']
+
+
+@pytest.mark.parametrize('tls', ['never', 'may'])
+def test_early_no(make_lab, tmp_path, tls):
+    """A refusal in the middle of the letter, and a reset behind it, since most of the letter was not read."""
+    ca, sign = authority(tmp_path)
+
+    def early(s, line):
+        s.sendall(b'354 go\r\n')
+        got = 0
+        while got < 200000:
+            got += len(s.recv(65536))
+        time.sleep(1)  # until it cannot send any more
+        [relay] = lab.roles('relay')
+        os.kill(relay, signal.SIGSTOP)  # so that it meets both at once
+        s.sendall(b'552 5.3.4 too big\r\n')
+        os.close(s.detach())
+        os.kill(relay, signal.SIGCONT)
+        raise OSError
+    with TlsPuppet(sign('mx', 'DNS:localhost'), EHLO=EHLO.replace('250 SIZE 1000000', '250 STARTTLS'), DATA=early) as p:
+        lab = make_lab(sets=outward('smtp:127.0.0.1:%d' % p.port, tls=tls) + ['relays=1'])
+        lab.send(LETTER + (b'y' * 76 + b'\r\n') * 100000, 'you@example.net', 'alice@example.com')
+        report = only_report(lab, 'alice@example.com')
+        assert 'too big' in report.rcpts['you@example.net']['diagnostic-code']
+        assert p.inside == (tls == 'may') and len(p.heard) == 1 and not queue(lab)
 
 
 def test_nothing_listens(make_lab):

@@ -339,6 +339,49 @@ test_send_to_a_dead_peer(void **state)
 	end(&w);
 }
 
+/* What the peer said before it reset the connection is there, though a send met that first. */
+static void
+test_last_words(void **state)
+{
+	struct world w;
+	begin_tcp(&w);
+	assert_int_equal(stream_last_words(w.s).len, 0);
+	stream_pause(w.s, true);
+	fill(&w, 1024);
+	run_ms(&w, 5);
+	say(&w, STR("552 too big\r\n"));
+	close(w.raw); /* with octets that it has not read */
+	w.raw = -1;
+	run_ms(&w, 5);
+	fill(&w, 1024);
+	run_ms(&w, 5);
+	assert_int_equal(w.count[STREAM_ERROR], 1);
+	assert_int_equal(w.count[STREAM_INPUT], 0);
+	assert_true(str_eq(stream_last_words(w.s), STR("552 too big\r\n")));
+	assert_true(str_eq(stream_last_words(w.s), STR("552 too big\r\n")));
+	stream_eat(w.s, 13);
+	run_ms(&w, 5);
+	assert_int_equal(w.count[STREAM_ERROR], 1);
+	end(&w);
+}
+
+/* Who is sent to without end is heard meanwhile. */
+static void
+test_heard_while_it_is_fed(void **state)
+{
+	struct world w;
+	begin(&w);
+	fill(&w, 700u << 10);
+	say(&w, STR("552 enough\r\n"));
+	for (int i = 0; i < 3; i++) {
+		assert_true(stream_unsent(w.s) > 0);
+		hear_all(&w);
+		run_ms(&w, 0);
+	}
+	assert_true(str_eq(buf_str(&w.got), STR("552 enough\r\n")));
+	end(&w);
+}
+
 static void
 test_freed_in_the_callback(void **state)
 {
@@ -418,6 +461,8 @@ main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_drained),
 		cmocka_unit_test(test_deaf_peer_is_cut_off),
+		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_heard_while_it_is_fed),
 		cmocka_unit_test(test_send_to_a_dead_peer),
 		cmocka_unit_test(test_freed_in_the_callback),
 		cmocka_unit_test(test_shutdown_write),

@@ -466,6 +466,26 @@ test_deaf_peer(void **state)
 }
 
 static void
+test_last_words(void **state)
+{
+	for (size_t k = 0; k < ARRAY_LEN(versions); k++) {
+		struct world w;
+		begin(&w, versions[k]);
+		stream_pause(w.s, true);
+		fill(&w, 1000);
+		say(&w, STR("552 too big\r\n"));
+		close(w.raw); /* with octets that it has not read */
+		w.raw = -1;
+		fill(&w, 1000);
+		run_ms(&w, 5);
+		assert_int_equal(w.count[STREAM_ERROR], 1);
+		assert_int_equal(w.count[STREAM_INPUT], 0);
+		assert_true(str_eq(stream_last_words(w.s), STR("552 too big\r\n")));
+		end(&w);
+	}
+}
+
+static void
 test_eof(void **state)
 {
 	for (int polite = 0; polite < 4; polite++) {
@@ -635,6 +655,7 @@ main(void)
 		cmocka_unit_test(test_half_a_record),
 		cmocka_unit_test(test_drained),
 		cmocka_unit_test(test_deaf_peer),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_eof),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_shutdown_write),

@@ -238,6 +238,18 @@ relay_conn_loops(struct conn *c)
 
 /* --- connected --- */
 
+/* Who refuses a letter in the middle of it and closes, with our octets unread, has the connection
+ * reset: our send fails before the refusal is read, and the code decides (RFC 5321 4.2.1). */
+static void
+broke(struct conn *c)
+{
+	struct str in = stream_last_words(&c->stream);
+	if (c->client)
+		smtp_client_feed(c->client, in);
+	stream_eat(&c->stream, in.len);
+	drive_lost(c, "the connection broke");
+}
+
 static void
 on_stream(void *arg, enum stream_event e)
 {
@@ -265,7 +277,7 @@ on_stream(void *arg, enum stream_event e)
 		if (c->state == CONN_SHAKES)
 			relay_secure_failed(c, NULL);
 		else
-			drive_lost(c, "the connection broke");
+			broke(c);
 		break;
 	case STREAM_SECURED:
 		relay_secure_done(c);
