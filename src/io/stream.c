@@ -4,6 +4,7 @@
 #include "io/stream_priv.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -317,6 +318,19 @@ size_t
 stream_unsent(const struct stream *s)
 {
 	return s->out.len - s->out_off + (s->z ? stream_deflate_unsent(s) : 0);
+}
+
+bool
+stream_has_room(struct stream *s)
+{
+	struct pollfd p = { .fd = s->fd, .events = POLLOUT };
+	if (s->failed || s->blocked || stream_unsent(s) > 0)
+		return false;
+	if (poll(&p, 1, 0) > 0)
+		return true;
+	s->blocked = true;
+	stream_watch(s);
+	return false;
 }
 
 void

@@ -65,6 +65,9 @@ void stream_eat(struct stream *s, size_t n);
 /* Append to s->out, then stream_send(): one send for all of it. */
 void stream_send(struct stream *s);
 size_t stream_unsent(const struct stream *s);
+/* Nothing is unsent, and a little more would go to the kernel at once. Else STREAM_DRAINED follows when
+ * that is so. */
+bool stream_has_room(struct stream *s);
 /* TLS from here on: takes t over (tls_accept or tls_connect on this descriptor) and shakes hands;
  * input and output must be empty. STREAM_SECURED or STREAM_ERROR follows; what is appended to out
  * before is sent behind the handshake. in and out are the plain text; all rules above hold. */

@@ -365,6 +365,27 @@ test_last_words(void **state)
 	end(&w);
 }
 
+/* The kernel has taken all of ours, and nothing more goes. */
+static void
+test_has_room(void **state)
+{
+	struct world w;
+	char block[1024] = { 0 };
+	begin(&w);
+	assert_true(stream_has_room(w.s));
+	while (send(w.s->fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(stream_unsent(w.s), 0);
+	assert_false(stream_has_room(w.s));
+	run_ms(&w, 5);
+	assert_int_equal(w.count[STREAM_DRAINED], 0);
+	hear_all(&w);
+	run_ms(&w, 5);
+	assert_int_equal(w.count[STREAM_DRAINED], 1);
+	assert_true(stream_has_room(w.s));
+	end(&w);
+}
+
 /* Who is sent to without end is heard meanwhile. */
 static void
 test_heard_while_it_is_fed(void **state)
@@ -462,6 +483,7 @@ main(void)
 		cmocka_unit_test(test_drained),
 		cmocka_unit_test(test_deaf_peer_is_cut_off),
 		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_has_room),
 		cmocka_unit_test(test_heard_while_it_is_fed),
 		cmocka_unit_test(test_send_to_a_dead_peer),
 		cmocka_unit_test(test_freed_in_the_callback),

@@ -14,6 +14,8 @@
 static const char *const sets[] = { "hostname=mail.test", "dns=", "relay.reply_seconds=2",
 	"relay.connect_seconds=2", NULL };
 
+static char large[20001]; /* a letter that goes in two chunks */
+
 /* One job, one server; what is told. */
 struct row {
 	const char *name, *script;
@@ -119,6 +121,12 @@ static const struct row rows[] = {
 	    HELLO "S 250-mx\\n250-PIPELINING\\n250 CHUNKING\nC MAIL\nC RCPT\nS 250 ok\\n250 ok\nC "
 		  "BDAT 33 LAST\nB 33\nS 250 taken\n",
 	    { .rcpts = { "b@example.net" } }, { SENT }, .heard = "LAST\r\nSubject" },
+	{ "BDAT, and the end by itself",
+	    HELLO
+	    "S 250-mx\\n250-PIPELINING\\n250 CHUNKING\nC MAIL\nC RCPT\nS 250 ok\\n250 ok\nC "
+	    "BDAT 19000\r\nB 19000\nP 200\nS 250 more\nC BDAT 1000 LAST\r\nB 1000\nS 250 taken\n",
+	    { .rcpts = { "b@example.net" } }, { SENT }, .heard = "xxx\r\nBDAT 1000 LAST\r\nxxx",
+	    .letter = large },
 	{ "no 8BITMIME",
 	    PLAIN
 	    "C MAIL FROM:<alice@example.com>\r\nS 250 ok\nC RCPT\nS 250 ok\nC DATA\nS 354 go\nD\n"
@@ -658,6 +666,10 @@ teardown(void **state)
 int
 main(void)
 {
+	memset(large, 'x', sizeof(large) - 1);
+	memcpy(large, "A: b\r\n\r\n", 8);
+	for (size_t i = 98; i < sizeof(large) - 1; i += 100)
+		memcpy(large + i, "\r\n", 2);
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_reuse),

@@ -226,8 +226,16 @@ may_end(struct conn *c)
 	return false;
 }
 
-/* False: it has to wait (or the connection is gone). The end mark goes in a send of its own when
- * there is much in front of it: so that it never lies in a buffer of ours for long. */
+/* Octets that may go in one send with the end mark, so that it never lies in a buffer of ours:
+ * there it would go out later, whosever the letter is then. A chunk in front of it was answered, so
+ * that the kernel's buffer is empty. */
+static size_t
+inline_most(const struct conn *c)
+{
+	return c->given == 0 ? END_INLINE_MAX : c->envelope.chunking ? END_CHUNK_MAX : 0;
+}
+
+/* False: it has to wait (or the connection is gone). */
 static bool
 give_octets(struct conn *c, bool begin)
 {
@@ -247,8 +255,12 @@ give_octets(struct conn *c, bool begin)
 		return false;
 	}
 	bool last = c->given + piece.len >= all;
-	if (last && piece.len > END_INLINE_MAX && !c->envelope.chunking)
+	if (last && piece.len > inline_most(c)) {
 		last = false;
+		piece.len -= c->envelope.chunking ? END_CHUNK_MAX : 0;
+	}
+	if (last && c->given > 0 && !stream_has_room(&c->stream))
+		return false;
 	if (last && !may_end(c))
 		return false;
 	c->given += piece.len;

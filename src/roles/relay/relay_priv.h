@@ -50,6 +50,7 @@
 #define RACE_MAX 6              /* addresses of one host that are tried */
 #define HOSTS_TRIED_MAX 5       /* hosts that one attempt gets a session with */
 #define END_INLINE_MAX 12000    /* octets that may go in one send with the end mark */
+#define END_CHUNK_MAX 1000      /* ... of a longer letter, with the last BDAT */
 #define STORE_PATIENCE_MS 15000 /* without a store: parent gives one to a relay that begins */
 #define IDLE_MAX 1000           /* connections of one relay that rest */
 #define DEST_KEEP_MS 60000      /* what is known of a destination without jobs */
