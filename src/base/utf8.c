@@ -58,8 +58,8 @@ is_control(struct str seq)
 	return c[0] == 0xc2 && c[1] < 0xa0; /* C1 */
 }
 
-void
-utf8_escape(struct buf *out, struct str s)
+static void
+escape(struct buf *out, struct str s, bool first)
 {
 	while (s.len) {
 		size_t n = sequence(s);
@@ -67,11 +67,23 @@ utf8_escape(struct buf *out, struct str s)
 		if (n == 0 || is_control(seq)) {
 			for (size_t i = 0; i < seq.len; i++)
 				buf_putf(out, "\\x%02x", (unsigned char)seq.p[i]);
-		} else if (seq.p[0] == '\\') {
+		} else if (first && seq.p[0] == '\\') {
 			buf_putz(out, "\\\\");
 		} else {
 			buf_puts(out, seq);
 		}
 		s = str_skip(s, seq.len);
 	}
+}
+
+void
+utf8_escape(struct buf *out, struct str s)
+{
+	escape(out, s, true);
+}
+
+void
+utf8_escape_again(struct buf *out, struct str s)
+{
+	escape(out, s, false);
 }

@@ -12,3 +12,5 @@ bool utf8_is_ascii(struct str s); /* no octet above 0x7f */
  * to U+2069 (they would show what follows in another order) and octets that are not UTF-8 come out
  * as \xNN; backslash as \\. */
 void utf8_escape(struct buf *out, struct str s);
+/* The same of what should have been escaped before: a backslash stays one. */
+void utf8_escape_again(struct buf *out, struct str s);

@@ -180,7 +180,7 @@ queue_put_reply(struct buf *b, struct str code, struct str status, struct str te
 		struct str line = str_trim(str_cut(&text, '\n'));
 		if (line.len)
 			buf_putz(b, b->len > at ? " " : "");
-		utf8_escape(b, line);
+		utf8_escape_again(b, line);
 	}
 }
 

@@ -122,7 +122,7 @@ put_target(const struct msg_row *t, uint64_t now)
 		queue_put_when(&b, NUMBER(t, T_RETRY), now);
 		if (FIELD(t, T_TEXT).len) {
 			buf_putz(&b, ", because of: ");
-			utf8_escape(&b, FIELD(t, T_TEXT));
+			utf8_escape_again(&b, FIELD(t, T_TEXT));
 		}
 	}
 	queue_put_buf("Route", &b);

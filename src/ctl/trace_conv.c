@@ -134,19 +134,39 @@ line_get(struct str line, struct str *ret_text, bool *ret_secret)
 	return mark;
 }
 
+/* Histories are escaped (utf8_escape()); what is played is not. */
+static void
+put_octets(struct buf *out, struct str text)
+{
+	while (text.len) {
+		size_t n = str_find(text, '\\');
+		uint64_t octet = '\\';
+		buf_puts(out, str_first(text, n));
+		text = str_skip(text, n);
+		bool hex =
+		    text.len >= 4 && text.p[1] == 'x' && num_hex(str_n(text.p + 2, 2), &octet);
+		if (text.len)
+			buf_putc(out, (char)octet);
+		text = str_skip(text, hex ? 4 : 2);
+	}
+}
+
 static void
 play_line(struct playing *p, struct str line)
 {
+	struct buf octets = BUF_INIT(1u << 20);
 	struct str text;
 	bool secret;
 	char mark = line_get(line, &text, &secret);
+	put_octets(&octets, text);
 	if (mark == 'c')
-		sent(p, text, secret);
+		sent(p, buf_str(&octets), secret);
 	else if (mark == 's')
-		came(p, text);
+		came(p, buf_str(&octets));
 	else if (mark == '#')
 		happened(p, text);
 	p->talked = p->talked || mark == 'c' || mark == 's';
+	buf_done(&octets);
 }
 
 /* Does a client's line come first? Then the greeting was an earlier letter's. */

@@ -80,7 +80,7 @@ put_lines(struct str lines)
 {
 	while (lines.p && lines.len) {
 		struct buf b = BUF_INIT(LINE_MAX_OCTETS);
-		utf8_escape(&b, str_trim(str_cut(&lines, '\n')));
+		utf8_escape_again(&b, str_trim(str_cut(&lines, '\n')));
 		printf("    %s\n", b.len ? buf_cstr(&b) : "");
 		buf_done(&b);
 	}

@@ -210,6 +210,24 @@ def test_replayed_attempts(make_lab, tmp_path):
         assert r.returncode == 1 and what in r.stderr
 
 
+def test_odd_octets_in_a_reply(make_lab, tmp_path):
+    """They are escaped once, wherever they are shown, and played as they came."""
+    odd = '4.2.0 a\\b \x1b[31mred \u202exc\u00fc'
+
+    def reply(verb, arg):
+        return '450 ' + odd if verb == 'RCPT' else None
+
+    with Sink(reply=reply) as sink:
+        lab = make_lab(sets=['route.*=' + sink.target, 'route.*.tls=never', 'relay_ip=127.0.0.0/8'])
+        lab.send(LETTER, to='joe@elsewhere.example')
+        wait_until(lambda: 'Attempt' in lab.run('trace', '--to', 'joe@elsewhere.example').stdout, 20)
+        text = lab.run('trace', '--to', 'joe@elsewhere.example').stdout
+        assert r's: 450 4.2.0 a\\b \x1b[31mred \xe2\x80\xaexcü' in text, text
+        letter = lab.json('trace', '--to', 'joe@elsewhere.example')[0]['letter']
+        r = play(lab.run('trace', letter, '--format', 'conv', '--attempt', '1').stdout, tmp_path / 'odd.conv', sink.port)
+        assert r.returncode == 0, r.stdout
+
+
 def test_attempts_are_told_apart(make_lab):
     """Each says when it began, how long it took, and names those recipients who were tried in it."""
     said = []

@@ -114,6 +114,13 @@ escapes(void **state)
 		struct buf b = BUF_INIT(100);
 		utf8_escape(&b, texts[i].in);
 		assert_string_equal(buf_cstr(&b), texts[i].out);
+		struct buf again = BUF_INIT(100);
+		utf8_escape_again(&again, buf_str(&b)); /* it is as it was */
+		assert_string_equal(buf_cstr(&again), texts[i].out);
+		buf_reset(&again);
+		utf8_escape_again(&again, STR("\\ \x1b"));
+		assert_string_equal(buf_cstr(&again), "\\ \\x1b");
+		buf_done(&again);
 		buf_done(&b);
 	}
 }
