@@ -30,12 +30,13 @@ struct part {
 	bool bad_header, eight, lines, nul;
 	size_t line;
 	bool convert;
+	bool cut; /* a letter of which only the header stays, as text */
 };
 
 struct look {
 	struct part *part;
 	size_t n;
-	bool too_many;
+	bool too_many, report; /* multipart/report */
 };
 
 /* --- what there is --- */
@@ -64,7 +65,8 @@ on_begin(void *arg, struct mime_part *p)
 static void
 on_field(void *arg, struct mime_part *p, const struct mime_field *f)
 {
-	struct part *q = part_of(arg, p);
+	struct look *l = arg;
+	struct part *q = part_of(l, p);
 	if (!q)
 		return;
 	if (str_ieq(f->name, STR("Content-Transfer-Encoding")))
@@ -72,8 +74,10 @@ on_field(void *arg, struct mime_part *p, const struct mime_field *f)
 	q->version = q->version || str_ieq(f->name, STR("MIME-Version"));
 	if (f->type)
 		q->is_text = !f->type->broken && str_ieq(f->type->word, STR("text"));
-	if (f->type && str_ieq(f->type->word, STR("multipart")))
+	if (f->type && str_ieq(f->type->word, STR("multipart"))) {
 		q->is_signed = str_ieq(f->type->sub, STR("signed"));
+		l->report = l->report || (p->index == 0 && str_ieq(f->type->sub, STR("report")));
+	}
 }
 
 static void
@@ -102,6 +106,13 @@ static const struct mime_sink sink = {
 	.begin = on_begin, .field = on_field, .header_end = on_header_end, .end = on_end
 };
 
+/* Its octets are those of its parts. */
+static bool
+is_box(const struct part *q)
+{
+	return !q->cut && (q->kind == MIME_MULTIPART || q->kind == MIME_MESSAGE);
+}
+
 static void
 look_at(struct part *q, struct str letter)
 {
@@ -110,8 +121,8 @@ look_at(struct part *q, struct str letter)
 	for (size_t i = 0; i < header.len; i++)
 		q->bad_header =
 		    q->bad_header || (unsigned char)header.p[i] >= 0x80 || header.p[i] == '\0';
-	if (q->kind == MIME_MULTIPART || q->kind == MIME_MESSAGE)
-		return; /* its octets are those of its parts */
+	if (is_box(q))
+		return;
 	while (body.len) {
 		size_t n = str_find(body, '\n');
 		struct str line = str_first(body, n);
@@ -131,14 +142,13 @@ between_is_clean(const struct look *l, struct str letter, bool eight)
 	size_t at = 0;
 	for (size_t i = 0; eight && i <= l->n; i++) {
 		size_t to = i < l->n ? l->part[i].header : letter.len;
+		if (to < at)
+			continue; /* inside what is cut */
 		for (; at < to; at++)
 			if ((unsigned char)letter.p[at] >= 0x80 || letter.p[at] == '\0')
 				return false;
 		if (i < l->n)
-			at = MAX(at,
-			    l->part[i].kind == MIME_MULTIPART || l->part[i].kind == MIME_MESSAGE
-				? l->part[i].body
-				: l->part[i].end);
+			at = MAX(at, is_box(&l->part[i]) ? l->part[i].body : l->part[i].end);
 	}
 	return true;
 }
@@ -146,14 +156,20 @@ between_is_clean(const struct look *l, struct str letter, bool eight)
 static enum downgrade
 judge(struct look *l, struct str letter, bool eight, bool lines)
 {
+	size_t cut = 0;
 	if (l->too_many || l->n == 0)
 		return DOWNGRADE_TOO_MANY;
 	for (size_t i = 0; i < l->n; i++) {
 		struct part *q = &l->part[i];
+		q->convert = false;
+		if (q->header < cut)
+			continue;
 		look_at(q, letter);
+		if (q->cut)
+			cut = q->end;
 		if (eight && q->bad_header)
 			return DOWNGRADE_HEADER;
-		q->convert = (eight && (q->eight || q->nul)) || (lines && q->lines);
+		q->convert = q->cut || (eight && (q->eight || q->nul)) || (lines && q->lines);
 		if (q->convert && q->is_signed)
 			return DOWNGRADE_SIGNED;
 		if (q->convert && q->encoding > MIME_BINARY)
@@ -162,12 +178,36 @@ judge(struct look *l, struct str letter, bool eight, bool lines)
 	return between_is_clean(l, letter, eight) ? DOWNGRADE_OK : DOWNGRADE_ENCODED;
 }
 
+/* A report that cannot go on tells nobody of the failure; the header of the letter in it is enough
+ * (RFC 6522 4). False: there is none to cut. */
+static bool
+cut_enclosed(struct look *l)
+{
+	bool any = false;
+	for (size_t i = 1; l->report && i < l->n; i++) {
+		struct part *q = &l->part[i];
+		if (q->parent == 0 && q->kind == MIME_MESSAGE)
+			any = q->cut = true;
+	}
+	return any;
+}
+
 /* --- what comes of it --- */
 
 static bool
 as_base64(const struct part *q)
 {
-	return !q->is_text || q->nul;
+	return !q->cut && (!q->is_text || q->nul);
+}
+
+/* What is kept of a part. */
+static struct str
+body_of(const struct look *l, size_t i, struct str letter)
+{
+	const struct part *q = &l->part[i], *in = q + 1;
+	size_t end = !q->cut ? q->end : i + 1 < l->n && in->parent == i ? in->body : q->body;
+	struct str body = str_first(str_skip(letter, q->body), end - q->body);
+	return q->cut ? str_rtrim(body) : body;
 }
 
 static void
@@ -232,6 +272,8 @@ put_header(struct buf *out, struct str header, const struct part *q, const char 
 		struct str raw = f.raw;
 		if (encoding && str_ieq(f.name, STR("Content-Transfer-Encoding")))
 			continue;
+		if (q->cut && str_ieq(f.name, STR("Content-Type")))
+			continue;
 		buf_puts(out, raw);
 		if (!str_ends(raw, STR("\n")))
 			buf_putz(out, "\r\n");
@@ -240,6 +282,8 @@ put_header(struct buf *out, struct str header, const struct part *q, const char 
 		buf_putz(out, "MIME-Version: 1.0\r\n");
 	if (letter && !q->mime)
 		buf_putz(out, "Content-Type: text/plain; charset=unknown-8bit\r\n");
+	if (q->cut)
+		buf_putz(out, "Content-Type: text/rfc822-headers\r\n");
 	if (encoding)
 		buf_putf(out, "Content-Transfer-Encoding: %s\r\n", encoding);
 	buf_puts(out, rest.len ? rest : STR("\r\n")); /* the empty line */
@@ -260,15 +304,14 @@ put_letter(const struct look *l, struct str letter, bool eight, struct buf *out)
 	size_t at = 0;
 	for (size_t i = 0; i < l->n; i++) {
 		const struct part *q = &l->part[i];
-		bool box = q->kind == MIME_MULTIPART || q->kind == MIME_MESSAGE;
 		/* Where only long lines had to go, other parts may have 8-bit octets still. */
 		bool named = q->encoding == MIME_BINARY || (eight && q->encoding == MIME_8BIT);
-		bool relabel = box && named && has_converted(l, i);
+		bool relabel = is_box(q) && named && has_converted(l, i);
 		bool bare = i == 0 && !q->version && has_converted(l, i);
 		if (!q->convert && !relabel && !bare)
 			continue;
 		struct str header = str_first(str_skip(letter, q->header), q->body - q->header);
-		struct str body = str_first(str_skip(letter, q->body), q->end - q->body);
+		struct str body = body_of(l, i, letter);
 		const char *encoding = relabel        ? eight ? "7bit" : "8bit"
 		                       : !q->convert  ? NULL
 		                       : as_base64(q) ? "base64"
@@ -297,6 +340,8 @@ downgrade_letter(struct str letter, bool eight, bool lines, struct buf *out)
 	mime_walk_end(w);
 	mime_walk_free(w);
 	enum downgrade v = judge(&l, letter, eight, lines);
+	if (v != DOWNGRADE_OK && eight && cut_enclosed(&l))
+		v = judge(&l, letter, eight, lines);
 	if (v == DOWNGRADE_OK)
 		put_letter(&l, letter, eight, out);
 	if (out->failed)

@@ -5,7 +5,8 @@
  *
  * A letter without MIME is declared as text/plain in an unknown charset (RFC 1428). What cannot be done
  * without harm is not done: 8-bit octets in headers, parts below multipart/signed (RFC 1847 2.1), parts
- * whose encoding is another already.
+ * whose encoding is another already. Only of a letter that is enclosed in a report and is so, its header
+ * stays (text/rfc822-headers), so that the report arrives.
  */
 #pragma once
 

@@ -100,6 +100,28 @@ def test_one_report_for_several(lab):
     assert sorted(r.rcpts) == ['no2@example.net', 'no@example.net']
 
 
+@pytest.mark.parametrize('head, body, options', [
+    ('Subject: Gr\xfc\xdfe\r\n', 'body', []),
+    ('Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: multipart/signed; boundary=s\r\n', '--s\r\n\r\nGr\xfc\xdfe\r\n--s--', []),
+    ('Subject: Gr\xfc\xdfe\r\n', 'body', ['RET=HDRS']),
+], ids=['header', 'signed', 'header-only'])
+def test_to_a_server_of_seven_bits(make_lab, head, body, options):
+    """Whatever the letter is, its sender hears of it: of what cannot be encoded the header comes back."""
+    with Sink(verdict) as there, Sink(ehlo=('PIPELINING',)) as back:
+        lab = make_lab(sets=outward(there.target, 'example.net') + outward(back.target, 'old.example'))
+        with lab.smtp() as s:
+            s.ehlo()
+            s.mail('ann@old.example', ['BODY=8BITMIME', *options])
+            s.rcpt('no@example.net')
+            assert s.data(('From: ann@old.example\r\n%s\r\n%s\r\n' % (head, body)).encode('latin-1'))[0] == 250
+        wait_until(lambda: back.letters, 20)
+        octets = back.letters[0].octets
+        assert octets.isascii() and one(octets).rcpt['status'] == '5.1.1'
+        enclosed = one(octets).letter.get_payload()[2]
+        assert enclosed.get_content_type() == 'text/rfc822-headers' and enclosed['Content-Transfer-Encoding'] == 'quoted-printable'
+        assert enclosed.get_payload(decode=True).decode('latin-1').rstrip().endswith(head.rstrip())
+
+
 def test_never(lab):
     mark = send(lab, 'no@example.net', options=['NOTIFY=NEVER'])
     wait_empty(lab)

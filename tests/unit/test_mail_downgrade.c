@@ -12,6 +12,17 @@
 #include <string.h>
 
 #define U "\xc3\xbc"
+#define REPORT(kind, label, body)                                                                  \
+	"MIME-Version: 1.0\r\nContent-Type: multipart/" kind "; boundary=b\r\n"                    \
+	"Content-Transfer-Encoding: " label "\r\n\r\n--b\r\n\r\nfailed\r\n--b\r\n" body            \
+	"\r\n--b--\r\n"
+#define WHOLE(header, body)                                                                        \
+	"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" header "\r"      \
+	"\n" body
+#define HEADER                                                                                     \
+	"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+#define SIGNED "Content-Type: multipart/signed; boundary=c\r\n"
+#define MIXED "Content-Type: multipart/mixed; boundary=c\r\n"
 
 static const struct row {
 	const char *name, *in, *out; /* out NULL: refused */
@@ -62,6 +73,25 @@ static const struct row {
 	    "Content-Type: text/plain\r\n\r\n" U "\r\n--b--\r\n",
 	    NULL, DOWNGRADE_SIGNED },
 	{ "header", "Subject: " U "\r\n\r\nx\r\n", NULL, DOWNGRADE_HEADER },
+	/* a report brings at least the header of what it is about */
+	{ "report", REPORT("report", "8bit", WHOLE("A: b\r\n", U)),
+	    REPORT("report", "7bit",
+		"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+		"A: b\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=C3=BC"),
+	    DOWNGRADE_OK },
+	{ "report, header", REPORT("report", "8bit", WHOLE("A: " U "\r\nC: d\r\n", U "\r\n")),
+	    REPORT("report", "7bit", HEADER "A: =C3=BC\r\nC: d"), DOWNGRADE_OK },
+	{ "report, header only", REPORT("report", "8bit", WHOLE("A: " U "\r\n", "")),
+	    REPORT("report", "7bit", HEADER "A: =C3=BC"), DOWNGRADE_OK },
+	{ "report, header of a part",
+	    REPORT("report", "8bit", WHOLE(MIXED, "--c\r\nA: " U "\r\n\r\nx\r\n--c--\r\n")),
+	    REPORT("report", "7bit", HEADER "Content-Type: multipart/mixed; boundary=3Dc"),
+	    DOWNGRADE_OK },
+	{ "report, signed",
+	    REPORT("report", "8bit", WHOLE(SIGNED, "--c\r\n\r\n" U "\r\n--c--\r\n" U)),
+	    REPORT("report", "7bit", HEADER "Content-Type: multipart/signed; boundary=3Dc"),
+	    DOWNGRADE_OK },
+	{ "no report", REPORT("mixed", "8bit", WHOLE("A: " U "\r\n", "")), NULL, DOWNGRADE_HEADER },
 	{ "encoded",
 	    "MIME-Version: 1.0\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: "
 	    "base64\r\n\r\n" U "\r\n",
