@@ -452,6 +452,12 @@ smtp_client_letter_begun(const struct smtp_client *c)
 	return c->letter_begun;
 }
 
+bool
+smtp_client_letter_met(const struct smtp_client *c)
+{
+	return c->letter_met;
+}
+
 enum smtp_client_step
 smtp_client_step(const struct smtp_client *c)
 {

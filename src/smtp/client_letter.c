@@ -50,7 +50,7 @@ client_letter_start(struct smtp_client *c)
 {
 	begin(c);
 	c->phase = PHASE_START;
-	c->checked = c->letter_begun = false;
+	c->checked = c->letter_begun = c->letter_met = false;
 	c->accepted_ever = 0;
 	answer_reset(&c->refused);
 	for (size_t i = 0; i < c->envelope.n_rcpts; i++) {
@@ -152,6 +152,7 @@ mail_answered(struct smtp_client *c)
 {
 	c->mail_answered = c->letter_begun = true;
 	c->mail_good = c->answer.code / 100 == 2;
+	c->letter_met = c->letter_met || c->mail_good;
 	c->rset_due = c->rset_due || c->mail_good;
 	if (!c->mail_good)
 		client_trouble(c, SMTP_TROUBLE_MAIL, SMTP_STEP_MAIL, &c->answer);

@@ -62,6 +62,7 @@ struct smtp_client {
 	bool rset_due;             /* the server has a transaction open */
 	bool checked;              /* the envelope was found good */
 	bool letter_begun;         /* a MAIL of this letter was answered */
+	bool letter_met;           /* ... with a yes */
 	bool mail_sent, mail_answered, mail_good, all_sent, data_sent, data_go;
 	bool chunks;               /* BDAT */
 	bool body_begun;

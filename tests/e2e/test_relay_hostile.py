@@ -243,6 +243,26 @@ def test_early_no(make_lab, tmp_path, tls):
         assert p.inside == (tls == 'may') and len(p.heard) == 1 and not queue(lab)
 
 
+@pytest.mark.parametrize('step', ['RCPT', 'DATA'])
+@pytest.mark.parametrize('ends', [hang_up, lambda s, line: (s.sendall(TEXT_421.encode() + b'\r\n'), hang_up(s, line))])
+def test_poison(make_lab, step, ends):
+    """A letter at which the server closes waits for itself; the others for its destination go on."""
+    bad = {}
+
+    def rcpt(s, line):
+        bad[s] = 'bad@' in line
+        return ends(s, line) if bad[s] and step == 'RCPT' else '250 2.1.5 ok'
+    with Puppet(**{**GOOD, 'RCPT': rcpt, 'DATA': lambda s, line: ends(s, line) if bad[s] else '354 go'}) as p:
+        lab = make_lab(sets=outward('smtp:127.0.0.1:%d' % p.port) + ['queue.retry_first=1h'])
+        lab.send(LETTER, 'bad@example.net', 'alice@example.com')
+        tried(lab)
+        for i in range(3):
+            lab.send(LETTER, 'good%d@example.net' % i, 'alice@example.com')
+        wait_until(lambda: p.said().count('.') == 3, 20)
+        [entry] = wait_until(lambda: len(queue(lab)) == 1 and queue(lab), 20)
+        assert (entry['rcpts'], entry['attempts'], entry['state']) == (['bad@example.net'], 1, 'waiting')
+
+
 def test_nothing_listens(make_lab):
     s = socket.socket()
     s.bind(('127.0.0.1', 0))

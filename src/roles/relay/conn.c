@@ -173,7 +173,7 @@ give_up(struct conn *c)
 	if (j && v->any) {
 		relay_job_fate_rest(j, v->fate, v->code, v->status, str_of(v->text));
 		j->trouble = v->trouble;
-		j->dead = v->fate == JOB_LATER;
+		j->dead = v->fate == JOB_LATER && !v->met;
 		str_copy(j->mta, sizeof(j->mta), str_of(v->mta));
 		str_copy(j->ip, sizeof(j->ip), str_of(v->ip));
 	}

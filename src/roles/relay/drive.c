@@ -117,6 +117,7 @@ letter_over(struct conn *c)
 {
 	struct job *j = c->job;
 	j->ending = false;
+	c->verdict.met |= smtp_client_letter_met(c->client);
 	bool over = smtp_client_is_over(c->client);
 	enum smtp_trouble t = smtp_client_trouble(c->client);
 	if (j->cancelled || j->orphan) {

@@ -241,6 +241,7 @@ struct racer {
 };
 struct verdict {                /* what is said when no host will do */
 	bool any;
+	bool met; /* a host has said yes to its MAIL: what came then may be about this letter alone */
 	uint8_t fate, trouble;
 	uint16_t code;
 	char status[16], mta[256], ip[64];
