@@ -41,6 +41,7 @@ const char *const smtp_trouble_text[SMTP_TROUBLE_COUNT] = {
 	[SMTP_TROUBLE_CLOSED] = "the server closed the connection",
 	[SMTP_TROUBLE_SHUTDOWN] = "the server ends the session (421)",
 	[SMTP_TROUBLE_LOST] = "lost behind the letter: it may have arrived (RFC 1047)",
+	[SMTP_TROUBLE_SPENT] = "the server takes no more letters on this connection (MAILMAX)",
 	[SMTP_TROUBLE_NOT_SMTP] = "what answers there is no SMTP server",
 	[SMTP_TROUBLE_ENDLESS] = "the server sends without end",
 };
@@ -438,6 +439,12 @@ bool
 smtp_client_is_over(const struct smtp_client *c)
 {
 	return c->over;
+}
+
+bool
+smtp_client_is_spent(const struct smtp_client *c)
+{
+	return c->conf.mailmax && c->caps.mailmax && c->mails >= c->caps.mailmax;
 }
 
 enum smtp_trouble

@@ -69,6 +69,7 @@ struct smtp_client_conf {
 	struct str xclient;      /* "NAME=... ADDR=..." as it is sent, when XCLIENT is offered; or empty */
 	bool pipeline;           /* several commands at a time, where PIPELINING is offered */
 	bool pipeline_force;     /* ... or not */
+	bool mailmax;            /* no more transactions than LIMITS says: SMTP_TROUBLE_SPENT */
 	uint64_t max_rcpt;       /* recipients of one transaction; 0: as LIMITS says, else all */
 };
 
@@ -149,6 +150,7 @@ enum smtp_trouble {
 	SMTP_TROUBLE_CLOSED,       /* by the peer */
 	SMTP_TROUBLE_SHUTDOWN,     /* 421 */
 	SMTP_TROUBLE_LOST,         /* by the peer behind the end mark: nobody knows (RFC 1047) */
+	SMTP_TROUBLE_SPENT,        /* MAILMAX: the rest goes over another connection */
 	SMTP_TROUBLE_NOT_SMTP,     /* what greets is no SMTP server */
 	SMTP_TROUBLE_ENDLESS,      /* a reply without end, or rubbish */
 	SMTP_TROUBLE_COUNT
@@ -223,6 +225,7 @@ void smtp_client_data(struct smtp_client *c, struct str piece, bool last);
 const struct caps *smtp_client_caps(const struct smtp_client *c);
 bool smtp_client_esmtp(const struct smtp_client *c);   /* EHLO or LHLO was taken */
 bool smtp_client_is_secured(const struct smtp_client *c);
+bool smtp_client_is_spent(const struct smtp_client *c); /* no transaction can come any more: MAILMAX */
 bool smtp_client_is_over(const struct smtp_client *c); /* no order can come any more, QUIT neither */
 enum smtp_trouble smtp_client_trouble(const struct smtp_client *c); /* of the last order */
 enum smtp_client_step smtp_client_step(const struct smtp_client *c); /* at which */

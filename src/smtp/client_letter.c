@@ -309,6 +309,12 @@ start(struct smtp_client *c)
 		c->phase = PHASE_DONE;
 		return LETTER_CHANGED;
 	}
+	if (smtp_client_is_spent(c)) {
+		client_trouble(c, SMTP_TROUBLE_SPENT, SMTP_STEP_MAIL, NULL);
+		all_get(c, true, SMTP_FATE_UNSENT, SMTP_STEP_MAIL, NULL);
+		c->phase = PHASE_DONE;
+		return LETTER_CHANGED;
+	}
 	if (c->rset_due) {
 		buf_putz(&c->out, "RSET");
 		client_send(c, SMTP_STEP_RSET);
@@ -332,6 +338,7 @@ put_one(struct smtp_client *c)
 		return false;
 	if (!c->mail_sent) {
 		client_put_mail(c);
+		c->mails++;
 		c->mail_sent = true;
 		return true;
 	}

@@ -56,6 +56,7 @@ struct smtp_client {
 	/* one command that is no part of a letter, or belongs to a chunk or an end mark */
 	bool waiting;
 	enum smtp_client_step step;
+	uint64_t mails; /* commands MAIL, whatever became of them (RFC 9422 3.1) */
 	/* the letter */
 	struct smtp_client_envelope envelope;
 	enum client_phase phase;

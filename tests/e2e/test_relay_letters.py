@@ -6,7 +6,7 @@ import pytest
 
 from nameserver import NameServer
 from puppet import Puppet
-from relaying import only_report, outward, queue, tried
+from relaying import Sink, only_report, outward, queue, tried, wait_empty
 from secure import authority, context, submission
 from server import wait_until
 from test_dane_sts import http, policy
@@ -195,3 +195,20 @@ def test_smtputf8(make_lab, offered):
         wait_until(lambda: lab.count('alice@example.com') == 1, 30, 0.1)
         assert b'\r\nStatus: 5.6.7\r\n' in lab.only_letter('alice@example.com')
         assert not any(line.startswith('MAIL') for line in p.said())
+
+
+def test_mailmax(make_lab):
+    """LIMITS (RFC 9422): no connection has more transactions than it says, those of one letter counted apiece."""
+    verbs = []
+    with Sink(ehlo=Sink.EHLO + ('LIMITS MAILMAX=2 RCPTMAX=3',), reply=lambda verb, arg: verbs.append(verb)) as s:
+        lab = make_lab(sets=outward(s.target) + ['queue.window_first=1', 'queue.window_most=1'])
+        many = ['joe%d@example.net' % i for i in range(14)]
+        lab.send(LETTER, many, 'alice@example.com')
+        wait_empty(lab)
+        for i in range(5):
+            lab.send(LETTER, 'ann%d@example.net' % i, 'alice@example.com')
+        wait_empty(lab)
+        assert sorted(r for x in s.letters for r in x.rcpts) == sorted(many + ['ann%d@example.net' % i for i in range(5)])
+        assert verbs.count('MAIL') == 10 and s.connections >= 5
+        assert max(len(x.connection.letters) for x in s.letters) == 2
+        wait_until(lambda: all(x.connection.quit for x in s.letters if len(x.connection.letters) == 2), 10)

@@ -440,6 +440,16 @@ static const struct row rows[] = {
 	    "C: .\nS: 250 taken\n" MAIL_OK "C: RCPT TO:<d@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\n"
 	    "C: .\nS: 250 taken\n",
 	    READY_OK, "SSS" },
+	{ "MAILMAX", { .conf = { .max_rcpt = 1, .mailmax = true }, .rcpts = "b@x c@x d@x" },
+	    HI "S: 250-a\nS: 250 LIMITS MAILMAX=2 RCPTMAX=9\n" MAIL_OK
+	       "C: RCPT TO:<b@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\nS: 250 taken\n" MAIL_OK
+	       "C: RCPT TO:<c@x>\nS: 550 no\n",
+	    FAILS, SMTP_TROUBLE_SPENT, "SRN" },
+	{ "MAILMAX, and nobody minds", { .conf = { .max_rcpt = 1 }, .rcpts = "b@x c@x" },
+	    HI "S: 250-a\nS: 250 LIMITS MAILMAX=1\n" MAIL_OK
+	       "C: RCPT TO:<b@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\nS: 250 taken\n" MAIL_OK
+	       "C: RCPT TO:<c@x>\nS: 250 ok\nC: DATA\nS: 354 go\nC: x\nC: .\nS: 250 taken\n",
+	    READY_OK, "SS" },
 	{ "max_rcpt, and the first two are refused: RSET",
 	    { .conf = { .max_rcpt = 2 }, .rcpts = "b@x c@x d@x" },
 	    PLAIN_HI MAIL_OK

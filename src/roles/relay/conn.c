@@ -522,7 +522,7 @@ relay_conn_rest(struct conn *c)
 		turn_rested(c);
 		return;
 	}
-	if (c->letters >= most ||
+	if (c->letters >= most || smtp_client_is_spent(c->client) ||
 	    now - c->opened_ms >= (int64_t)conf->relay_session_seconds * 1000 ||
 	    c->relay->role.draining || c->outdated || c->dest->n_conns > room) {
 		drive_quit(c);

@@ -58,6 +58,7 @@ static const struct trouble_row {
 	[SMTP_TROUBLE_AUTH_PROOF] = { JOB_TROUBLE_LOGIN, "4.7.0", "4.7.0" },
 	[SMTP_TROUBLE_CLOSED] = { JOB_TROUBLE_CLOSED, "4.4.2", "4.4.2" },
 	[SMTP_TROUBLE_SHUTDOWN] = { JOB_TROUBLE_CLOSED, "4.3.2", "4.3.2" },
+	[SMTP_TROUBLE_SPENT] = { JOB_TROUBLE_CLOSED, "4.5.3", "4.5.3" },
 	[SMTP_TROUBLE_NOT_SMTP] = { JOB_TROUBLE_GREETING, "4.5.0", "4.5.0" },
 	[SMTP_TROUBLE_ENDLESS] = { JOB_TROUBLE_CLOSED, "4.5.0", "4.5.0" },
 };
@@ -126,6 +127,11 @@ letter_over(struct conn *c)
 	} else if (relay_job_is_open(j) && was_stale(c)) {
 		j->stale = true;
 		relay_job_notef(j, "the server has closed the connection meanwhile; once more");
+		relay_conn_again(c, true);
+	} else if (relay_job_is_open(j) && !over && smtp_client_is_spent(c->client)) {
+		relay_job_notef(j, "the server takes no more on this connection (MAILMAX); on");
+		drive_leave(c);
+		c->sessions = 0;
 		relay_conn_again(c, true);
 	} else if (relay_job_is_open(j) &&
 		   (over || t == SMTP_TROUBLE_LACKS || t == SMTP_TROUBLE_ADDRESS)) {
@@ -354,6 +360,7 @@ drive_begin(struct conn *c)
 		                                         : SMTP_TLS_MAY,
 		.auth = d->route && d->route->login[0],
 		.pipeline = true,
+		.mailmax = d->target.kind != TARGET_TURN, /* it has no other connection */
 	};
 	c->client = smtp_client_new(&conf);
 	if (!c->client) {
