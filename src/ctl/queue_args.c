@@ -14,10 +14,10 @@
 static const struct {
 	const char *option, *key;
 	size_t offset;
-	enum { AS_IS, SECONDS, NUMBER } form;
+	enum { AS_IS, SECONDS, NUMBER, ADDRESS } form;
 } rows[] = {
-	{ "--from", "from", offsetof(struct ctl_call, from), AS_IS },
-	{ "--to", "to", offsetof(struct ctl_call, to), AS_IS },
+	{ "--from", "from", offsetof(struct ctl_call, from), ADDRESS },
+	{ "--to", "to", offsetof(struct ctl_call, to), ADDRESS },
 	{ "--domain", "domain", offsetof(struct ctl_call, domain), AS_IS },
 	{ "--older", "older", offsetof(struct ctl_call, older), SECONDS },
 	{ "--newer", "newer", offsetof(struct ctl_call, newer), SECONDS },
@@ -31,15 +31,38 @@ static const char *const states[] = { "ready", "waiting", "active", "held", "lat
 	"damaged" };
 
 static void
-add(struct queue_args *a, const char *key, const char *value)
+add_str(struct queue_args *a, const char *key, struct str value)
 {
 	struct buf b = BUF_INIT(TEXT_MAX);
 	check(a->n < ASK_ARGS_MAX);
-	buf_putf(&b, "%s=%s", key, value);
+	buf_putf(&b, "%s=" STR_FMT, key, STR_ARG(value));
 	a->made[a->n] = str_dup(buf_str(&b));
 	a->v[a->n] = str_of(a->made[a->n]);
 	a->n++;
 	buf_done(&b);
+}
+
+static void
+add(struct queue_args *a, const char *key, const char *value)
+{
+	add_str(a, key, str_of(value));
+}
+
+/* As `queue list` shows it or without its brackets; "<>" is nobody, which no recipient is. */
+static int
+add_address(struct queue_args *a, const struct ctl_call *call, size_t i, const char *value)
+{
+	struct str s = str_trim(str_of(value));
+	bool from = strcmp(rows[i].key, "from") == 0;
+	if (s.len >= 2 && s.p[0] == '<' && s.p[s.len - 1] == '>')
+		s = str_n(s.p + 1, s.len - 2);
+	else if (s.len == 0)
+		return usage_error(call->cmd, "%s: something is to stand behind it%s",
+		    rows[i].option, from ? "; '<>' is the null sender" : "");
+	if (s.len == 0 && !from)
+		return usage_error(call->cmd, "--to: no recipient is <>, which only senders are");
+	add_str(a, rows[i].key, s);
+	return EXIT_DONE;
 }
 
 static bool
@@ -60,6 +83,8 @@ add_option(struct queue_args *a, const struct ctl_call *call, size_t i)
 	memcpy(&value, (const char *)call + rows[i].offset, sizeof(value));
 	if (!value)
 		return EXIT_DONE;
+	if (rows[i].form == ADDRESS)
+		return add_address(a, call, i, value);
 	if (value[0] == '\0')
 		return usage_error(call->cmd, "%s: something is to stand behind it",
 		    rows[i].option);

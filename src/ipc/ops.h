@@ -29,7 +29,8 @@
  *           queue.* FILTER...: each "KEY=VALUE", and an entry must fit all that are given; of
  *                                several with one key any is enough.
  *                                id=         a queue id, a letter's id, or one entry: "LETTER.PART"
- *                                from= to=   an address, or "@domain", or part of one with * in it
+ *                                from= to=   an address, or "@domain", or part of one with * in it;
+ *                                            from= alone: the null sender
  *                                domain=     where to; "*.example.net" too
  *                                older= newer=   seconds since it came
  *                                error=      a word of the last reply, its code or status ("4xx",

@@ -121,6 +121,20 @@ trace_is_about(const struct trace_payload *t, uint64_t letter)
 	return a.found;
 }
 
+/* "<>": no table has it, for a record without a sender has no key of one. */
+static bool
+is_nobody(struct str key)
+{
+	return key.len && key_bare(key).len == 0;
+}
+
+/* Not what came without an envelope, by APPEND or an import. */
+static bool
+is_from_nobody(const struct trace_payload *t)
+{
+	return t->kind == STORE_NOTE_LETTER && t->qid.len && t->from.len == 0;
+}
+
 size_t
 trace_query_wanted(const struct trace_query *q, struct trace_wanted ret[TRACE_WANTED_MAX])
 {
@@ -133,7 +147,7 @@ trace_query_wanted(const struct trace_query *q, struct trace_wanted ret[TRACE_WA
 	};
 	size_t n = 0;
 	for (size_t i = 0; i < TRACE_WANTED_MAX; i++)
-		if (all[i].key.len)
+		if (key_bare(all[i].key).len)
 			ret[n++] = all[i];
 	return n;
 }
@@ -144,6 +158,8 @@ trace_matches(const struct trace_payload *t, const struct trace_query *q)
 	struct trace_wanted w[TRACE_WANTED_MAX];
 	size_t n = trace_query_wanted(q, w);
 	if (t->time_ms < q->since_ms || (q->until_ms && t->time_ms >= q->until_ms))
+		return false;
+	if ((is_nobody(q->key) || is_nobody(q->from)) && !is_from_nobody(t))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		struct comparing c = { .key = key_bare(w[i].key), .kind = w[i].kind };

@@ -55,3 +55,23 @@ def test_a_number_of_entries_is_for_lists_only(make_lab):
         assert r.returncode == 1 and not r.stdout, r
         assert '--limit: it is for `queue list` only; leave it out' in r.stderr, r.stderr
     assert queue(lab) == before
+
+
+def test_the_null_sender_and_brackets(make_lab):
+    """What is copied from the list is found, and what has no sender can be chosen like anything else."""
+    lab = make_lab(sets=outward('hold:'))
+    for sender in ('', 'ann@example.com'):
+        lab.send(b'Subject: x\r\n\r\nx\r\n', ['joe@example.org'], sender)
+    assert [e['from'] for e in queue(lab, '--from', '<>')] == ['']
+    assert [e['from'] for e in queue(lab, '--from', '<ann@example.com>', '--to', '<joe@example.org>')] == ['ann@example.com']
+    for option in ('--from', '--to'):
+        assert 'something is to stand behind it' in lab.run('queue', 'list', option, '', check=False).stderr
+    r = lab.run('queue', 'list', '--to', '<>', check=False)
+    assert r.returncode == 1 and 'no recipient is <>' in r.stderr
+    letters = lab.json('trace', '--since', '1h')
+    [nobody] = [row['letter'] for row in letters if row['from'] == '']
+    for words in (('--from', '<>'), ('<>',), ('--from', '<>', '--to', 'joe@example.org')):
+        assert [row['letter'] for row in lab.json('trace', *words)] == [nobody], words
+    assert lab.run('trace', '--from', '<>', '--to', 'ann@example.org', check=False).returncode == 2
+    assert '1 entry deleted.' in lab.run('queue', 'delete', '--from', '<>').stdout
+    assert [e['from'] for e in queue(lab)] == ['ann@example.com']

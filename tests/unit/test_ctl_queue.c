@@ -22,6 +22,10 @@ static const struct {
 	{ { .all = true }, QUEUE_CHOSEN, "all=1" },
 	{ { .all = true, .from = "a@b" }, QUEUE_CHOSEN, NULL },
 	{ { .from = "a@b", .to = "@c", .domain = "c" }, QUEUE_CHOSEN, "from=a@b|to=@c|domain=c" },
+	{ { .from = "<a@b>", .to = " <@c>" }, QUEUE_CHOSEN, "from=a@b|to=@c" },
+	{ { .from = "<>" }, QUEUE_CHOSEN, "from=" },
+	{ { .from = "" }, QUEUE_ANY, NULL },
+	{ { .to = "<>" }, QUEUE_ANY, NULL }, /* no recipient is nobody */
 	{ { .older = "2h", .newer = "3d" }, QUEUE_ANY, "older=7200|newer=259200" },
 	{ { .older = "45" }, QUEUE_ANY, "older=45" },
 	{ { .older = "soon" }, QUEUE_ANY, NULL },

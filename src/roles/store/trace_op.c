@@ -255,8 +255,9 @@ begin(struct job *j)
 	t->whole = number_of(j, STR("whole"), 1);
 	t->follow = number_of(j, STR("follow"), UINT64_MAX);
 	t->part = t->follow == UINT64_MAX ? FIND : FOLLOW;
-	bool asks = trace_query_wanted(&t->q, wanted) > 0 || value_of(j, STR("since")).p ||
-	            value_of(j, STR("until")).p;
+	/* Of the null sender, "<>", there is no key. */
+	bool asks = trace_query_wanted(&t->q, wanted) > 0 || t->q.key.len || t->q.from.len ||
+	            value_of(j, STR("since")).p || value_of(j, STR("until")).p;
 	if (!names_known(j) || t->limit == 0 || (t->part == FIND && !asks))
 		return reader_job_end(j, CTL_INVALID, "trace needs an id, an address, or a time");
 	if (t->part == FOLLOW)
