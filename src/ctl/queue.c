@@ -122,6 +122,8 @@ list(struct ctl_call *call)
 	int status = queue_args_get(&a, call, QUEUE_ANY);
 	if (status == EXIT_DONE)
 		status = server_ask(&call->server, "queue.list", a.v, a.n, list_row, &l);
+	if (status == EXIT_DONE)
+		status = queue_ids_known(call);
 	if (status == EXIT_DONE && l.n == 0 && !l.json)
 		fputs(a.n ? "No entry fits.\n" : "Nothing waits.\n", stderr);
 	queue_args_done(&a);
@@ -248,6 +250,11 @@ change(struct ctl_call *call, const struct change *ch)
 	struct changed c = { 0 };
 	struct queue_args a;
 	int status = queue_args_get(&a, call, QUEUE_CHOSEN);
+	/* Who misspells one of several has perhaps not meant the others either. */
+	if (status == EXIT_DONE)
+		status = queue_ids_known(call);
+	if (status == EXIT_REFUSED && call->words.n > 1)
+		complain("nothing was changed");
 	if (status == EXIT_DONE && ch->effect)
 		status = confirm(call, &a, ch->verb, ch->effect);
 	if (status == EXIT_DONE)
@@ -371,7 +378,8 @@ const struct cli_cmd cmd_queue = {
 		 "top [--interval SECONDS] [--count N] [--json]",
 	.help =
 	    "An entry is a letter and those of its recipients that are at one domain. ID is an\n"
-	    "entry's id, or a queue id or a letter's id, which stand for all of its entries.\n\n"
+	    "entry's id, or a queue id or a letter's id, which stand for all of its entries.\n"
+	    "When one of several is not in the queue nothing is changed, and it is named.\n\n"
 	    "  why               in one screen: what was tried, what the other side said and\n"
 	    "                    means, what happens next and when\n"
 	    "  retry             try now, whatever was waited for; what its sender wants to leave\n"

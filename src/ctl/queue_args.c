@@ -106,6 +106,14 @@ add_option(struct queue_args *a, const struct ctl_call *call, size_t i)
 	return EXIT_DONE;
 }
 
+void
+queue_args_ids(struct queue_args *a, const struct ctl_call *call)
+{
+	*a = (struct queue_args){ 0 };
+	for (size_t i = 0; i < call->words.n; i++)
+		add(a, "id", call->words.v[i]);
+}
+
 int
 queue_args_get(struct queue_args *a, const struct ctl_call *call, int choice)
 {
@@ -116,8 +124,7 @@ queue_args_get(struct queue_args *a, const struct ctl_call *call, int choice)
 		    "those that are meant, or narrow the choice by other options");
 	if (call->words.n + ARRAY_LEN(rows) + 1 > ASK_ARGS_MAX)
 		return usage_error(call->cmd, "that is too many at a time; choose by options");
-	for (size_t i = 0; i < call->words.n; i++)
-		add(a, "id", call->words.v[i]);
+	queue_args_ids(a, call);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		int status = add_option(a, call, i);
 		if (status != EXIT_DONE)

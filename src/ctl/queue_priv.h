@@ -72,7 +72,12 @@ struct queue_args {
 enum { QUEUE_ANY, QUEUE_CHOSEN /* says which, or --all */ };
 /* Exit status; not EXIT_DONE: a message was printed. */
 int queue_args_get(struct queue_args *a, const struct ctl_call *call, int choice);
+void queue_args_ids(struct queue_args *a, const struct ctl_call *call); /* only the ids */
 void queue_args_done(struct queue_args *a);
+
+/* queue_ids.c: is each id that was written in the queue? Exit status; not EXIT_DONE: it was said
+ * which is not. */
+int queue_ids_known(struct ctl_call *call);
 
 /* A row that outlives its frame. */
 struct queue_kept {

@@ -75,3 +75,24 @@ def test_the_null_sender_and_brackets(make_lab):
     assert lab.run('trace', '--from', '<>', '--to', 'ann@example.org', check=False).returncode == 2
     assert '1 entry deleted.' in lab.run('queue', 'delete', '--from', '<>').stdout
     assert [e['from'] for e in queue(lab)] == ['ann@example.com']
+
+
+def test_ids_that_are_not_there(make_lab):
+    """One that is misspelled is named; what changes entries then changes none of the others."""
+    lab = make_lab(sets=outward('hold:'))
+    lab.send(b'Subject: x\r\n\r\nx\r\n', ['joe@example.org', 'ann@example.net'])
+    before = queue(lab)
+    one, letter, qid = before[0]['id'], before[0]['id'].split('.')[0], before[0]['qid']
+    for verb in ('retry', 'hold', 'release', 'bounce', 'delete'):
+        r = lab.run('queue', verb, one, 'typo.0', letter + '.77', check=False)
+        assert r.returncode == 2 and not r.stdout, r
+        assert 'typo.0 is not in the queue' in r.stderr and letter + '.77 is not' in r.stderr, r.stderr
+        assert one + ' is' not in r.stderr and 'nothing was changed' in r.stderr, r.stderr
+    assert queue(lab) == before
+    r = lab.run('queue', 'list', 'typo.0', one, check=False)
+    assert r.returncode == 2 and one in r.stdout and 'typo.0 is not in the queue' in r.stderr, r
+    r = lab.run('queue', 'list', 'foo', check=False)
+    assert r.returncode == 2 and 'foo is not in the queue' in r.stderr and 'No entry fits' not in r.stderr, r
+    for ident, n in ((one, 1), (letter, 2), (qid, 2)):
+        assert len(queue(lab, ident)) == n
+    assert '2 entries deleted.' in lab.run('queue', 'delete', one, qid, '--yes').stdout
