@@ -218,6 +218,27 @@ def test_servers_that_fail():
         assert a['verdict'] == 'ok' and a['hosts'][0]['addrs'] == ['127.0.0.4']
 
 
+def test_names_of_private_use(zones):
+    """Outside a lab, too, the name server is asked for names that no public one has (RFC 6761, RFC 8375), and DNSSEC's
+    root is no word against them; but not for what is nothing anywhere, or for no name server."""
+    names, never = ['home.arpa', 'test'], ['invalid', 'onion']
+    records = {}
+    for name in names + never:
+        records.update({('ok.' + name, 'MX'): ['10 mx.ok.' + name], ('mx.ok.' + name, 'A'): ['127.0.0.2']})
+    with NameServer(records) as ns, Role('dns', dns=ns.address, lab='no') as r:
+        p = r.peer('relay')
+        for name in names:
+            a = role.mx(p, 'ok.' + name)
+            assert a['verdict'] == 'ok' and a['hosts'][0]['addrs'] == ['127.0.0.2'], a
+        for name in never:
+            assert role.mx(p, 'ok.' + name)['verdict'] == 'no-domain'
+        assert {a[0].rsplit('.', 1)[-1] for a in ns.asked} == {'arpa', 'test'}, ns.asked
+    with NameServer(records) as ns, Role('dns', dns=ns.address, dns_trust_anchor=zones.anchor, lab='no') as r:
+        for name in names:
+            a = role.mx(r.peer('relay'), 'ok.' + name)
+            assert a['verdict'] == 'ok' and not a['secure'], a
+
+
 def test_hostile_texts():
     """What would break a line of ours is as if it were not there."""
     texts = ['v=TLSRPTv1; rua=mailto:a@b,\r\nmailto:c@d', 'v=TLSRPTv1; rua=mailto:a@b\0c', 'v=TLSRPTv1; rua=mailto:\x7f',

@@ -24,19 +24,26 @@ static const struct {
 	{ "do-not-query-localhost:", "no" }, /* a resolver of this machine */
 	{ "unblock-lan-zones:", "yes" },     /* names of private networks are the asked one's */
 	{ "insecure-lan-zones:", "yes" },
+	{ "domain-insecure:", "home.arpa." },
+	{ "domain-insecure:", "test." }, /* which the root says is not there */
 	{ "msg-cache-size:", "4m" },
 	{ "rrset-cache-size:", "4m" },
 	{ "use-syslog:", "no" },
 };
 
-/* What the library answers itself, and a lab's name server shall answer. */
-static const char *const lab_zones[] = {
-	"test.",
-	"invalid.",
-	"onion.",
-	"home.arpa.",
-	"127.in-addr.arpa.",
-	"1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.",
+/* What the library answers itself. The name server that is asked may serve a site's own names
+ * (RFC 6761 6.2, RFC 8375); that "invalid" is nothing and "onion" nobody's (RFC 6761 6.4, RFC 7686)
+ * only a lab's may say otherwise. */
+static const struct {
+	const char *zone;
+	bool lab_only;
+} zones[] = {
+	{ "test.", false },
+	{ "home.arpa.", false },
+	{ "invalid.", true },
+	{ "onion.", true },
+	{ "127.in-addr.arpa.", true },
+	{ "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.ip6.arpa.", true },
 };
 
 static bool
@@ -105,8 +112,9 @@ static bool
 settle(struct ub_ctx *ctx, const struct conf *c, struct buf *err)
 {
 	int r = ub_ctx_zone_remove(ctx, "pennypost.invalid.");
-	for (size_t i = 0; c->lab && r == 0 && i < ARRAY_LEN(lab_zones); i++)
-		r = ub_ctx_zone_remove(ctx, lab_zones[i]);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(zones); i++)
+		if (c->lab || !zones[i].lab_only)
+			r = ub_ctx_zone_remove(ctx, zones[i].zone);
 	return r == 0 || fail(err, c->dns_trust_anchor[0] ? c->dns_trust_anchor : "settling", r);
 }
 
