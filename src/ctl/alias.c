@@ -91,7 +91,7 @@ list(struct ctl_call *call)
 }
 
 static const struct ctl_sub subs[] = {
-	{ "add", 1, 10001, SUB_FILE, add },
+	{ "add", 1, 10001, SUB_FILE | SUB_MAKES, add },
 	{ "list", 0, 0, 0, list },
 	{ "remove", 1, 1, 0, remove_alias },
 };

@@ -430,7 +430,7 @@ run_backup(struct backup *b, struct conf *c)
 	int status = EXIT_REFUSED;
 	bool ready = open_target(b, data_dir);
 	if (ready)
-		status = server_open(&call->server, c, true);
+		status = server_open(&call->server, c, NEED_STORE);
 	else
 		conf_free(c);
 	if (ready && status == EXIT_DONE && begin(b) && make(b, data_dir, store)) {

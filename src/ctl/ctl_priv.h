@@ -49,7 +49,12 @@ typedef void server_row_fn(void *arg, const struct msg_row *row);
 void server_init(struct server *s, struct conf *c); /* takes c over; connects when it is asked */
 /* The same, and looks whether a server answers. Exit status; not EXIT_DONE: a message was printed.
  */
-int server_open(struct server *s, struct conf *c, bool may_start);
+enum server_need {
+	NEED_NOTHING, /* a store is made where there is none */
+	NEED_STORE,   /* processes are started where none run */
+	NEED_SERVER,
+};
+int server_open(struct server *s, struct conf *c, enum server_need need);
 /* Exit status. `text` of a good answer, if there is one, is printed to standard error. */
 int server_ask(struct server *s, const char *op, const struct str *args, size_t n,
     server_row_fn *fn, void *arg);
@@ -83,6 +88,8 @@ enum { /* options beyond --config, --dir, --json */
 	SUB_TOP = 1u << 15,
 	SUB_IMPORT = 1u << 16,
 	SUB_TRACE = 1u << 17,
+	SUB_MAKES = 1u << 18,    /* makes a store where there is none */
+	SUB_SENDS = 1u << 19,    /* what it does shows only while a server runs */
 	SUB_BEFORE = 1u << 20,
 	SUB_VERIFY = 1u << 21,
 	SUB_FORCE = 1u << 22,

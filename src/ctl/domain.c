@@ -34,7 +34,7 @@ list(struct ctl_call *call)
 }
 
 static const struct ctl_sub subs[] = {
-	{ "add", 1, 1, 0, add },
+	{ "add", 1, 1, SUB_MAKES, add },
 	{ "list", 0, 0, 0, list },
 	{ "remove", 1, 1, 0, remove_domain },
 };

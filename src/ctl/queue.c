@@ -346,13 +346,13 @@ static const struct ctl_sub subs[] = {
 	{ "list", 0, 40, SUB_QUEUE, list },
 	{ "show", 1, 1, 0, queue_show },
 	{ "why", 1, 1, 0, queue_why },
-	{ "retry", 0, 40, CHOICE, retry },
+	{ "retry", 0, 40, CHOICE | SUB_SENDS, retry },
 	{ "hold", 0, 40, CHOICE | SUB_REASON, hold },
-	{ "release", 0, 40, CHOICE, release },
+	{ "release", 0, 40, CHOICE | SUB_SENDS, release },
 	{ "bounce", 0, 40, CHOICE | SUB_YES | SUB_REASON, bounce },
 	{ "delete", 0, 40, CHOICE | SUB_YES, delete },
-	{ "flush", 0, 1, 0, flush },
-	{ "fetch", 0, 1, 0, fetch },
+	{ "flush", 0, 1, SUB_SENDS, flush },
+	{ "fetch", 0, 1, SUB_NO_START, fetch },
 	{ "top", 0, 0, SUB_TOP | SUB_NO_START, queue_top },
 };
 

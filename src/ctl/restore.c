@@ -386,7 +386,7 @@ count(struct restore *r, struct conf *c)
 {
 	struct server *s = &r->call->server;
 	struct people p = { 0 };
-	int status = server_open(s, c, true);
+	int status = server_open(s, c, NEED_STORE);
 	if (status == EXIT_DONE)
 		status = server_ask(s, "user.list", NULL, 0, keep_person, &p);
 	for (size_t i = 0; i < p.n; i++) {

@@ -328,10 +328,24 @@ wait_ready(struct server *s)
 }
 
 static bool
-has_store(const struct server *s)
+is_dir(const struct server *s, const char *name)
 {
 	struct stat st;
-	return stat(s->conf->data_dir, &st) == 0 && S_ISDIR(st.st_mode);
+	struct buf path = BUF_INIT(8192);
+	buf_putf(&path, "%s/%s", s->conf->data_dir, name);
+	bool is = buf_cstr(&path) && !path.failed && stat(path.p, &st) == 0 && S_ISDIR(st.st_mode);
+	buf_done(&path);
+	return is;
+}
+
+/* Who only asks makes no store: a directory that was mistyped is no empty server. One that a file
+ * names may be made. */
+static bool
+has_what_it_needs(const struct server *s, enum server_need need)
+{
+	if (need == NEED_STORE)
+		return is_dir(s, "store");
+	return s->conf->n_listeners > 0 || is_dir(s, ".");
 }
 
 void
@@ -345,7 +359,7 @@ server_init(struct server *s, struct conf *c)
 }
 
 int
-server_open(struct server *s, struct conf *c, bool may_start)
+server_open(struct server *s, struct conf *c, enum server_need need)
 {
 	int sock, rc;
 	server_init(s, c);
@@ -359,15 +373,14 @@ server_open(struct server *s, struct conf *c, bool may_start)
 		    c->data_dir, strerror(-rc));
 		return EXIT_REACH;
 	}
-	if (!has_store(s) &&
-	    c->n_listeners == 0) { /* a file names a directory that the start may make */
+	if (!has_what_it_needs(s, need)) {
 		say(s,
 		    "there is no server in %s; name one with --config FILE or --dir DIR, or start "
 		    "one with `pennypost lab`",
 		    c->data_dir);
 		return EXIT_REACH;
 	}
-	if (!may_start) {
+	if (need == NEED_SERVER) {
 		say(s,
 		    "no server is running in %s; start it with `pennypost serve` or `pennypost "
 		    "lab`",

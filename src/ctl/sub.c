@@ -96,15 +96,27 @@ counts_fit(const struct ctl_call *call, const struct ctl_sub *sub)
 	return call->words.n >= sub->min && call->words.n <= sub->max;
 }
 
+/* Looking on would keep the server that is looked for from its start. */
+static enum server_need
+need_of(const struct ctl_call *call, const struct ctl_sub *sub)
+{
+	if ((sub->opts & SUB_NO_START) || call->follow)
+		return NEED_SERVER;
+	return (sub->opts & SUB_MAKES) ? NEED_NOTHING : NEED_STORE;
+}
+
 static int
 with_server(struct ctl_call *call, const struct ctl_sub *sub)
 {
 	struct conf *c = target_conf(call->config, call->dir);
 	if (c == NULL)
 		return call->config && call->dir ? EXIT_USAGE : EXIT_REFUSED;
-	int status = server_open(&call->server, c, !(sub->opts & SUB_NO_START));
+	int status = server_open(&call->server, c, need_of(call, sub));
 	if (status == EXIT_DONE)
 		status = sub->run(call);
+	if (status == EXIT_DONE && (sub->opts & SUB_SENDS) && call->server.helper)
+		complain("no server is running in %s; nothing is sent before one is started",
+		    call->server.conf->data_dir);
 	server_close(&call->server);
 	return status;
 }

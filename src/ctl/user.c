@@ -154,8 +154,8 @@ quota(struct ctl_call *call)
 }
 
 static const struct ctl_sub subs[] = {
-	{ "add", 1, 1, SUB_PASSWORD | SUB_SECRET, add },
-	{ "import", 1, 1, SUB_USERS, user_import },
+	{ "add", 1, 1, SUB_PASSWORD | SUB_SECRET | SUB_MAKES, add },
+	{ "import", 1, 1, SUB_USERS | SUB_MAKES, user_import },
 	{ "list", 0, 0, 0, list },
 	{ "passwd", 1, 1, SUB_PASSWORD | SUB_SECRET, passwd },
 	{ "quota", 2, 2, 0, quota },

@@ -1,5 +1,9 @@
 """Users, domains, aliases: changed beside a running server and on a stopped one."""
+import os
+import subprocess
+
 import pytest
+from server import BINARY
 
 LETTER = b'From: a@example.net\r\nSubject: x\r\n\r\nx\r\n'
 
@@ -14,6 +18,46 @@ def rcpt(lab, address, sender='a@example.net'):
 
 def addresses(lab, what):
     return {row['address'] if what != 'domain' else row['domain'] for row in lab.json(what, 'list')}
+
+
+def ask(directory, *words, input=''):
+    return subprocess.run([BINARY, *words, '--dir', str(directory)], input=input, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize('words', [('queue', 'list'), ('queue', 'retry', '--all'), ('trace', 'x'), ('user', 'list'),
+                                   ('mailbox', 'list', 'ann@example.com'), ('alias', 'list'), ('domain', 'remove', 'example.com'),
+                                   ('backup', 'there')])
+def test_asking_makes_no_store(tmp_path, words):
+    """A directory that was mistyped is no server in which nothing waits."""
+    (tmp_path / 'empty').mkdir()
+    if words[0] == 'backup':
+        words = ('backup', str(tmp_path / 'there'))
+    r = ask(tmp_path / 'empty', *words)
+    assert r.returncode in (2, 3) and 'there is no server in %s' % (tmp_path / 'empty') in r.stderr, r
+    assert os.listdir(tmp_path / 'empty') == []
+
+
+def test_making_makes_a_store(tmp_path):
+    assert ask(tmp_path, 'domain', 'add', 'example.com').returncode == 0
+    assert 'example.com' in ask(tmp_path, 'domain', 'list').stdout
+
+
+@pytest.mark.parametrize('words', [('trace', '--follow'), ('queue', 'fetch'), ('queue', 'top')])
+def test_what_needs_a_running_server(lab, words):
+    """Looking on would keep the directory's lock, and so the server from its start."""
+    assert lab.stop() == 0
+    r = ask(lab.dir, *words)
+    assert r.returncode == 3 and 'no server is running in' in r.stderr, r
+
+
+def test_nothing_is_sent_without_a_server(make_lab):
+    lab = make_lab(sets=['relay_ip=127.0.0.0/8', 'dns='])
+    lab.send(LETTER, to='joe@example.net')
+    assert 'no server is running' not in lab.run('queue', 'retry', '--all').stderr
+    assert lab.stop() == 0
+    for words in (('queue', 'retry', '--all'), ('queue', 'flush')):
+        r = ask(lab.dir, *words)
+        assert r.returncode == 0 and '1 entry due now' in r.stdout and 'no server is running' in r.stderr, r
 
 
 @pytest.mark.parametrize('running', [True, False], ids=['running', 'stopped'])

@@ -390,7 +390,7 @@ def test_configuration(make_lab, tmp_path):
     conf.write_text('# ours\n@include "extra.conf"\ndata_dir = "%s";\nstore: { segment_bytes = 1048576; };\n'
                     'domains = [ "example.com" ];\n' % dir)
     dir.mkdir()
-    ask('user', 'list', '--config', str(conf))
+    ask('domain', 'add', 'example.org', '--config', str(conf))
     r = json.loads(ask('backup', str(tmp_path / 'b'), '--json', '--config', str(conf)).stdout)
     assert r['damaged'] == 0
     assert {'conf/pennypost.conf', 'conf/complete.conf'} <= set(manifest(tmp_path / 'b'))
