@@ -184,6 +184,17 @@ def test_kept(pki, names, web):
         assert role.sts(p.relay, 'example.net', 'a') == (0, page, '')
 
 
+def test_forgotten(pki, names, web):
+    """What there is no room for is removed from the store, too, when it is told and later."""
+    many = 10000
+    with Pair(pki, names, web, kept=[('d%d.example' % n, kept(policy())) for n in range(many + 1)]) as p:
+        assert role.sts(p.relay, 'd1.example', '')[0] == 0
+        assert role.sts(p.relay, 'example.net', '1')[0] == 0
+        said = [role.Reader(body) for kind, _, body in (p.store.recv() for _ in range(3)) if kind == KEEP]
+        assert [(r.text().decode(), bool(r.text())) for r in said] == [
+            ('d%d.example' % many, False), ('d0.example', False), ('example.net', True)]
+
+
 def test_refresh(pki, names, web):
     with Pair(pki, names, web, kept=[('example.net', kept(policy('testing'), '1', 100))], sts__refresh='1') as p:
         assert 'testing' in role.sts(p.relay, 'example.net', '1')[1]

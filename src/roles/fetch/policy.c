@@ -119,24 +119,39 @@ policy_free(struct policy *p)
 	free(p);
 }
 
-/* Room for one more, and for so many octets: those that nobody waits for go, the oldest first. */
+/* value empty: it is to be forgotten. */
 static void
-make_room(struct policies *ps, size_t octets, const struct policy *but)
+keep(struct policies *ps, struct str domain, struct str value)
+{
+	struct msg_keep m = { .key = domain, .value = value };
+	struct buf b = BUF_INIT(KEEP_VALUE_MAX + 1024);
+	msg_keep_put(&b, &m);
+	if (ps->fetch->store && !b.failed)
+		chan_send(ps->fetch->store, IPC_KEEP, 0, buf_str(&b), -1);
+	buf_done(&b);
+}
+
+/* Room for so many more, and so many octets: those that nobody waits for go, the oldest first. */
+static void
+make_room(struct policies *ps, size_t more, size_t octets, const struct policy *but)
 {
 	list_each(n, &ps->used)
 	{
 		struct policy *p = list_entry(n, struct policy, node);
-		if (ps->n < POLICIES_MAX && ps->octets + octets <= OCTETS_MAX)
+		if (ps->n + more <= POLICIES_MAX && ps->octets + octets <= OCTETS_MAX)
 			return;
-		if (!p->busy && p != but)
-			policy_free(p);
+		if (p->busy || p == but)
+			continue;
+		if (p->text)
+			keep(ps, str_of(p->domain), STR(""));
+		policy_free(p);
 	}
 }
 
 static struct policy *
 policy_new(struct policies *ps, struct str domain)
 {
-	make_room(ps, 0, NULL);
+	make_room(ps, 1, 0, NULL);
 	struct policy *p = xalloc(sizeof(*p));
 	p->all = ps;
 	p->name = (struct name_ask){ .fn = fetch_policy_addresses, .arg = p };
@@ -158,7 +173,7 @@ fetch_policy_take(struct policy *p, struct str text, const char *id, int64_t fet
 	if (ok) {
 		int64_t age = s->max_age;
 		drop_text(p);
-		make_room(p->all, text.len, p);
+		make_room(p->all, 0, text.len, p);
 		p->text = str_dup(text);
 		p->len = text.len;
 		p->all->octets += text.len;
@@ -174,20 +189,15 @@ fetch_policy_take(struct policy *p, struct str text, const char *id, int64_t fet
 void
 fetch_policy_keep(const struct policy *p)
 {
-	struct chan *c = p->all->fetch->store;
-	struct buf value = BUF_INIT(KEEP_VALUE_MAX), b = BUF_INIT(KEEP_VALUE_MAX + 1024);
+	struct buf value = BUF_INIT(KEEP_VALUE_MAX);
 	if (p->text) {
 		put_u8(&value, KEPT_VERSION);
 		put_str(&value, str_of(p->id));
 		put_u64(&value, (uint64_t)p->fetched);
 		put_str(&value, str_n(p->text, p->len));
 	}
-	struct msg_keep m = { .key = str_of(p->domain), .value = buf_str(&value) };
-	msg_keep_put(&b, &m);
-	if (c && !b.failed)
-		chan_send(c, IPC_KEEP, 0, buf_str(&b), -1);
+	keep(p->all, str_of(p->domain), buf_str(&value));
 	buf_done(&value);
-	buf_done(&b);
 }
 
 /* RFC 8461 3.3: max_age begins when it was fetched. */
@@ -329,8 +339,12 @@ policies_kept(struct policies *ps, const struct msg_keep *m)
 	/* A clock that was ahead must not make it last longer. */
 	int64_t since = (int64_t)MIN(fetched, (uint64_t)fetch_policy_now());
 	if (!wire_done(&w) || version != KEPT_VERSION || !is_domain(m->key) || !is_id(kept_id) ||
-	    map_get(&ps->by_domain, m->key) || ps->n >= POLICIES_MAX)
+	    map_get(&ps->by_domain, m->key))
 		return;
+	if (ps->n >= POLICIES_MAX) {
+		keep(ps, m->key, STR(""));
+		return;
+	}
 	check(str_copy(id, sizeof(id), kept_id));
 	struct policy *p = policy_new(ps, m->key);
 	if (!fetch_policy_take(p, text, id, since, &err))

@@ -9,13 +9,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define KEPT_MAX 10000
-#define KEPT_OCTETS_MAX (16u << 20)
+/* More than fetch remembers (policy.c), so that it is told all that is kept, and removes what it
+ * has no room for. */
+#define KEPT_MAX 20000
+#define KEPT_OCTETS_MAX (40u << 20)
 
 struct fetch_link {
 	struct store_role *role;
 	struct chan *chan; /* NULL: not there */
-	size_t n_kept;     /* about: told, and put since */
+	struct map kept;   /* the domains that have one; the values mean nothing */
+	bool full;         /* and the log says so */
 };
 
 static void
@@ -54,15 +57,19 @@ on_keep(struct fetch_link *l, const struct ipc_frame *f)
 		return false;
 	put_key(&key, m.key);
 	/* Whoever has taken fetch over fills no disk with it. */
-	bool more = m.value.len && l->n_kept++ >= 2 * KEPT_MAX;
-	if (more && l->n_kept == 2 * KEPT_MAX + 1)
+	bool more = m.value.len && l->kept.used >= KEPT_MAX && !map_get(&l->kept, m.key);
+	if (more && !l->full)
 		LOG(LOG_WARN, 0, "policies-not-kept", LOGZ("why", "there are too many"));
+	l->full = l->full || more;
 	if (!key.failed && !l->role->settling && !more) {
 		struct store_batch *b = store_batch_new(l->role->store, &dom);
-		if (m.value.len)
+		if (m.value.len) {
 			store_put(b, buf_str(&key), m.value, 0);
-		else
+			map_put(&l->kept, m.key, l);
+		} else {
 			store_del(b, buf_str(&key));
+			map_del(&l->kept, m.key);
+		}
 		store_commit(b, STORE_DURABLE, on_kept, l->role);
 	}
 	buf_done(&key);
@@ -70,8 +77,8 @@ on_keep(struct fetch_link *l, const struct ipc_frame *f)
 }
 
 struct teller {
-	struct chan *chan;
-	size_t n, octets;
+	struct fetch_link *link;
+	size_t octets;
 };
 
 static void
@@ -90,8 +97,8 @@ tell_one(void *arg, struct str key, struct str value)
 {
 	struct teller *t = arg;
 	t->octets += value.len;
-	t->n++;
-	tell(t->chan, str_skip(key, 2), value);
+	map_put(&t->link->kept, str_skip(key, 2), t->link);
+	tell(t->link->chan, str_skip(key, 2), value);
 	return t->octets <= KEPT_OCTETS_MAX;
 }
 
@@ -99,8 +106,10 @@ static void
 tell_all(struct fetch_link *l)
 {
 	const struct store_dom dom = store_dom_queue(0);
-	struct teller t = { .chan = l->chan };
+	struct teller t = { .link = l };
 	struct store_snap *sn;
+	map_done(&l->kept);
+	l->full = false;
 	int rc = store_snap_open(l->role->store, &dom, &sn, NULL);
 	if (rc == 0) {
 		rc = store_scan(sn, STR("p|"), STR("p}"), KEPT_MAX, false, tell_one, &t);
@@ -109,7 +118,6 @@ tell_all(struct fetch_link *l)
 	writer_check(rc);
 	if (rc < 0)
 		LOG(LOG_WARN, 0, "policies-not-read", LOGZ("why", strerror(-rc)));
-	l->n_kept = t.n;
 	tell(l->chan, STR(""), STR(""));
 }
 
@@ -173,8 +181,10 @@ writer_fetch_post(struct store_role *r, uint64_t id, const struct msg_post *m)
 void
 writer_fetch_done(struct store_role *r)
 {
-	if (r->fetch)
+	if (r->fetch) {
 		chan_free(r->fetch->chan);
+		map_done(&r->fetch->kept);
+	}
 	free(r->fetch);
 	r->fetch = NULL;
 }
