@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from puppet import client
+from puppet import Puppet, client
 from relaying import queue
 from secure import context
 from server import Lab, Talk, wait_until
@@ -338,7 +338,7 @@ class Provider:
                 return
 
 
-def customer_at(port, directory):
+def customer_at(port, directory, *more):
     secret = directory / 'secret'
     secret.write_text('secret\n')
     secret.chmod(0o600)
@@ -346,7 +346,7 @@ def customer_at(port, directory):
     return Lab(directory / 'lab', users=['ann@customer.example', 'tom@else.example'], domains=['customer.example', 'else.example'],
                sets=[route + '=smtp:[127.0.0.1]:%d' % port, route + '.tls=never', route + '.login=' + CUSTOMER,
                      route + '.auth_cleartext=allow', route + '.secret_file=%s' % secret,
-                     route + '.fetch_by_atrn=customer.example more.example'])
+                     route + '.fetch_by_atrn=customer.example more.example', *more])
 
 
 def test_a_provider_may_bring_no_more(tmp_path):
@@ -395,6 +395,25 @@ def test_odd_providers(tmp_path, atrn, client, outcome):
     finally:
         assert lab.stop() == 0
         lab.close()
+
+
+def test_provider_closes_what_rests(tmp_path):
+    """The connection had a letter before, and the provider has closed it meanwhile: ATRN goes over another one."""
+    def atrn(s, line):
+        if len(p.heard) == 1:
+            s.shutdown(socket.SHUT_RDWR)
+            raise OSError
+        return '453 4.3.0 nothing'
+    with Puppet(EHLO='250-odmr.example\n250 AUTH PLAIN', AUTH='235 2.7.0 in', DOT='250 2.0.0 taken', ATRN=atrn) as p:
+        lab = customer_at(p.port, tmp_path, 'relays=1', 'relay_ip=127.0.0.0/8').start()
+        try:
+            lab.send(LETTER % b'to them', 'you@odmr.example', 'ann@customer.example')
+            wait_until(lambda: '.' in p.said())
+            assert 'no mail' in lab.run('queue', 'fetch').stdout
+            assert [lines.count('ATRN customer.example,more.example') for lines in p.heard] == [1, 1]
+        finally:
+            assert lab.stop() == 0
+            lab.close()
 
 
 # --- processes that die

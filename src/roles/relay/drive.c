@@ -107,10 +107,18 @@ was_stale(struct conn *c)
 {
 	enum smtp_trouble t = smtp_client_trouble(c->client);
 	bool closed = t == SMTP_TROUBLE_CLOSED || t == SMTP_TROUBLE_SHUTDOWN;
-	bool early =
-	    smtp_client_step(c->client) <= SMTP_STEP_MAIL || !smtp_client_letter_begun(c->client);
+	bool early = c->job->fetch || smtp_client_step(c->client) <= SMTP_STEP_MAIL ||
+	             !smtp_client_letter_begun(c->client);
 	return c->letters > 0 && closed && early && !c->job->stale &&
 	       c->dest->target.kind != TARGET_TURN;
+}
+
+static void
+once_more(struct conn *c)
+{
+	c->job->stale = true;
+	relay_job_notef(c->job, "the server has closed the connection meanwhile; once more");
+	relay_conn_again(c, true);
 }
 
 static void
@@ -125,9 +133,7 @@ letter_over(struct conn *c)
 		relay_conn_end_job(c);
 		relay_conn_close(c);
 	} else if (relay_job_is_open(j) && was_stale(c)) {
-		j->stale = true;
-		relay_job_notef(j, "the server has closed the connection meanwhile; once more");
-		relay_conn_again(c, true);
+		once_more(c);
 	} else if (relay_job_is_open(j) && !over && smtp_client_is_spent(c->client)) {
 		relay_job_notef(j, "the server takes no more on this connection (MAILMAX); on");
 		drive_leave(c);
@@ -178,6 +184,8 @@ order_over(struct conn *c, enum smtp_client_todo todo)
 		relay_tell_clear(c);
 	if (o == DRIVE_QUIT || !c->job)
 		relay_conn_close(c);
+	else if (o == DRIVE_TURN && todo != SMTP_CLIENT_READY && was_stale(c))
+		once_more(c);
 	else if (o == DRIVE_TURN)
 		fetch_answered(c, todo == SMTP_CLIENT_READY);
 	else if (o == DRIVE_HELLO && todo == SMTP_CLIENT_READY && is_this_server(c))
