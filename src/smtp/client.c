@@ -465,6 +465,12 @@ smtp_client_letter_met(const struct smtp_client *c)
 	return c->letter_met;
 }
 
+size_t
+smtp_client_accepted(const struct smtp_client *c)
+{
+	return c->accepted;
+}
+
 enum smtp_client_step
 smtp_client_step(const struct smtp_client *c)
 {

@@ -231,6 +231,7 @@ enum smtp_trouble smtp_client_trouble(const struct smtp_client *c); /* of the la
 enum smtp_client_step smtp_client_step(const struct smtp_client *c); /* at which */
 bool smtp_client_letter_begun(const struct smtp_client *c); /* the server has answered a MAIL of it */
 bool smtp_client_letter_met(const struct smtp_client *c);   /* ... and said yes to it */
+size_t smtp_client_accepted(const struct smtp_client *c); /* recipients, in its last transaction */
 const char *smtp_client_why(const struct smtp_client *c); /* one sentence about the trouble; "" */
 /* The answer that decided: of the trouble, else the last one; code 0: there was none. */
 const struct answer *smtp_client_answer(const struct smtp_client *c);

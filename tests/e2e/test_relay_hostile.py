@@ -263,6 +263,24 @@ def test_poison(make_lab, step, ends):
         assert (entry['rcpts'], entry['attempts'], entry['state']) == (['bad@example.net'], 1, 'waiting')
 
 
+def test_421_too_many(make_lab):
+    """A server that ends the session at the fourth recipient gets three at a time."""
+    def rcpt(s, line):
+        heard = p.heard[-1]
+        n = sum(x.startswith('RCPT') for x in heard[max(i for i, x in enumerate(heard) if x.startswith('MAIL')):])
+        return '250 2.1.5 ok' if n < 4 else (s.sendall(b'421 4.5.3 too many\r\n'), hang_up(s, line))
+    with Puppet(**{**GOOD, 'RCPT': rcpt, 'EHLO': '250 mx.example.com'}) as p:
+        lab = make_lab(sets=outward('smtp:127.0.0.1:%d' % p.port) + ['queue.retry_first=1h'])
+        lab.send(LETTER, ['u%d@example.net' % i for i in range(7)], 'alice@example.com')
+        entry = tried(lab)
+        assert (entry['rcpts'], entry['attempts']) == (['u3@example.net'], 1)
+        assert p.said().count('.') == 2 and len(p.heard) == 2
+        lab.run('queue', 'retry', entry['id'])
+        wait_until(lambda: not queue(lab), 30, 0.1)
+        sent = [line for heard in p.heard[1:] for line in heard if line.startswith('RCPT')]
+        assert sorted(sent) == ['RCPT TO:<u%d@example.net>' % i for i in range(7)]
+
+
 def test_nothing_listens(make_lab):
     s = socket.socket()
     s.bind(('127.0.0.1', 0))

@@ -121,6 +121,17 @@ once_more(struct conn *c)
 	relay_conn_again(c, true);
 }
 
+/* 421 to a recipient behind others that were good: it may have been one too many, and the next
+ * attempt would end at the same one, with nothing sent. Fewer at a time, over a new connection. */
+static bool
+was_too_many(const struct conn *c)
+{
+	return smtp_client_trouble(c->client) == SMTP_TROUBLE_SHUTDOWN &&
+	       smtp_client_step(c->client) == SMTP_STEP_RCPT &&
+	       smtp_client_accepted(c->client) > 0 && c->sessions < HOSTS_TRIED_MAX &&
+	       c->dest->target.kind != TARGET_TURN;
+}
+
 static void
 letter_over(struct conn *c)
 {
@@ -134,6 +145,10 @@ letter_over(struct conn *c)
 		relay_conn_close(c);
 	} else if (relay_job_is_open(j) && was_stale(c)) {
 		once_more(c);
+	} else if (relay_job_is_open(j) && was_too_many(c)) {
+		j->rcpts_most = smtp_client_accepted(c->client);
+		relay_job_notef(j, "once more, with %zu recipients at a time", j->rcpts_most);
+		relay_conn_again(c, true);
 	} else if (relay_job_is_open(j) && !over && smtp_client_is_spent(c->client)) {
 		relay_job_notef(j, "the server takes no more on this connection (MAILMAX); on");
 		drive_leave(c);

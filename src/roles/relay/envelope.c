@@ -42,9 +42,10 @@ choose_rcpts(struct conn *c)
 {
 	struct job *j = c->job;
 	bool one = one_by_one(c);
+	size_t most = one ? 1 : j->rcpts_most ? j->rcpts_most : SIZE_MAX;
 	j->n_rcpts = 0;
 	for (size_t i = 0; i < j->entry.n_rcpts; i++)
-		if (!j->fates[i].settled && (!one || j->n_rcpts == 0))
+		if (!j->fates[i].settled && j->n_rcpts < most)
 			add_rcpt(j, i);
 	buf_reset(&j->from);
 	if (one && j->n_rcpts)

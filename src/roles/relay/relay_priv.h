@@ -105,6 +105,7 @@ struct job {
 	struct smtp_client_rcpt *rcpts; /* of the round under way */
 	size_t *index;        /* of each of them in fates */
 	size_t n_rcpts;
+	size_t rcpts_most;    /* of one round; 0: all */
 	struct fate *fates;   /* entry.n_rcpts */
 	struct str *addrs;    /* entry.n_rcpts */
 	struct queue_rcpt *rcpt;
