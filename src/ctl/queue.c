@@ -136,9 +136,27 @@ struct counts {
 	uint64_t entries, letters, rcpts;
 };
 
+/* What stays as it is, in the order of the answer's fields (ipc/ops.h). */
+enum left_out { BY_ROUTE, ENDING, HELD, LATER, TURN, ALREADY, DAMAGED, LEFT_OUT };
+
+static const struct {
+	const char *json, *words;
+} left_out[LEFT_OUT] = {
+	[BY_ROUTE] = { "by_route",
+	    "held by a route (via = hold:), until that is another (`pennypost reload`)" },
+	[ENDING] = { "ending",
+	    "to be bounced or deleted when its attempt is over, which stays so" },
+	[HELD] = { "held", "held, until `pennypost queue release`" },
+	[LATER] = { "later",
+	    "to leave later, as its sender wants, or at `pennypost queue release`" },
+	[TURN] = { "turn", "waiting until its destination fetches it (ATRN)" },
+	[ALREADY] = { "already", NULL }, /* by what was wanted */
+	[DAMAGED] = { "damaged", "damaged; `pennypost queue why` tells what helps" },
+};
+
 /* What became of a change: entries. */
 struct changed {
-	uint64_t done, trying, by_route;
+	uint64_t done, trying, left[LEFT_OUT];
 };
 
 static void
@@ -188,10 +206,12 @@ static const struct change {
 	const char *sub, *op, *verb, *done;
 	const char *trying; /* of what is on its way */
 	const char *effect; /* of what cannot be taken back; NULL: nobody is asked */
+	const char *already;
 } changes[] = {
 	{ "retry", "queue.retry", "Retry", "due now", "already being tried", NULL },
-	{ "hold", "queue.hold", "Hold", "held", "being tried: held when that is over", NULL },
-	{ "release", "queue.release", "Release", "released", "being tried", NULL },
+	{ "hold", "queue.hold", "Hold", "held", "being tried: held when that is over", NULL,
+	    "held already" },
+	{ "release", "queue.release", "Release", "released", "being tried", NULL, "not held" },
 	{ "bounce", "queue.bounce", "Bounce", "bounced", "being tried: bounced when that is over",
 	    "Their senders get reports." },
 	{ "delete", "queue.delete", "Delete", "deleted", "being tried: deleted when that is over",
@@ -202,45 +222,67 @@ static void
 changed_row(void *arg, const struct msg_row *row)
 {
 	struct changed *c = arg;
-	*c = (struct changed){ row_number(row, 0), row_number(row, 1), row_number(row, 2) };
+	*c = (struct changed){ .done = row_number(row, 0), .trying = row_number(row, 1) };
+	for (size_t i = 0; i < LEFT_OUT; i++)
+		c->left[i] = row_number(row, 2 + i);
+}
+
+static const char *
+entries(uint64_t n)
+{
+	return n == 1 ? "entry" : "entries";
 }
 
 static void
 say_entries(uint64_t n, const char *what)
 {
-	printf("%" PRIu64 " %s %s.\n", n, n == 1 ? "entry" : "entries", what);
+	printf("%" PRIu64 " %s %s.\n", n, entries(n), what);
+}
+
+static const char *
+left_words(const struct change *ch, size_t i)
+{
+	return left_out[i].words ? left_out[i].words : ch->already ? ch->already : "as is wanted";
 }
 
 static void
 say_changed(const struct ctl_call *call, const struct change *ch, const struct changed *c)
 {
 	if (call->json) {
-		queue_json_line(json_pack("{s:I, s:I, s:I}", "entries", (json_int_t)c->done,
-		    "trying", (json_int_t)c->trying, "by_route", (json_int_t)c->by_route));
+		json_t *o = json_pack("{s:I, s:I}", "entries", (json_int_t)c->done, "trying",
+		    (json_int_t)c->trying);
+		for (size_t i = 0; i < LEFT_OUT; i++)
+			json_object_set_new(o, left_out[i].json,
+			    json_integer((json_int_t)c->left[i]));
+		queue_json_line(o);
 		return;
 	}
 	if (c->done)
 		say_entries(c->done, ch->done);
 	if (c->trying)
 		say_entries(c->trying, ch->trying);
-	if (c->by_route)
-		say_entries(c->by_route, "held by a route (via = hold:), which stays so");
+	for (size_t i = 0; i < LEFT_OUT; i++)
+		if (c->left[i])
+			say_entries(c->left[i], left_words(ch, i));
 	if (c->trying && ch->effect)
 		puts("If the letter is gone by then, that counts.");
 }
 
 /* Its exit status. */
 static int
-say_nothing_changed(const struct change *ch, const struct changed *c)
+say_nothing_changed(const struct ctl_call *call, const struct change *ch, const struct changed *c)
 {
-	if (c->by_route)
-		complain("what fits is held by a route (via = hold:); change that and "
-			 "`pennypost reload`");
-	else
-		complain("no entry fits%s; `pennypost queue list` shows what there is",
-		    strcmp(ch->sub, "retry")
-			? ""
-			: ", or it is to leave later, which `queue release` ends");
+	bool said = false;
+	for (size_t i = 0; i < LEFT_OUT; i++) {
+		if (c->left[i])
+			complain("nothing to %s: %" PRIu64 " %s %s", ch->sub, c->left[i],
+			    entries(c->left[i]), left_words(ch, i));
+		said = said || c->left[i];
+	}
+	if (!said && call->all)
+		complain("nothing waits");
+	else if (!said)
+		complain("no entry fits; `pennypost queue list` shows what there is");
 	return EXIT_REFUSED;
 }
 
@@ -260,7 +302,7 @@ change(struct ctl_call *call, const struct change *ch)
 	if (status == EXIT_DONE)
 		status = server_ask(&call->server, ch->op, a.v, a.n, changed_row, &c);
 	if (status == EXIT_DONE && c.done + c.trying == 0)
-		status = say_nothing_changed(ch, &c);
+		status = say_nothing_changed(call, ch, &c);
 	else if (status == EXIT_DONE)
 		say_changed(call, ch, &c);
 	queue_args_done(&a);
@@ -385,7 +427,8 @@ const struct cli_cmd cmd_queue = {
 	    "  retry             try now, whatever was waited for; what its sender wants to leave\n"
 	    "                    later (FUTURERELEASE) is for release\n"
 	    "  hold, release     keep from being tried, and let go again. What a route holds\n"
-	    "                    (via = hold:) waits for another route\n"
+	    "                    (via = hold:) waits for another route; what is to be bounced or\n"
+	    "                    deleted when its attempt is over ends nevertheless\n"
 	    "  bounce            give up: the sender gets a report\n"
 	    "  delete            give up, and tell nobody. What is being tried is held, bounced\n"
 	    "                    or deleted when that is over, unless the letter is gone then\n"

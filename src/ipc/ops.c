@@ -17,6 +17,7 @@
 #define QUEUE_MORE_FIELDS                                                                          \
 	"account peer session message_id sender envid ret flags hold_until_ms by_ms expires_ms "   \
 	"warned stage where wish"
+#define QUEUE_CHANGED_FIELDS "entries trying by_route ending held later turn already damaged"
 #define QUEUE_TARGET_FIELDS                                                                        \
 	"target state waiting active held connections window retry_ms trouble text sent later "    \
 	"refused oldest_ms route"
@@ -54,11 +55,11 @@ const struct ipc_op ipc_ops[] = {
 	{ "queue.count", ROLE_STORE, 0, ASK_ARGS_MAX, "entries letters rcpts octets" },
 	{ "queue.show", ROLE_STORE, 1, 1, "kind " QUEUE_FIELDS " " QUEUE_MORE_FIELDS },
 	{ "queue.why", ROLE_STORE, 1, 1, "kind " QUEUE_FIELDS " " QUEUE_MORE_FIELDS },
-	{ "queue.retry", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
-	{ "queue.hold", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
-	{ "queue.release", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
-	{ "queue.bounce", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
-	{ "queue.delete", ROLE_STORE, 1, ASK_ARGS_MAX, "entries trying by_route" },
+	{ "queue.retry", ROLE_STORE, 1, ASK_ARGS_MAX, QUEUE_CHANGED_FIELDS },
+	{ "queue.hold", ROLE_STORE, 1, ASK_ARGS_MAX, QUEUE_CHANGED_FIELDS },
+	{ "queue.release", ROLE_STORE, 1, ASK_ARGS_MAX, QUEUE_CHANGED_FIELDS },
+	{ "queue.bounce", ROLE_STORE, 1, ASK_ARGS_MAX, QUEUE_CHANGED_FIELDS },
+	{ "queue.delete", ROLE_STORE, 1, ASK_ARGS_MAX, QUEUE_CHANGED_FIELDS },
 	{ "queue.flush", ROLE_STORE, 0, 1, "entries" },
 	{ "queue.targets", ROLE_STORE, 0, 2, QUEUE_TARGET_FIELDS },
 	{ "queue.totals", ROLE_STORE, 0, 0,

@@ -63,7 +63,11 @@
  *           queue.retry FILTER...     now, whatever the back-off says -> entries trying by_route:
  *                                so many that this was done to, durably; that are tried just now,
  *                                and it is done to them when that is over (durable, too); that a
- *                                route holds, which release does not free
+ *                                route holds, which release does not free. And what else stays as
+ *                                it is: ending: is to be bounced or deleted when its attempt is
+ *                                over, which no hold or release takes back; held, later, turn:
+ *                                waits for something else than its time (retry); already: is as
+ *                                is wanted (hold, release); damaged: can only be deleted
  *           queue.hold, queue.release -> the same
  *           queue.bounce FILTER...    ends in a report to the sender -> the same
  *           queue.delete FILTER...    ends without one -> the same

@@ -104,7 +104,7 @@ def test_damaged_record(make_lab, was, now, words):
         assert 'queue-damaged' in lab.log() and words in lab.log()
         for verb in ('retry', 'hold', 'release', 'bounce'):
             r = lab.run('queue', verb, ident, check=False)
-            assert r.returncode != 0 and 'no entry fits' in r.stderr, r
+            assert r.returncode == 2 and '1 entry damaged; `pennypost queue why`' in r.stderr, r
         r = lab.run('fsck', check=False)
         assert r.returncode == 2 and 'entry %s: %s' % (ident, words) in r.stdout and 'queue delete' in r.stdout, r.stdout
         assert lab.stop() == 0
@@ -201,6 +201,22 @@ def test_bounce_and_hold_what_is_tried(make_lab):
         assert list(report.rcpts) == ['joe@one.example'] and 'Fritz has moved' in report.text
         wait_until(lambda: {e['domain']: e['state'] for e in queue(lab)} ==
                    {'two.example': 'held', 'three.example': 'waiting'}, 60)
+
+
+def test_what_is_to_end_is_not_held_instead(make_lab):
+    """Neither hold nor release takes back silently that an entry is to be deleted or bounced: both say that it ends."""
+    with Sink(lambda verb, arg: (4 * SLOW, '451 4.7.1 not now') if verb == 'DOT' else None) as sink:
+        lab = make_lab(sets=outward(sink.target) + ['queue.retry_first=1h'])
+        put_in(lab, 'one.example', 'two.example')
+        wait_until(lambda: all(e['state'] == 'active' for e in queue(lab)) and len(queue(lab)) == 2, 30)
+        ids = {e['domain']: e['id'] for e in queue(lab)}
+        for verb in ('delete', 'bounce'):
+            lab.run('queue', verb, ids[{'delete': 'one', 'bounce': 'two'}[verb] + '.example'])
+        for words in (('hold', ids['one.example']), ('hold', '--all'), ('release', ids['two.example'])):
+            r = lab.run('queue', *words, check=False)
+            assert r.returncode == 2 and 'to be bounced or deleted when its attempt is over, which stays so' in r.stderr, r
+        wait_empty(lab, 60)
+        assert list(only_report(lab, 'alice@example.com', 60).rcpts) == ['joe@two.example']
 
 
 def test_held_with_a_reason(make_lab):

@@ -96,3 +96,22 @@ def test_ids_that_are_not_there(make_lab):
     for ident, n in ((one, 1), (letter, 2), (qid, 2)):
         assert len(queue(lab, ident)) == n
     assert '2 entries deleted.' in lab.run('queue', 'delete', one, qid, '--yes').stdout
+
+
+def test_what_stays_as_it_is(make_lab):
+    """For what an entry waits, and what ends that, is said when a change does nothing to it."""
+    lab = make_lab(sets=outward('hold:', 'held.example') + ['route.turn.example=turn:', 'route.next.example=smtp:127.0.0.1:9'])
+    assert 'nothing waits' in lab.run('queue', 'retry', '--all', check=False).stderr
+    for domain in ('held.example', 'turn.example', 'next.example'):
+        lab.send(b'Subject: x\r\n\r\nx\r\n', ['joe@' + domain])
+    lab.run('queue', 'hold', '--domain', 'next.example')
+    for words, said in ((('retry', '--domain', 'next.example'), 'nothing to retry: 1 entry held, until `pennypost queue release`'),
+                        (('retry', '--domain', 'held.example'), 'held by a route'),
+                        (('retry', '--domain', 'turn.example'), 'fetches it (ATRN)'),
+                        (('hold', '--domain', 'next.example'), 'nothing to hold: 1 entry held already'),
+                        (('release', '--domain', 'turn.example'), 'nothing to release: 1 entry not held'),
+                        (('retry', '--domain', 'other.example'), 'no entry fits;')):
+        r = lab.run('queue', *words, check=False)
+        assert r.returncode == 2 and not r.stdout and said in r.stderr, (words, r.stderr)
+    said = lab.run('queue', 'release', '--all').stdout
+    assert '1 entry released.' in said and '1 entry held by a route' in said and '1 entry not held.' in said, said

@@ -113,14 +113,14 @@ test_fates(void **state)
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.hold", "all=1", "reason=one\ntwo"),
 	    CTL_INVALID);
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.hold", "domain=example.net"), CTL_OK);
-	assert_true(str_eq(buf_str(&t.out), STR("1|0|0\n")));
+	assert_true(str_eq(buf_str(&t.out), STR("1|0|0|0|0|0|0|0|0\n")));
 	assert_false(kit_readable(r.fd, 2500));
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.release", "all=1"), CTL_OK);
 	next_job(&r);
 	say(&r, r.f.id, 1, JOB_LATER, 451, false);
 	taken(&r, r.f.id);
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.delete", "from=alice@*"), CTL_OK);
-	assert_true(str_eq(buf_str(&t.out), STR("1|0|0\n")));
+	assert_true(str_eq(buf_str(&t.out), STR("1|0|0|0|0|0|0|0|0\n")));
 	wait_count(&t, "0|");
 	assert_int_equal(messages_of(&t, "alice@example.com"), 1);
 	bye(&r);
@@ -196,7 +196,7 @@ test_bounce_after_a_start(void **state)
 	hello(&r, &t, &mine, 1);
 	buf_reset(&t.out);
 	assert_int_equal(kit_answer(fd, &t.out), CTL_OK);
-	assert_string_equal(buf_cstr(&t.out), "0|1|0\n");
+	assert_string_equal(buf_cstr(&t.out), "0|1|0|0|0|0|0|0|0\n");
 	close(fd);
 	say(&r, mine.lease, 1, JOB_SENT, 250, false);
 	taken(&r, mine.lease);

@@ -179,7 +179,7 @@ test_result_meanwhile(void **state)
 	town_open(&t, NULL);
 	town_people(&t);
 	hand_in_many(&t, &r);
-	answered(&t, ask_later(&t, "queue.hold"), "0|300|0\n");
+	answered(&t, ask_later(&t, "queue.hold"), "0|300|0|0|0|0|0|0|0\n");
 
 	stall(true);
 	say(&r, 1, RCPTS, JOB_LATER, 451, false);
@@ -189,7 +189,7 @@ test_result_meanwhile(void **state)
 	say(&r, 2, RCPTS, JOB_LATER, 451, false);
 	wait_results(&t, "300|0|0|300|0|0|0|200|");
 	stall(false);
-	answered(&t, fd, "300|0|0\n");
+	answered(&t, fd, "300|0|0|0|0|0|0|0|0\n");
 
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.count", "error=451"), CTL_OK);
 	assert_true(str_starts(buf_str(&t.out), STR("2|2|200|")));
@@ -234,7 +234,7 @@ release_in_vain(struct town *t)
 		if (code == CTL_FAILED)
 			return;
 		assert_int_equal(code, CTL_OK);
-		answered(t, ask_later(t, "queue.hold"), "0|300|0\n");
+		answered(t, ask_later(t, "queue.hold"), "0|300|0|0|0|0|0|0|0\n");
 	}
 	fail_msg("there was always room");
 }
@@ -248,7 +248,7 @@ test_no_room_for_wishes(void **state)
 	town_open(&t, NULL);
 	town_people(&t);
 	hand_in_many(&t, &r);
-	answered(&t, ask_later(&t, "queue.hold"), "0|300|0\n");
+	answered(&t, ask_later(&t, "queue.hold"), "0|300|0|0|0|0|0|0|0\n");
 	release_in_vain(&t);
 	for (uint64_t i = 1; i <= LETTERS; i++)
 		say(&r, i, RCPTS, JOB_LATER, 451, false);
@@ -394,7 +394,7 @@ test_wish_unreadable(void **state)
 	next_job(&r);
 	uint64_t lease = r.f.id;
 	assert_int_equal(KIT_ASK(&t.store, &t.out, "queue.hold", "all=1"), CTL_OK);
-	assert_string_equal(buf_cstr(&t.out), "0|1|0\n");
+	assert_string_equal(buf_cstr(&t.out), "0|1|0|0|0|0|0|0|0\n");
 	sleep(2);
 	__atomic_store_n(&disk->unreadable, 1, __ATOMIC_SEQ_CST);
 	say(&r, lease, 1, JOB_LATER, 451, false);

@@ -163,6 +163,14 @@ queue_remove_damaged(struct queue *q, uint64_t letter, uint32_t part, uint64_t o
 
 /* --- which of these --- */
 
+/* It ends, which neither a hold nor a release takes back: nobody would be told that it did not. */
+static bool
+ends(const struct sched_entry *e, enum act act)
+{
+	return (act == ACT_HOLD || act == ACT_RELEASE) &&
+	       (e->wish == SCHED_WISH_BOUNCE || e->wish == SCHED_WISH_DELETE);
+}
+
 static enum acted
 change_active(struct queue *q, struct sched_entry *e, enum act act, struct str reason, uint64_t op)
 {
@@ -177,9 +185,11 @@ change_active(struct queue *q, struct sched_entry *e, enum act act, struct str r
 		return ACTED_TRYING;
 	if (l && l->wishing) /* one after the other, so that each knows what it replaces */
 		return ACTED_BUSY;
-	if (!l || (act == ACT_RELEASE && e->wish != SCHED_WISH_HOLD))
-		return ACTED_NONE;
-	if (!wish_for(q, e, l, wishes[act], reason, op))
+	if (l && ends(e, act))
+		return ACTED_ENDING;
+	if (l && act == ACT_RELEASE && e->wish != SCHED_WISH_HOLD)
+		return ACTED_ALREADY;
+	if (!l || !wish_for(q, e, l, wishes[act], reason, op))
 		return ACTED_NONE;
 	return act == ACT_RELEASE ? ACTED_WRITTEN : ACTED_WISHED;
 }
@@ -189,9 +199,23 @@ release(struct queue *q, struct sched_entry *e, uint64_t op)
 {
 	struct sched_dest_view v;
 	sched_dest_of(q->sched, e, &v);
-	if ((e->held || e->later) && hold(q, e, false, STR_NULL, op))
-		return ACTED_WRITTEN;
-	return v.holds ? ACTED_ROUTE : ACTED_NONE;
+	if (e->held || e->later)
+		return hold(q, e, false, STR_NULL, op) ? ACTED_WRITTEN : ACTED_NONE;
+	return v.holds ? ACTED_ROUTE : ACTED_ALREADY;
+}
+
+/* When a sender wants it to leave is for release. */
+static enum acted
+retry(struct queue *q, struct sched_entry *e)
+{
+	if (e->state == SCHED_HELD)
+		return e->held ? ACTED_HELD : ACTED_ROUTE;
+	if (e->state == SCHED_TURN)
+		return ACTED_TURN;
+	if (e->later)
+		return ACTED_LATER;
+	sched_retry(q->sched, e, (uint64_t)sys_wall_ms());
+	return ACTED_DONE;
 }
 
 enum acted
@@ -203,15 +227,15 @@ queue_change(struct queue *q, struct sched_entry *e, enum act act, struct str re
 		return change_active(q, e, act, reason, op);
 	if (e->state == SCHED_BUSY)
 		return ACTED_BUSY;
+	if (ends(e, act))
+		return ACTED_ENDING;
 	switch (act) {
 	case ACT_RETRY:
-		/* When a sender wants it to leave is for release. */
-		if ((e->state != SCHED_READY && e->state != SCHED_WAITS) || e->later)
-			return ACTED_NONE;
-		sched_retry(q->sched, e, (uint64_t)sys_wall_ms());
-		return ACTED_DONE;
+		return retry(q, e);
 	case ACT_HOLD:
-		return !e->held && hold(q, e, true, reason, op) ? ACTED_WRITTEN : ACTED_NONE;
+		if (e->held)
+			return ACTED_ALREADY;
+		return hold(q, e, true, reason, op) ? ACTED_WRITTEN : ACTED_NONE;
 	case ACT_RELEASE:
 		return release(q, e, op);
 	case ACT_BOUNCE:

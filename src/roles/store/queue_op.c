@@ -33,9 +33,9 @@ struct queue_op {
 	uint32_t n_slice;
 	uint64_t n, limit; /* entries that fit */
 	uint64_t rcpts, octets, letters, last_letter;
-	uint64_t n_trying, n_route; /* of those to be changed: enum acted */
-	size_t n_open;              /* changes that are not durable yet */
-	bool over;                  /* all entries were looked at */
+	uint64_t n_acted[ACTED_COUNT]; /* of those to be changed */
+	size_t n_open;                 /* changes that are not durable yet */
+	bool over;                     /* all entries were looked at */
 	struct found {
 		uint64_t letter;
 		uint32_t part;
@@ -58,11 +58,16 @@ op_free(struct queue_op *o)
 static void
 op_done(struct queue_op *o)
 {
-	char number[6][TEXT_NUM];
+	static const enum acted left_out[] = { ACTED_ROUTE, ACTED_ENDING, ACTED_HELD, ACTED_LATER,
+		ACTED_TURN, ACTED_ALREADY, ACTED_DAMAGED };
+	char number[4][TEXT_NUM], room[1 + ARRAY_LEN(left_out)][TEXT_NUM];
+	struct str changed[2 + ARRAY_LEN(left_out)];
 	const struct str count[] = { text_u64(number[0], o->n), text_u64(number[1], o->letters),
 		text_u64(number[2], o->rcpts), text_u64(number[3], o->octets) };
-	const struct str changed[] = { count[0], text_u64(number[4], o->n_trying),
-		text_u64(number[5], o->n_route) };
+	changed[0] = count[0];
+	changed[1] = text_u64(room[0], o->n_acted[ACTED_TRYING] + o->n_acted[ACTED_WISHED]);
+	for (size_t i = 0; i < ARRAY_LEN(left_out); i++)
+		changed[2 + i] = text_u64(room[1 + i], o->n_acted[left_out[i]]);
 	if (o->act == ACT_COUNT)
 		desk_row(o->ask, count, ARRAY_LEN(count));
 	else if (o->act >= ACT_RETRY)
@@ -120,7 +125,7 @@ change_one(struct queue_op *o, const struct found *f)
 		return e ? queue_change(q, e, o->act, str_of(reason ? reason : ""), o->id)
 		         : ACTED_NONE;
 	if (o->act != ACT_DELETE)
-		return ACTED_NONE;
+		return ACTED_DAMAGED;
 	queue_remove_damaged(q, f->letter, f->part, o->id);
 	return ACTED_WRITTEN;
 }
@@ -135,8 +140,7 @@ change_found(struct queue_op *o)
 	for (size_t i = 0; i < o->n_found; i++) {
 		enum acted c = change_one(o, &o->found[i]);
 		o->n += c == ACTED_DONE || c == ACTED_WRITTEN;
-		o->n_trying += c == ACTED_TRYING || c == ACTED_WISHED;
-		o->n_route += c == ACTED_ROUTE;
+		o->n_acted[c]++;
 		o->n_open += c == ACTED_WRITTEN || c == ACTED_WISHED;
 		if (c == ACTED_BUSY)
 			o->found[busy++] = o->found[i];

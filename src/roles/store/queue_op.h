@@ -49,7 +49,15 @@ enum acted {
 	ACTED_WISHED,  /* the same, and it happens when its attempt is over */
 	ACTED_TRYING,  /* a relay has it, as is wanted */
 	ACTED_BUSY,    /* it is being written: ask again in a moment */
+	/* It stays as it is, and the answer says how many do. */
 	ACTED_ROUTE,   /* it is held by a route */
+	ACTED_ENDING,  /* it is to be bounced or deleted when its attempt is over */
+	ACTED_HELD,    /* to be retried, but an administrator holds it, */
+	ACTED_LATER,   /* its sender wants it to leave later, */
+	ACTED_TURN,    /* or it waits until it is fetched */
+	ACTED_ALREADY, /* it is as is wanted */
+	ACTED_DAMAGED, /* only to be deleted */
+	ACTED_COUNT
 };
 enum acted queue_change(struct queue *q, struct sched_entry *e, enum act act, struct str reason,
     uint64_t op);
