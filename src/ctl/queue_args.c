@@ -88,12 +88,14 @@ add_option(struct queue_args *a, const struct ctl_call *call, size_t i)
 	if (value[0] == '\0')
 		return usage_error(call->cmd, "%s: something is to stand behind it",
 		    rows[i].option);
-	if (rows[i].form == SECONDS && !num_seconds(str_of(value), &v))
+	if (rows[i].form == SECONDS &&
+	    (!num_seconds(str_of(value), &v) || v > UINT64_MAX / 1000)) /* as the store, in ms */
 		return usage_error(call->cmd, "%s: \"%s\" is no time; write 30m, 2h or 3d",
 		    rows[i].option, value);
 	if (rows[i].form == NUMBER && (!num_u64(str_of(value), UINT32_MAX, &v) || v == 0))
-		return usage_error(call->cmd, "%s: \"%s\" is no number of entries", rows[i].option,
-		    value);
+		return usage_error(call->cmd,
+		    "%s: \"%s\" is no number of entries; write one from 1 to %u", rows[i].option,
+		    value, UINT32_MAX);
 	if (strcmp(rows[i].key, "reason") == 0 && strpbrk(value, "\r\n"))
 		return usage_error(call->cmd, "--reason: it is to be one line");
 	if (strcmp(rows[i].key, "state") == 0 && !is_state(value))

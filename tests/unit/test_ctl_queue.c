@@ -29,6 +29,9 @@ static const struct {
 	{ { .older = "2h", .newer = "3d" }, QUEUE_ANY, "older=7200|newer=259200" },
 	{ { .older = "45" }, QUEUE_ANY, "older=45" },
 	{ { .older = "soon" }, QUEUE_ANY, NULL },
+	{ { .older = "9223372036854775807" }, QUEUE_ANY, NULL }, /* not in milliseconds */
+	{ { .newer = "106751991167300d" }, QUEUE_ANY, NULL },
+	{ { .newer = "9999999d" }, QUEUE_ANY, "newer=863999913600" },
 	{ { .older = "-1h" }, QUEUE_ANY, NULL },
 	{ { .error = "no such user" }, QUEUE_CHOSEN, "error=no such user" },
 	{ { .state = "held" }, QUEUE_CHOSEN, "state=held" },
