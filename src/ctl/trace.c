@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/num.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,16 +100,97 @@ ask_limit(struct question *q, const struct ctl_call *call)
 	return false;
 }
 
+/* --- what may stand there: the tables of histories have whole addresses only --- */
+
+static bool
+is_address(struct str s, bool nobody)
+{
+	size_t at = str_rfind(s, '@');
+	if (s.len >= 2 && s.p[0] == '<' && s.p[s.len - 1] == '>') {
+		s = str_n(s.p + 1, s.len - 2);
+		if (s.len == 0)
+			return nobody;
+		at = str_rfind(s, '@');
+	}
+	if (str_ieq(s, STR("postmaster"))) /* needs no domain (RFC 5321 4.5.1) */
+		return true;
+	return at > 0 && at + 1 < s.len && str_find(s, '*') == s.len;
+}
+
+static bool
+good_sender(const char *v)
+{
+	return is_address(str_of(v), true);
+}
+
+static bool
+good_rcpt(const char *v)
+{
+	return is_address(str_of(v), false);
+}
+
+static bool
+good_peer(const char *v)
+{
+	unsigned char ip[16];
+	return inet_pton(AF_INET, v, ip) == 1 || inet_pton(AF_INET6, v, ip) == 1;
+}
+
+static bool
+good_text(const char *v)
+{
+	return v[0] != '\0';
+}
+
+/* False: it was said. */
+static bool
+good_keys(const struct ctl_call *call)
+{
+	const struct {
+		const char *name, *value;
+		bool (*good)(const char *v);
+		const char *want;
+	} keys[] = {
+		{ "KEY", call->words.n ? call->words.v[0] : NULL, good_text,
+		    "an id or an address" },
+		{ "--from", call->from, good_sender,
+		    "an address; write a whole one such as ann@example.net, or '<>'" },
+		{ "--to", call->to, good_rcpt,
+		    "an address; write a whole one such as ann@example.net" },
+		{ "--peer", call->peer, good_peer, "an IP address; write one such as 192.0.2.1" },
+		{ "--message-id", call->message_id, good_text, "a Message-ID" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if (keys[i].value && !keys[i].good(keys[i].value)) {
+			usage_error(call->cmd, "%s: \"%s\" is not %s", keys[i].name, keys[i].value,
+			    keys[i].want);
+			return false;
+		}
+	return true;
+}
+
+/* Both are good by themselves. */
+static bool
+good_span(const struct ctl_call *call)
+{
+	uint64_t since, until;
+	if (!call->since || !call->until || !time_of(call->since, &since) ||
+	    !time_of(call->until, &until) || since < until)
+		return true;
+	usage_error(call->cmd, "--since %s is not before --until %s", call->since, call->until);
+	return false;
+}
+
 static int
 make_question(struct question *q, const struct ctl_call *call)
 {
 	bool asks = call->words.n || call->from || call->to || call->peer || call->message_id ||
 	            call->since || call->until;
-	bool ok = ask_for(q, "key", call->words.n ? call->words.v[0] : NULL) &&
+	bool ok = good_keys(call) && ask_for(q, "key", call->words.n ? call->words.v[0] : NULL) &&
 	          ask_for(q, "from", call->from) && ask_for(q, "to", call->to) &&
 	          ask_for(q, "peer", call->peer) && ask_for(q, "message-id", call->message_id) &&
 	          ask_time(q, call, "since", call->since) &&
-	          ask_time(q, call, "until", call->until) && ask_limit(q, call);
+	          ask_time(q, call, "until", call->until) && ask_limit(q, call) && good_span(call);
 	if (!ok)
 		return EXIT_USAGE;
 	if (!asks && !call->follow)
@@ -258,9 +340,10 @@ const struct cli_cmd cmd_trace = {
 		"what became of it in mailboxes. Of several there is a line each. Passwords are "
 		"masked.\n\n"
 		"  --from ADDRESS, --to ADDRESS, --peer ADDRESS, --message-id ID\n"
-		"                 letters for which all of this is true, and KEY; --from '<>' are "
-		"those\n"
-		"                 without a sender, as reports are\n"
+		"                 letters for which all of this is true, and KEY. Each is a whole\n"
+		"                 address; --from '<>' is the null sender, as of reports; --peer "
+		"is an\n"
+		"                 IP address\n"
 		"  --since TIME, --until TIME\n"
 		"                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how "
 		"long\n"

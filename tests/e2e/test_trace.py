@@ -120,7 +120,13 @@ def test_by_anything_that_is_known(lab):
 def test_a_question_that_is_none(lab):
     for words, what in (((), 'which letters'), (('--since', 'yesterday'), 'is no time'), (('x', '--format', 'html'), 'html'),
                         (('x', '--limit', '0'), '--limit'), (('x', 'y'), '"y" is too much'),
-                        (('x', '--follow', '--format', 'conv'), 'not with --follow')):
+                        (('x', '--follow', '--format', 'conv'), 'not with --follow'),
+                        (('',), 'KEY: "" is not an id or an address'), (('--from', ''), 'is not an address'),
+                        (('--message-id', ''), 'is not a Message-ID'), (('--from', '@example.com'), 'write a whole one'),
+                        (('--to', '*@example.com'), 'is not an address'), (('--to', '<>'), 'is not an address'),
+                        (('--to', 'example.com'), 'is not an address'), (('--peer', '127.0.0.0/8'), 'is not an IP address'),
+                        (('--peer', 'localhost'), 'is not an IP address'),
+                        (('--since', '5m', '--until', '10m'), '--since 5m is not before --until 10m')):
         r = lab.run('trace', *words, check=False)
         assert r.returncode == 1 and what in r.stderr, r.stderr
 
