@@ -298,6 +298,35 @@ look_on(struct ctl_call *call, struct question *q)
 	}
 }
 
+/* Options that would do nothing together. False: it was said. */
+static bool
+go_together(const struct ctl_call *call)
+{
+	const struct {
+		bool both;
+		const char *words;
+	} rows[] = {
+		{ call->attempt && !call->format, "--attempt goes with --format conv" },
+		{ call->follow && call->format,
+		    "--format conv is for one letter, not with --follow" },
+		{ call->json && call->format,
+		    "--format conv is a conversation, which --json has not; leave one of them "
+		    "out" },
+		{ call->follow && call->limit,
+		    "--limit is for what has been; --follow shows all that comes" },
+		{ call->follow && (call->since || call->until),
+		    "--since and --until are for what has been; --follow shows what comes" },
+		{ call->follow && call->all,
+		    "--all is for what has been; --follow shows each event when it comes" },
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].both) {
+			usage_error(call->cmd, "%s", rows[i].words);
+			return false;
+		}
+	return true;
+}
+
 static int
 trace(struct ctl_call *call)
 {
@@ -308,10 +337,8 @@ trace(struct ctl_call *call)
 	if (call->format && strcmp(call->format, "conv") != 0)
 		return usage_error(call->cmd, "there is no format %s; write --format conv",
 		    call->format);
-	if (call->attempt && !call->format)
-		return usage_error(call->cmd, "--attempt goes with --format conv");
-	if (call->follow && call->format)
-		return usage_error(call->cmd, "--format conv is for one letter, not with --follow");
+	if (!go_together(call))
+		return EXIT_USAGE;
 	if (call->follow)
 		return look_on(call, &q);
 	return call->format ? show_conv(call, &q) : show(call, &q);
@@ -328,37 +355,39 @@ const struct cli_cmd cmd_trace = {
 	.name = "trace",
 	.summary = "Show what happened to a letter: conversations, times and decisions",
 	.usage = "[KEY] [OPTION...]",
-	.help = "KEY is anything that is known of the letter: a queue id as the server said it "
-		"when it\n"
-		"took the letter (and as it stands in the letter's Received field), its id (as "
-		"`mailbox\n"
-		"show`, `queue list` or IMAP's EMAILID has it), a session's id from the log, a\n"
-		"Message-ID, the address of its sender or of a recipient, or of the host it came "
-		"from.\n"
-		"One letter is shown whole: how it came, each attempt to bring it further, "
-		"reports, and\n"
-		"what became of it in mailboxes. Of several there is a line each. Passwords are "
-		"masked.\n\n"
-		"  --from ADDRESS, --to ADDRESS, --peer ADDRESS, --message-id ID\n"
-		"                 letters for which all of this is true, and KEY. Each is a whole\n"
-		"                 address; --from '<>' is the null sender, as of reports; --peer "
-		"is an\n"
-		"                 IP address\n"
-		"  --since TIME, --until TIME\n"
-		"                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how "
-		"long\n"
-		"                 ago: 90s, 15m, 2h, 3d\n"
-		"  --limit N      at most the newest N letters (100), 1000 at most\n"
-		"  --all          several letters whole\n"
-		"  --follow       show what happens from now on, until it is interrupted\n"
-		"  --json         print JSON; with --follow one object a line\n"
-		"  --format conv  the conversation in which one letter came, as `pennypost run` "
-		"plays it\n"
-		"  --attempt N    ... the one of its Nth attempt to reach another server\n"
-		"  --config FILE  the server that FILE configures\n"
-		"  --dir DIR      the server in DIR\n\n"
-		"Exit status: 0 found, 1 wrong usage, 2 nothing was found, 3 no server could be "
-		"asked.\n",
+	.help =
+	    "KEY is anything that is known of the letter: a queue id as the server said it "
+	    "when it\n"
+	    "took the letter (and as it stands in the letter's Received field), its id (as "
+	    "`mailbox\n"
+	    "show`, `queue list` or IMAP's EMAILID has it), a session's id from the log, a\n"
+	    "Message-ID, the address of its sender or of a recipient, or of the host it came "
+	    "from.\n"
+	    "One letter is shown whole: how it came, each attempt to bring it further, "
+	    "reports, and\n"
+	    "what became of it in mailboxes. Of several there is a line each. Passwords are "
+	    "masked.\n\n"
+	    "  --from ADDRESS, --to ADDRESS, --peer ADDRESS, --message-id ID\n"
+	    "                 letters for which all of this is true, and KEY. Each is a whole\n"
+	    "                 address; --from '<>' is the null sender, as of reports; --peer "
+	    "is an\n"
+	    "                 IP address\n"
+	    "  --since TIME, --until TIME\n"
+	    "                 a day or a moment in UTC (2026-11-22, 2026-11-22T17:30), or how "
+	    "long\n"
+	    "                 ago: 90s, 15m, 2h, 3d\n"
+	    "  --limit N      at most the newest N letters (100), 1000 at most\n"
+	    "  --all          several letters whole\n"
+	    "  --follow       show what happens from now on, until it is interrupted; not with\n"
+	    "                 --limit, --since, --until, --all or --format\n"
+	    "  --json         print JSON; with --follow one object a line\n"
+	    "  --format conv  the conversation in which one letter came, as `pennypost run` "
+	    "plays it\n"
+	    "  --attempt N    ... the one of its Nth attempt to reach another server\n"
+	    "  --config FILE  the server that FILE configures\n"
+	    "  --dir DIR      the server in DIR\n\n"
+	    "Exit status: 0 found, 1 wrong usage, 2 nothing was found, 3 no server could be "
+	    "asked.\n",
 	.words =
 	    "--from= --to= --peer= --message-id= --since= --until= --limit= --all --follow --json "
 	    "--format=conv --attempt= --config=FILE --dir=DIR",

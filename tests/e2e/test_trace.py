@@ -126,7 +126,9 @@ def test_a_question_that_is_none(lab):
                         (('--to', '*@example.com'), 'is not an address'), (('--to', '<>'), 'is not an address'),
                         (('--to', 'example.com'), 'is not an address'), (('--peer', '127.0.0.0/8'), 'is not an IP address'),
                         (('--peer', 'localhost'), 'is not an IP address'),
-                        (('--since', '5m', '--until', '10m'), '--since 5m is not before --until 10m')):
+                        (('x', '--format', 'conv', '--json'), 'leave one of them out'), (('--follow', '--limit', '3'), 'has been'),
+                        (('--follow', '--since', '3m'), 'has been'), (('--follow', '--until', '3m'), 'has been'),
+                        (('--follow', '--all'), 'has been'), (('--since', '5m', '--until', '10m'), '--since 5m is not before --until 10m')):
         r = lab.run('trace', *words, check=False)
         assert r.returncode == 1 and what in r.stderr, r.stderr
 
