@@ -95,6 +95,9 @@ put_entry(const struct msg_row *row, uint64_t now)
 		queue_put_lines(REST_AT, buf_str(&said));
 	else if (said.len)
 		printf("%*s%s\n", REST_AT, "", buf_cstr(&said));
+	if (queue_wish_words(row, Q_WISH))
+		printf("%*sto be %s when its attempt is over\n", REST_AT, "",
+		    queue_wish_words(row, Q_WISH));
 	struct buf *all[] = { &age, &next, &size, &who, &said };
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		buf_done(all[i]);

@@ -52,6 +52,7 @@ static const struct field fields[Q_FIELDS] = {
 	[Q_WHERE] = { "where", OUT_TEXT },
 	[Q_WISH] = { "wish", OUT_TEXT },
 	[Q_REASON] = { "reason", OUT_TEXT },
+	[Q_HELD_BY] = { "held_by", OUT_TEXT },
 };
 
 static const struct field target_fields[T_FIELDS] = {
@@ -182,6 +183,18 @@ queue_put_reply(struct buf *b, struct str code, struct str status, struct str te
 			buf_putz(b, b->len > at ? " " : "");
 		utf8_escape_again(b, line);
 	}
+}
+
+const char *
+queue_wish_words(const struct msg_row *row, size_t field)
+{
+	static const struct {
+		const char *wish, *words;
+	} wishes[] = { { "hold", "held" }, { "bounce", "given back" }, { "delete", "deleted" } };
+	for (size_t i = 0; i < ARRAY_LEN(wishes); i++)
+		if (str_eq(row_field(row, field), str_of(wishes[i].wish)))
+			return wishes[i].words;
+	return NULL;
 }
 
 /* --- words on the page --- */

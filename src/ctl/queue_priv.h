@@ -23,6 +23,7 @@ enum queue_field {
 	Q_STATUS,
 	Q_TEXT,
 	Q_TARGET,
+	Q_WISH,
 	Q_ACCOUNT,
 	Q_PEER,
 	Q_SESSION,
@@ -37,11 +38,11 @@ enum queue_field {
 	Q_WARNED,
 	Q_STAGE,
 	Q_WHERE,
-	Q_WISH,
 	Q_REASON,
+	Q_HELD_BY,
 	Q_FIELDS
 };
-#define Q_LISTED (Q_TARGET + 1)
+#define Q_LISTED (Q_WISH + 1)
 
 /* Fields of queue.targets. */
 enum queue_target_field {
@@ -119,6 +120,8 @@ void queue_put_path(struct buf *b, struct str address);
 void queue_put_target(struct buf *b, struct str route, struct str target);
 /* The reply as a server said it: "550 5.1.1 no such user"; escaped. */
 void queue_put_reply(struct buf *b, struct str code, struct str status, struct str text);
+/* What happens to it when its attempt is over: "deleted"; NULL: nothing. */
+const char *queue_wish_words(const struct msg_row *row, size_t field);
 /* Columns of the terminal, 80 where there is none. */
 size_t queue_page_width(void);
 /* A label, and text in lines behind it. The text is safe already; _raw makes it so. _buf empties b.

@@ -180,6 +180,17 @@ put_time(const char *label, uint64_t ms, uint64_t now)
 }
 
 static void
+put_wish(const char *label, const struct msg_row *e)
+{
+	const char *wish = queue_wish_words(e, 1 + Q_WISH);
+	struct buf b = BUF_INIT(128);
+	if (wish)
+		buf_putf(&b, "%s, if it is still here when its attempt is over", wish);
+	queue_put_buf(label, &b);
+	buf_done(&b);
+}
+
+static void
 put_show(const struct queue_shown *e, uint64_t now)
 {
 	static const struct {
@@ -188,6 +199,8 @@ put_show(const struct queue_shown *e, uint64_t now)
 		bool time;
 	} rows[] = {
 		{ "State", Q_STATE, false },
+		{ "Held by", Q_HELD_BY, false },
+		{ "To be", Q_WISH, false },
 		{ "Reason", Q_REASON, false },
 		{ "Stage", Q_STAGE, false },
 		{ "Where", Q_WHERE, false },
@@ -214,7 +227,9 @@ put_show(const struct queue_shown *e, uint64_t now)
 	queue_put_letter(&e->e.row, now);
 	queue_put_rcpts(e, SIZE_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (rows[i].time)
+		if (rows[i].field == Q_WISH)
+			put_wish(rows[i].label, &e->e.row);
+		else if (rows[i].time)
 			put_time(rows[i].label, NUMBER(&e->e.row, rows[i].field), now);
 		else
 			queue_put_raw(rows[i].label, FIELD(&e->e.row, rows[i].field));

@@ -129,14 +129,18 @@ put_target(const struct msg_row *t, uint64_t now)
 	buf_done(&b);
 }
 
+static bool
+by_administrator(const struct msg_row *e)
+{
+	return str_starts(FIELD(e, Q_HELD_BY), STR("administrator"));
+}
+
 /* Also by a route, then its line says so; a letter that is damaged is told of in the last. */
 static void
 put_held(const struct msg_row *e)
 {
 	struct buf b = BUF_INIT(TEXT_MAX);
-	bool administrator = str_eq(FIELD(e, Q_STATE), STR("held")) &&
-	                     !str_starts(FIELD(e, Q_TARGET), STR("hold:")) &&
-	                     !str_eq(FIELD(e, Q_TROUBLE), STR("damaged"));
+	bool administrator = by_administrator(e);
 	if (administrator)
 		buf_putz(&b, "by an administrator");
 	if (administrator && FIELD(e, Q_REASON).len) {
@@ -174,9 +178,7 @@ next_ready(struct buf *b, const struct queue_shown *e, uint64_t now)
 static void
 next_active(struct buf *b, const struct queue_shown *e, uint64_t now)
 {
-	static const struct {
-		const char *wish, *words;
-	} wishes[] = { { "hold", "held" }, { "bounce", "given back" }, { "delete", "deleted" } };
+	const char *wish = queue_wish_words(&e->e.row, 1 + Q_WISH);
 	buf_putz(b, "it is on its way now");
 	if (FIELD(&e->e.row, Q_STAGE).len) {
 		buf_putf(b, " (" STR_FMT, STR_ARG(FIELD(&e->e.row, Q_STAGE)));
@@ -186,9 +188,17 @@ next_active(struct buf *b, const struct queue_shown *e, uint64_t now)
 		}
 		buf_putz(b, ")");
 	}
-	for (size_t i = 0; i < ARRAY_LEN(wishes); i++)
-		if (str_eq(FIELD(&e->e.row, Q_WISH), str_of(wishes[i].wish)))
-			buf_putf(b, "; if it is still here then, it is %s", wishes[i].words);
+	if (wish)
+		buf_putf(b, "; if it is still here then, it is %s", wish);
+}
+
+static void
+put_route_holds(struct buf *b, const struct queue_shown *e)
+{
+	buf_putz(b, "nothing, until its route is another than hold: (`pennypost reload`)");
+	if (by_administrator(&e->e.row))
+		buf_putf(b, ", and `pennypost queue release " STR_FMT "`",
+		    STR_ARG(FIELD(&e->e.row, Q_ID)));
 }
 
 static void
@@ -196,7 +206,7 @@ next_held(struct buf *b, const struct queue_shown *e, uint64_t now)
 {
 	struct str id = FIELD(&e->e.row, Q_ID);
 	if (str_starts(FIELD(&e->e.row, Q_TARGET), STR("hold:")))
-		buf_putz(b, "nothing, until its route is another than hold: (`pennypost reload`)");
+		put_route_holds(b, e);
 	else if (str_eq(FIELD(&e->e.row, Q_TROUBLE), STR("damaged")))
 		buf_putf(b,
 		    "nothing: `pennypost fsck` tells what is damaged; when that is restored, "
@@ -223,6 +233,8 @@ next_later(struct buf *b, const struct queue_shown *e, uint64_t now)
 {
 	buf_putz(b, "its sender wants it to leave ");
 	queue_put_when(b, MAX(NUMBER(&e->e.row, Q_HOLD_UNTIL), NUMBER(&e->e.row, Q_NEXT)), now);
+	buf_putf(b, "; `pennypost queue release " STR_FMT "` lets it go now",
+	    STR_ARG(FIELD(&e->e.row, Q_ID)));
 }
 
 static void

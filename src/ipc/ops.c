@@ -13,10 +13,10 @@
 /* An entry of the queue, by queue.list; and what queue.show says of it besides. */
 #define QUEUE_FIELDS                                                                               \
 	"id qid state created_ms next_ms last_ms size attempts priority from domain rcpts "        \
-	"trouble mta code status text target"
+	"trouble mta code status text target wish"
 #define QUEUE_MORE_FIELDS                                                                          \
 	"account peer session message_id sender envid ret flags hold_until_ms by_ms expires_ms "   \
-	"warned stage where wish"
+	"warned stage where reason held_by"
 #define QUEUE_CHANGED_FIELDS "entries trying by_route ending held later turn already damaged"
 #define QUEUE_TARGET_FIELDS                                                                        \
 	"target state waiting active held connections window retry_ms trouble text sent later "    \

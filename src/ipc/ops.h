@@ -50,11 +50,12 @@
  *                                one a line) size ... trouble("", name connect tls login
  *                                greeting sender rcpt letter closed policy damaged) mta code status
  *                                text(of the last attempt: the worst recipient's)
- *                                target("mx:example.net")
+ *                                target("mx:example.net") wish(hold, bounce, delete: what
+ *                                happens when its attempt is over)
  *           queue.count FILTER...     -> entries letters rcpts octets
  *           queue.show ID             -> kind "E": an entry, all fields (flags: words; stage and
- *                                where of an active one; wish: hold, bounce, delete when its
- *                                attempt is over; reason: of that, or why it is held); behind it
+ *                                where of an active one; reason: of its wish, or why it is held;
+ *                                held_by: words of administrator, damage, route); behind it
  *                                kind "R" for each recipient:
  *                                state(waits sent failed) in `state`, address in `rcpts`, code
  *                                status text, its notify orcpt via in `ret` `envid` `sender`

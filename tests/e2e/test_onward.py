@@ -449,7 +449,9 @@ def test_released_before_its_time(make_lab, sink):
         t.ask(LETTER + '.', 250)
     r = lab.run('queue', 'retry', '--all', check=False)
     assert r.returncode == 2 and 'queue release' in r.stderr, r
-    assert [e['state'] for e in queue(lab)] == ['later']
+    [e] = queue(lab)
+    text = ' '.join(lab.run('queue', 'why', e['id']).stdout.split())
+    assert e['state'] == 'later' and '`pennypost queue release %s` lets it go now' % e['id'] in text, text
     assert '1 entry released' in lab.run('queue', 'release', '--all').stdout
     wait_until(lambda: queue(lab)[0]['attempts'], 20)
     assert lab.stop() == 0

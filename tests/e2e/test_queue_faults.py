@@ -212,6 +212,10 @@ def test_what_is_to_end_is_not_held_instead(make_lab):
         ids = {e['domain']: e['id'] for e in queue(lab)}
         for verb in ('delete', 'bounce'):
             lab.run('queue', verb, ids[{'delete': 'one', 'bounce': 'two'}[verb] + '.example'])
+        assert {e['domain']: e['wish'] for e in queue(lab)} == {'one.example': 'delete', 'two.example': 'bounce'}
+        text = lab.run('queue', 'list').stdout
+        assert ' to be deleted when its attempt is over\n' in text and ' to be given back when' in text, text
+        assert '\nTo be     deleted, if it is still here' in lab.run('queue', 'show', ids['one.example']).stdout
         for words in (('hold', ids['one.example']), ('hold', '--all'), ('release', ids['two.example'])):
             r = lab.run('queue', *words, check=False)
             assert r.returncode == 2 and 'to be bounced or deleted when its attempt is over, which stays so' in r.stderr, r

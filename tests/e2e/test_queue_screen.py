@@ -7,7 +7,7 @@ import struct
 import subprocess
 import termios
 
-from relaying import outward, queue
+from relaying import outward, queue, why
 from server import BINARY, SLOW
 
 
@@ -113,5 +113,12 @@ def test_what_stays_as_it_is(make_lab):
                         (('retry', '--domain', 'other.example'), 'no entry fits;')):
         r = lab.run('queue', *words, check=False)
         assert r.returncode == 2 and not r.stdout and said in r.stderr, (words, r.stderr)
+    lab.run('queue', 'hold', '--domain', 'held.example', '--reason', 'stolen')
+    [e] = queue(lab, '--domain', 'held.example')
+    text = ' '.join(lab.run('queue', 'why', e['id']).stdout.split())
+    assert 'Held by an administrator: stolen Next nothing, until its route is another than hold: (`pennypost reload`), and ' \
+        '`pennypost queue release %s`' % e['id'] in text, text
+    assert why(lab, e['id'])['held_by'] == 'administrator route'
+    assert '1 entry released.' in lab.run('queue', 'release', e['id']).stdout and why(lab, e['id'])['held_by'] == 'route'
     said = lab.run('queue', 'release', '--all').stdout
     assert '1 entry released.' in said and '1 entry held by a route' in said and '1 entry not held.' in said, said

@@ -7,7 +7,7 @@
 #include "sys/clock.h"
 
 #define RCPTS_MAX (1u << 20)
-#define LIST_FIELDS 18
+#define LIST_FIELDS 19
 #define MORE_FIELDS 16
 
 static struct str
@@ -62,6 +62,19 @@ worst(const struct queue_item *it)
 	return ret;
 }
 
+/* What happens to it when its attempt is over. */
+static struct str
+wish_of(const struct sched_entry *e)
+{
+	static const char *const words[] = {
+		[SCHED_WISH_NONE] = "",
+		[SCHED_WISH_HOLD] = "hold",
+		[SCHED_WISH_BOUNCE] = "bounce",
+		[SCHED_WISH_DELETE] = "delete",
+	};
+	return str_of(e ? words[e->wish] : "");
+}
+
 /* What of the fields of queue.list can be told of a damaged entry. */
 static void
 put_damaged(const struct queue_item *it, struct str *row, char (*room)[TEXT_NUM], struct buf *text)
@@ -81,6 +94,7 @@ put_damaged(const struct queue_item *it, struct str *row, char (*room)[TEXT_NUM]
 		[10] = it->v.domain,
 		[11] = str_skip(buf_str(text), at),
 		[16] = str_of(it->damage),
+		[18] = wish_of(it->e),
 	};
 	memcpy(row, fields, sizeof(fields));
 }
@@ -129,7 +143,7 @@ put_list(struct queue *q, const struct queue_item *it, struct str *row, char (*r
 		it->v.domain, str_n(text->p + at[0], at[1] - at[0]),
 		str_of(it->s.trouble < JOB_TROUBLE_COUNT ? queue_trouble_word[it->s.trouble] : ""),
 		it->s.mta, t.code ? num(room + 5, t.code) : STR(""), t.status, t.text,
-		str_n(text->p + at[1], at[2] - at[1]) };
+		str_n(text->p + at[1], at[2] - at[1]), wish_of(e) };
 	memcpy(row, fields, sizeof(fields));
 	int n = snprintf(room[6], TEXT_NUM, "%d", it->v.priority);
 	row[8] = str_n(room[6], (size_t)n);
@@ -162,6 +176,19 @@ put_flags(struct buf *b, const struct queue_item *it)
 			buf_putf(b, "%s%s", b->len ? " " : "", words[i].word);
 }
 
+static struct str
+held_by(const struct queue *q, const struct queue_item *it)
+{
+	static const char *const words[3][2] = { { "", "route" },
+		{ "administrator", "administrator route" }, { "damage", "damage route" } };
+	struct sched_dest_view dest;
+	if (it->damage || it->e->state != SCHED_HELD)
+		return STR("");
+	sched_dest_of(q->sched, it->e, &dest);
+	size_t who = it->e->held ? 1 + (it->s.trouble == JOB_TROUBLE_DAMAGED) : 0;
+	return str_of(words[who][dest.holds]);
+}
+
 static void
 show_entry(struct queue *q, struct desk_ask *a, const struct queue_item *it)
 {
@@ -170,12 +197,6 @@ show_entry(struct queue *q, struct desk_ask *a, const struct queue_item *it)
 		[JOB_CONNECTING] = "connecting",
 		[JOB_TALKING] = "talking",
 		[JOB_ENDING] = "ending",
-	};
-	static const char *const wishes[] = {
-		[SCHED_WISH_NONE] = "",
-		[SCHED_WISH_HOLD] = "hold",
-		[SCHED_WISH_BOUNCE] = "bounce",
-		[SCHED_WISH_DELETE] = "delete",
 	};
 	struct str row[1 + LIST_FIELDS + MORE_FIELDS] = { STR("E") };
 	char room[LIST_FIELDS][TEXT_NUM], more[8][TEXT_NUM], session[14];
@@ -192,8 +213,7 @@ show_entry(struct queue *q, struct desk_ask *a, const struct queue_item *it)
 		    it->damage ? 0 : it->e->created_ms + q->role->conf->queue_lifetime * 1000),
 		num(&more[3], it->s.warned),
 		str_of(l && l->stage < JOB_STAGE_COUNT ? stages[l->stage] : ""),
-		str_of(l && l->where ? l->where : ""), str_of(it->e ? wishes[it->e->wish] : ""),
-		it->s.reason };
+		str_of(l && l->where ? l->where : ""), it->s.reason, held_by(q, it) };
 	memcpy(row + 1 + LIST_FIELDS, rest, sizeof(rest));
 	desk_row(a, row, ARRAY_LEN(row));
 	buf_done(&text);
@@ -221,9 +241,9 @@ show_rcpts(struct desk_ask *a, const struct queue_item *it)
 		row[15] = t.code ? text_u64(code, t.code) : STR("");
 		row[16] = t.status;
 		row[17] = t.text;
-		row[23] = r.via;    /* sender */
-		row[24] = r.orcpt;  /* envid */
-		row[25] = r.notify; /* ret */
+		row[24] = r.via;    /* sender */
+		row[25] = r.orcpt;  /* envid */
+		row[26] = r.notify; /* ret */
 		desk_row(a, row, ARRAY_LEN(row));
 	}
 }
