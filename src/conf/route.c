@@ -134,8 +134,8 @@ const struct conf_key conf_route_keys[] = {
 	    .doc =
 		"Domains whose mail is fetched with ATRN (RFC 2645) from the host that via names "
 		"(smtp:HOST:366), with login and secret_file." },
-	{ "fetch_every", CONF_NUMBER, 0, R(fetch_every), 0, 86400, .def = "0",
-	    .doc = "Seconds between two fetches. 0: only when pennypost queue fetch says so." },
+	{ "fetch_every", CONF_SECONDS, 0, R(fetch_every), 0, 86400, .def = "0",
+	    .doc = "The time between two fetches. 0: only when pennypost queue fetch says so." },
 	{ NULL },
 };
 

@@ -20,6 +20,7 @@ static const struct {
 	{ "route.*.example.org=lmtp:/run/lmtp", NULL },
 	{ "route.*.example.org.source=192.0.2.1, 2001:db8::1", NULL },
 	{ "route.*.example.org.max_connections=7", NULL },
+	{ "route.*.example.org.fetch_every=1h", NULL },
 	{ "route.[192.0.2.1]=hold:", NULL },
 	{ "route.example.com=error:5.1.2 no such place", NULL },
 	{ "route.example.com=somewhere", "mx:DOMAIN" },
@@ -85,7 +86,7 @@ test_dump_and_show(void **state)
 {
 	struct buf err = BUF_INIT(4096), text = BUF_INIT(1u << 20);
 	struct conf *c = conf_new();
-	for (size_t i = 0; i < 8; i++)
+	for (size_t i = 0; i < 9; i++)
 		assert_true(conf_set(c, str_of(sets[i].set), &err));
 	check_finds(c);
 	conf_dump(c, &text);
