@@ -1,11 +1,56 @@
 /* alias.add and alias.remove. */
 #include "roles/store/change.h"
 
+#include "base/map.h"
 #include "mail/address.h"
 #include "route/directory.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define CIRCLE_MAX (1u << 20) /* octets of members looked at */
+
+/* The member is an alias, and its own members stand behind `todo`. */
+static bool
+leads_on(const struct change *c, struct store_snap *sn, struct str member, struct buf *todo)
+{
+	char name[NAME_MAX_FOLDED];
+	struct str value, members;
+	if (!names_user(member, name, sizeof(name)) ||
+	    names_get(sn, 'u', str_of(name), &value) == 0)
+		return false;
+	if (strcmp(name, c->name) == 0)
+		return true;
+	const struct conf_alias *a = names_conf_alias(c->role->conf, name);
+	for (size_t i = 0; a && i < a->n_members; i++)
+		buf_putf(todo, "%s\n", a->members[i]);
+	if (a)
+		return true;
+	if (names_get(sn, 'a', str_of(name), &value) != 0 || !names_alias_get(value, &members))
+		return false;
+	buf_puts(todo, members);
+	buf_putc(todo, '\n');
+	return true;
+}
+
+/* Through however many aliases it leads to none but these: nobody would get its mail. */
+static bool
+closes_circle(const struct change *c, struct store_snap *sn)
+{
+	struct buf todo = BUF_INIT(CIRCLE_MAX);
+	struct map seen = MAP_NULL;
+	bool alone = true;
+	buf_putf(&todo, "%s\n", c->members);
+	for (size_t at = 0; alone && at < todo.len;) {
+		struct str rest = str_skip(buf_str(&todo), at), member = str_cut(&rest, '\n');
+		at += member.len + 1;
+		if (map_put(&seen, member, &todo) == NULL)
+			alone = leads_on(c, sn, member, &todo) && !todo.failed;
+	}
+	map_done(&seen);
+	buf_done(&todo);
+	return alone;
+}
 
 static bool
 may_add(struct change *c, struct store_snap *sn)
@@ -24,6 +69,11 @@ may_add(struct change *c, struct store_snap *sn)
 	else if (names_get(sn, 'a', name, &value) == 0)
 		writer_change_refuse(c, CTL_EXISTS,
 		    "alias %s exists; run `pennypost alias remove %s` first", c->name, c->name);
+	else if (closes_circle(c, sn))
+		writer_change_refuse(c, CTL_INVALID,
+		    "%s would lead in a circle, and its mail to nobody; let one of the members be "
+		    "a mailbox",
+		    c->name);
 	else
 		return true;
 	return false;
