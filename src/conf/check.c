@@ -90,6 +90,20 @@ check_oauth(struct checker *ck)
 }
 
 static void
+check_queue(struct checker *ck)
+{
+	const struct conf *c = ck->c;
+	if (c->queue_retry_first > c->queue_retry_most)
+		odd(ck, "queue.retry_first is above queue.retry_most, which then is the first "
+			"wait; write a shorter time");
+	if (c->queue_warn && c->queue_warn >= c->queue_lifetime)
+		odd(ck, "queue.warn is not below queue.lifetime, so no sender is warned before his "
+			"letter comes back; write a shorter time, or 0 for none");
+	if (!c->dns[0] && c->dns_trust_anchor[0])
+		odd(ck, "dns_trust_anchor has no effect while dns is empty; set dns, or remove it");
+}
+
+static void
 check_whole(struct checker *ck)
 {
 	const struct conf *c = ck->c;
@@ -110,6 +124,7 @@ check_whole(struct checker *ck)
 	if (c->n_listeners == 0)
 		wrong(ck, "there is no listener; write listen = ( { port = 25; } );");
 	check_oauth(ck);
+	check_queue(ck);
 	ck->ok = conf_check_routes(c, ck->err, ck->warnings) && ck->ok;
 	if (c->lab)
 		odd(ck, "lab is on: the server may pretend to be another; take it off before real "

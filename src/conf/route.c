@@ -74,6 +74,20 @@ each_good(struct str v, bool (*good)(struct str one))
 }
 
 static bool
+good_mech(struct str v)
+{
+	const char *want;
+	return conf_good_mechs(v, &want);
+}
+
+static bool
+good_route_mechs(struct str v, const char **ret_want)
+{
+	(void)conf_good_mechs(STR(""), ret_want);
+	return each_good(v, good_mech);
+}
+
+static bool
 good_account(struct str v)
 {
 	size_t at = str_rfind(v, '@');
@@ -107,7 +121,7 @@ const struct conf_key conf_route_keys[] = {
 		   "certificate or the keytab says who we are." },
 	{ "secret_file", CONF_TEXT, 0, R(secret_file), .def = "", .good = conf_good_path_or_empty,
 	    .doc = "A file whose first line is the password." },
-	{ "mechs", CONF_TEXT, 0, R(mechs), .def = "",
+	{ "mechs", CONF_TEXT, 0, R(mechs), .def = "", .good = good_route_mechs,
 	    .doc = "The mechanisms that may be used to log in, best first. Empty: all but the weak "
 		   "ones, those with tokens, and GSSAPI, which must be written here and is then "
 		   "taken before the others (gssapi.client_keytab)." },
@@ -313,10 +327,30 @@ check_turn(const struct conf_route *r, struct buf *err)
 	return (!r->atrn[0] || one) && (!r->fetch_by_atrn[0] || can_fetch);
 }
 
+static bool
+is_ours(const struct conf *c, const char *domain)
+{
+	for (size_t i = 0; i < c->n_domains; i++)
+		if (str_ieq(str_of(c->domains[i]), str_of(domain)))
+			return true;
+	return false;
+}
+
 static void
 warn(const struct conf *c, const struct self *self, const struct conf_route *r,
     struct buf *warnings)
 {
+	if (is_ours(c, r->match))
+		buf_putf(warnings,
+		    "route %s: it has no effect, for the domain is in domains and its mail stays "
+		    "here; remove it from one of them\n",
+		    r->match);
+	if (strcmp(r->via, "turn:") == 0 && !r->atrn[0])
+		buf_putf(warnings,
+		    "route %s: its mail waits for ATRN, and nobody may ask for it; name accounts "
+		    "in "
+		    "atrn\n",
+		    r->match);
 	if (!r->login[0] && r->secret_file[0])
 		buf_putf(warnings, "route %s: secret_file has no effect without login\n", r->match);
 	if (has_ticket(r) && !c->gssapi_client_keytab[0])

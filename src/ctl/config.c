@@ -4,6 +4,7 @@
 #include "sasl/jwk.h"
 #include "sys/file.h"
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,6 +54,66 @@ warn_of_oauth(const struct conf *c, struct buf *warnings)
 	buf_done(&text);
 }
 
+/* Not where we may not look: parent reads them as root. */
+static void
+warn_of_secret(const struct conf_route *r, struct buf *warnings)
+{
+	struct buf text = BUF_INIT(1u << 20);
+	int rc = r->secret_file[0] ? file_read_all(r->secret_file, 1u << 20, &text) : 0;
+	bool empty = str_find_any(buf_str(&text), "\r\n") == 0;
+	if (rc < 0 && rc != -EACCES)
+		buf_putf(warnings,
+		    "route %s: secret_file %s: %s; no login works; make it, or correct its name\n",
+		    r->match, r->secret_file, strerror(-rc));
+	else if (rc == 0 && r->secret_file[0] && empty)
+		buf_putf(warnings,
+		    "route %s: secret_file %s: its first line is empty; write the password there\n",
+		    r->match, r->secret_file);
+	buf_wipe(&text);
+	buf_done(&text);
+}
+
+/* False when one could not be read, which was said. */
+static bool
+read_certs(const struct conf *c, struct tls_certs *to)
+{
+	struct conf_certs files;
+	bool all = !tls_files_hidden(c->data_dir);
+	conf_certs_find(c, &files);
+	for (size_t i = 0; i < files.n; i++) {
+		struct buf pem = BUF_INIT(1u << 20), err = BUF_INIT(4096);
+		all = file_read_all(files.row[i].cert, 1u << 20, &pem) == 0 &&
+		      tls_certs_add(to, buf_str(&pem), &err) && all;
+		buf_done(&pem);
+		buf_done(&err);
+	}
+	conf_certs_done(&files);
+	return all;
+}
+
+static void
+warn_of_routes(const struct conf *c, struct buf *warnings)
+{
+	struct tls_certs *certs = NULL;
+	bool all = true;
+	for (size_t i = 0; i < c->n_routes; i++) {
+		const struct conf_route *r = &c->routes[i];
+		warn_of_secret(r, warnings);
+		if (r->certificate[0] && !certs) {
+			certs = tls_certs_new();
+			all = read_certs(c, certs);
+		}
+		if (r->certificate[0] && all && !tls_certs_know(certs, r->certificate))
+			buf_putf(warnings,
+			    "route %s: none of our certificates has the name %s, so its mail "
+			    "waits; "
+			    "name one of them, or add it to tls.certificates\n",
+			    r->match, r->certificate);
+	}
+	if (certs)
+		tls_certs_unref(certs);
+}
+
 static int
 check_file(struct ctl_call *call)
 {
@@ -61,6 +122,7 @@ check_file(struct ctl_call *call)
 	if (c) {
 		warn_of_certs(c, &warnings);
 		warn_of_oauth(c, &warnings);
+		warn_of_routes(c, &warnings);
 	}
 	if (call->json) {
 		out_json(json_pack("{s:o, s:b, s:o, s:o}", "file",

@@ -57,6 +57,26 @@ def test_check_of_broken_syntax_and_missing_file(tmp_path):
     assert r.returncode == 2 and 'none.conf' in r.stdout + r.stderr
 
 
+def test_check_looks_for_what_routes_name(tmp_path):
+    """A server starts without them; its mail then waits."""
+    (tmp_path / 'd').mkdir()
+    (tmp_path / 'empty').write_text('\n')
+    path = tmp_path / 'routes.conf'
+    path.write_text('hostname = "mail.example.com"; data_dir = "%s"; listen = ( { port = 2525; } );\n' % (tmp_path / 'd') +
+                    'routes = ( { match = "a.example"; via = "smtp:x.example:25"; login = "us"; secret_file = "/nonexistent"; },\n'
+                    '{ match = "b.example"; via = "smtp:x.example:25"; login = "us"; secret_file = "%s"; },\n' % (tmp_path / 'empty') +
+                    '{ match = "c.example"; certificate = "nosuch.example"; },\n'
+                    '{ match = "d.example"; certificate = "mail.example.com"; } );\n')
+    r = subprocess.run([BINARY, 'tls', 'make', 'mail.example.com', '--dir', str(tmp_path / 'd')], capture_output=True)
+    assert r.returncode == 0, r
+    r = config_check(path)
+    assert r.returncode == 0, r.stdout
+    for what in ('route a.example: secret_file /nonexistent: No such file', 'route b.example: secret_file %s: its first line is empty'
+                 % (tmp_path / 'empty'), 'route c.example: none of our certificates has the name nosuch.example'):
+        assert 'warning: ' + what in r.stdout, r.stdout
+    assert 'd.example' not in r.stdout
+
+
 def write_config(tmp_path, base, ports=(25,), **keys):
     path = tmp_path / 'pennypost.conf'
     text = {'hostname': '"mail.example.com"', 'data_dir': '"%s"' % (tmp_path / 'data'),

@@ -333,6 +333,21 @@ static const struct {
 	    "tls.required_senders asks for TLS", "" },
 	{ "hostname = \"a.b\"; listen = ( { port = 465; starttls = \"yes\"; } );", NULL,
 	    "starttls has no effect where TLS begins at once" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; } ); dns = \"\"; dns_trust_anchor = "
+	  "\"/a.key\";",
+	    NULL, "dns_trust_anchor has no effect while dns is empty" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; } ); queue: { retry_first = \"2h\"; };",
+	    NULL, "queue.retry_first is above queue.retry_most" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; } ); queue: { lifetime = \"1h\"; };", NULL,
+	    "queue.warn is not below queue.lifetime" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; } ); domains = [ \"A.example\" ]; routes = "
+	  "( { "
+	  "match = \"a.example\"; via = \"smtp:b.example:25\"; } );",
+	    NULL, "route a.example: it has no effect" },
+	{ "hostname = \"a.b\"; listen = ( { port = 25; } ); routes = ( { match = \"a.example\"; "
+	  "via = "
+	  "\"turn:\"; } );",
+	    NULL, "name accounts in atrn" },
 	{ "hostname = \"a.b\"; listen = ( { port = 25; tls: { legacy = true; }; } );", NULL,
 	    "which are broken" },
 	{ "hostname = \"a.b\"; listen = ( { port = 587; auth = \"no\"; auth_required = \"yes\"; } "

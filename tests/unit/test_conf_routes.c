@@ -29,6 +29,8 @@ static const struct {
 	{ "route.**=mx", "nothing that a route can be for" },
 	{ "route.example.com.tls=perhaps", "auto, never, may, must or verify" },
 	{ "route.example.com.source=here", "IP addresses" },
+	{ "route.example.com.mechs=XOAUTH2, plain LOGIN", NULL },
+	{ "route.example.com.mechs=PLAIN FOO", "SCRAM-SHA-256" },
 	{ "relay.source=1.2.3", "IP addresses" },
 	{ "relay.tls=yes", "auto, never" },
 	{ "relay.port=0", "1 to 65535" },
