@@ -3,6 +3,7 @@ import glob
 import json
 import os
 import pty
+import re
 import subprocess
 import time
 
@@ -31,6 +32,12 @@ def test_the_line_of_the_ledger():
 def test_codes_and_words():
     assert explain('550')[0].startswith('550 permanent')
     assert 'Amazon' not in explain('535 5.7.8 authentication credentials invalid')[0].splitlines()[0]
+    for text in ('535 4.7.8 authentication credentials invalid', '550 5.7.1 <a@b.example> relaying denied', '550 relaying denied',
+                 '554 5.7.1 relaying denied', '554 5.4.6 <a@b.example> aliases lead in a circle',
+                 '501 5.1.3 bad recipient address syntax'):
+        first = explain(text)[0].splitlines()[0]
+        assert not re.search('Amazon|Sendmail|Received|policy|Yandex', first), 'the words of this server, and no other'
+    assert 'Sendmail' in explain('550 5.7.1 <a@b.example>... Relaying denied')[0].splitlines()[0]
     assert explain('5')[0].startswith('5xx permanent')
     assert 'authentication failed' in explain('8')[0]
     assert explain('452', '4.3.1')[0].startswith('452 4.3.1 temporary')
