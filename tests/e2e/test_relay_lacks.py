@@ -51,6 +51,17 @@ def test_auth_anew_within_a_login(make_lab, tmp_path):
         assert not any(line.startswith('MAIL') for line in hub.heard[0]) and 'DATA' in hub.heard[-1]
 
 
+def test_a_secret_that_is_empty(make_lab, tmp_path):
+    """It was read; who asks why the letter waits learns what to do, and need not look into the log."""
+    secret = tmp_path / 'secret'
+    secret.write_text('\nsesame\n')
+    with Puppet(EHLO='250-mx.example.com\n250 AUTH LOGIN') as hub:
+        lab = make_lab(sets=outward('smtp:' + hub.address, login='us', secret_file=secret, auth_cleartext='allow'))
+        send(lab)
+        wait_until(lambda: 'secret' in lab.run('queue', 'list').stdout, 20, 0.2)
+        assert 'secret_file (%s) is empty' % secret in lab.run('queue', 'list').stdout
+
+
 class Asking(Mx):
     """Asks for a certificate of the client; at the first handshakes auth is stopped, and killed a moment later."""
 

@@ -81,16 +81,17 @@ outgoing_secret(struct auth *au, struct str name, int fd)
 	int rc = file_read_fd(fd, SECRET_FILE_MAX, b);
 	struct str line = str_first(buf_str(b), str_find_any(buf_str(b), "\r\n"));
 	const char *why = rc < 0 ? strerror(-rc) : line.len == 0 ? "its first line is empty" : NULL;
+	bool room = o->coming.used < SECRETS_MAX || map_get(&o->coming, name);
 	buf_trunc(b, line.len);
-	if (!why && (o->coming.used < SECRETS_MAX || map_get(&o->coming, name))) {
-		b = map_put(&o->coming, name, b);
-		if (!b)
-			return;
-	} else {
+	if (why || !room)
 		LOG(LOG_ERROR, 0, "secret-refused", LOGF("file", name),
 		    LOGZ("why", why ? why : "there are too many"),
 		    LOGZ("remedy", "write the password into its first line, then `pennypost "
 				   "reload`"));
+	if (rc == 0 && room) { /* an empty one, too: whoever asks for it is told that it is */
+		b = map_put(&o->coming, name, b);
+		if (!b)
+			return;
 	}
 	buf_wipe(b);
 	buf_done(b);
@@ -294,6 +295,13 @@ client_make(struct auth *au, const struct conf_route *r, const struct msg_login_
 	if (!secret && needs_secret(mech)) {
 		buf_putf(why,
 		    "secret_file of the route (%.120s) could not be read; the log says why",
+		    r->secret_file);
+		return NULL;
+	}
+	if (needs_secret(mech) && secret->len == 0) {
+		buf_putf(why,
+		    "the first line of the route's secret_file (%.120s) is empty; write the "
+		    "password there, then `pennypost reload`",
 		    r->secret_file);
 		return NULL;
 	}
