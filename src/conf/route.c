@@ -2,6 +2,7 @@
 #include "conf/conf_priv.h"
 
 #include "base/check.h"
+#include "base/suggest.h"
 #include "conf/self.h"
 #include "queue/target.h"
 #include "sys/listen.h"
@@ -239,6 +240,19 @@ conf_route_key(struct str name)
 	return NULL;
 }
 
+/* What was read as a domain may end in a key that is misspelt. */
+static void
+hint_key(struct str name, size_t dot, struct buf *err)
+{
+	struct suggest s;
+	suggest_init(&s, str_skip(name, dot + 1));
+	for (const struct conf_key *k = conf_route_keys; k->name; k++)
+		suggest_offer(&s, k->name);
+	if (suggest_best(&s))
+		buf_putf(err, "; did you mean route." STR_FMT ".%s?", STR_ARG(str_first(name, dot)),
+		    suggest_best(&s));
+}
+
 /* "example.net" is its way; "example.net.tls" one of its keys. */
 bool
 conf_route_set(struct conf *c, struct str name, struct str value, struct buf *err)
@@ -246,7 +260,11 @@ conf_route_set(struct conf *c, struct str name, struct str value, struct buf *er
 	size_t dot = str_rfind(name, '.');
 	const struct conf_key *k = dot < name.len ? conf_route_key(str_skip(name, dot + 1)) : NULL;
 	struct conf_route *r = conf_route_add(c, k ? str_first(name, dot) : name, err);
-	return r && conf_value_set(k ? k : &conf_route_keys[0], r, value, err);
+	if (r && conf_value_set(k ? k : &conf_route_keys[0], r, value, err))
+		return true;
+	if (r && !k)
+		hint_key(name, dot, err);
+	return false;
 }
 
 /* The longest match. It is asked for each recipient, job and domain, so however many routes there

@@ -76,7 +76,9 @@ unknown_key(struct str name, bool listener, struct buf *err)
 	const char *near = conf_key_nearest(name, listener);
 	conf_quote(err, name);
 	buf_putz(err, " is no key");
-	if (near)
+	if (str_eq(name, STR("routes")))
+		buf_putz(err, " of --set; write route.DOMAIN=VIA for each of them");
+	else if (near)
 		buf_putf(err, "; did you mean %s?", near);
 	else
 		buf_putz(err, "; `pennypost config keys` lists them all");

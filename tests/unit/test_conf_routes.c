@@ -30,6 +30,8 @@ static const struct {
 	{ "route.example.com.tls=perhaps", "auto, never, may, must or verify" },
 	{ "route.example.com.source=here", "IP addresses" },
 	{ "route.example.com.mechs=XOAUTH2, plain LOGIN", NULL },
+	{ "routes=x", "route.DOMAIN=VIA" },
+	{ "route.example.com.tsl=must", "did you mean route.example.com.tls?" },
 	{ "route.example.com.mechs=PLAIN FOO", "SCRAM-SHA-256" },
 	{ "relay.source=1.2.3", "IP addresses" },
 	{ "relay.tls=yes", "auto, never" },
