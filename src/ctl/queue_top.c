@@ -34,10 +34,11 @@ enum total {
 	N_REFUSED,
 	N_DOUBT,
 	N_MEMORY,
+	N_TARGETS,
 	N_TOTALS
 };
 static const char *const total_names[N_TOTALS] = { "entries", "ready", "waiting", "active", "held",
-	"turn", "sent", "later", "refused", "doubt", "memory" };
+	"turn", "sent", "later", "refused", "doubt", "memory", "targets" };
 
 struct totals {
 	uint64_t v[N_TOTALS];
@@ -48,6 +49,7 @@ struct top {
 	uint64_t interval_s, count, now;
 	struct totals was, is;
 	bool has_was;
+	uint64_t n_rows;
 	struct buf text; /* lines of destinations, or a JSON array's elements */
 	json_t *targets;
 	struct termios before;
@@ -103,6 +105,7 @@ static void
 target_row(void *arg, const struct msg_row *row)
 {
 	struct top *t = arg;
+	t->n_rows++;
 	if (t->json) {
 		json_array_append_new(t->targets, queue_target_json(row, 0));
 		return;
@@ -139,6 +142,8 @@ print_text(struct top *t)
 	buf_putf(&b, "%-*s %-7s %7s %-7s %5s %5s %8s %6s %6s%s", width, "Destination", "State",
 	    "Wait", "Conns", "Retry", "Old", "Sent", "Later", "Refus.", eol);
 	buf_puts(&b, buf_str(&t->text));
+	if (t->is.v[N_TARGETS] > t->n_rows)
+		buf_putf(&b, "... and %" PRIu64 " more%s", t->is.v[N_TARGETS] - t->n_rows, eol);
 	if (t->screen)
 		fputs("\033[H", stdout);
 	fwrite(b.p, 1, b.len, stdout);
@@ -176,9 +181,13 @@ once(struct ctl_call *call, struct top *t)
 	t->now = queue_now_ms();
 	buf_reset(&t->text);
 	t->targets = t->json ? json_array() : NULL;
-	snprintf(limit, sizeof(limit), "limit=%zu", t->json ? (size_t)ROWS_MAX : rows_wanted(t));
-	struct str arg = str_of(limit);
+	t->n_rows = 0;
 	int status = server_ask(&call->server, "queue.totals", NULL, 0, total_row, t);
+	size_t rows = t->json ? (size_t)ROWS_MAX : rows_wanted(t);
+	if (!t->json && t->is.v[N_TARGETS] > rows && rows > 1)
+		rows--; /* the last one says how many more there are */
+	snprintf(limit, sizeof(limit), "limit=%zu", rows);
+	struct str arg = str_of(limit);
 	if (status == EXIT_DONE)
 		status = server_ask(&call->server, "queue.targets", &arg, 1, target_row, t);
 	if (status != EXIT_DONE)

@@ -63,7 +63,8 @@ const struct ipc_op ipc_ops[] = {
 	{ "queue.flush", ROLE_STORE, 0, 1, "entries" },
 	{ "queue.targets", ROLE_STORE, 0, 2, QUEUE_TARGET_FIELDS },
 	{ "queue.totals", ROLE_STORE, 0, 0,
-	    "entries ready waiting active held turn sent later refused doubt memory" },
+	    "entries ready waiting active held turn sent later refused doubt memory "
+	    "targets" },
 
 	{ "mailbox.list", ROLE_READER, 1, 1,
 	    "name messages bytes uidnext uidvalidity modseq unseen special subscribed" },

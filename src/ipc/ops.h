@@ -78,7 +78,8 @@
  *                                backoff: until retry_ms, idle) ... route(its match, of one that
  *                                domains may share), most entries first
  *           queue.totals              -> entries ... (numbers of now; sent later refused doubt:
- *                                recipients since the start; memory: octets)
+ *                                recipients since the start; memory: octets;
+ *                                targets: destinations that queue.targets has)
  *   reader  mailbox.list ADDR         -> name messages bytes uidnext uidvalidity modseq unseen
  *                                        special(words, "sent") subscribed(yes, no)
  *           mailbox.show ADDR NAME    -> uid time_ms size letter return_path from subject flags

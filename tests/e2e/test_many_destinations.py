@@ -39,3 +39,6 @@ def test_top_of_many(make_lab):
     assert len(rows) == 500 and told['entries'] == 2500 + 4 + 3 + 2
     assert rows[:3] == [(4, 'mx:busy0.test'), (3, 'mx:busy1.test'), (2, 'mx:busy2.test')]
     assert {n for n, _ in rows[3:]} == {1}
+    assert told['targets'] == 2503
+    shown = lab.run('queue', 'top').stdout.splitlines()
+    assert shown[-1] == '... and %d more' % (2503 - 19) and len(shown) == 4 + 20, shown

@@ -423,19 +423,31 @@ writer_op_queue_targets(void *arg, struct desk_ask *a, const struct msg_ask *m)
 	desk_done(a, CTL_OK, "%s", "");
 }
 
+static uint64_t
+count_targets(const struct queue *q)
+{
+	const struct queue_filter all = { 0 };
+	struct sched_dest_view v;
+	uint64_t n = 0;
+	for (uint32_t pos = 0; sched_dest_each(q->sched, &pos, &v);)
+		n += is_meant(&all, &v);
+	return n;
+}
+
 void
 writer_op_queue_totals(void *arg, struct desk_ask *a, const struct msg_ask *m)
 {
 	struct queue *q = ((struct store_role *)arg)->queue;
 	struct sched_totals t;
-	char room[11][TEXT_NUM];
+	char room[12][TEXT_NUM];
 	if (!is_readable(q, a))
 		return;
 	sched_totals(q->sched, &t);
-	const uint64_t v[11] = { t.entries, t.in_state[SCHED_READY], t.in_state[SCHED_WAITS],
+	const uint64_t v[12] = { t.entries, t.in_state[SCHED_READY], t.in_state[SCHED_WAITS],
 		t.in_state[SCHED_ACTIVE] + t.in_state[SCHED_BUSY], t.in_state[SCHED_HELD],
-		t.in_state[SCHED_TURN], q->sent, q->later, q->refused, q->doubt, t.memory };
-	struct str row[11];
+		t.in_state[SCHED_TURN], q->sent, q->later, q->refused, q->doubt, t.memory,
+		count_targets(q) };
+	struct str row[12];
 	for (size_t i = 0; i < ARRAY_LEN(v); i++)
 		row[i] = text_u64(room[i], v[i]);
 	desk_row(a, row, ARRAY_LEN(row));
