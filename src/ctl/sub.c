@@ -146,11 +146,22 @@ name_one(const struct cli_cmd *cmd, const struct ctl_sub *subs, size_t n, const 
 	return status;
 }
 
+static bool
+has_one(const struct ctl_sub *subs, size_t n, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		for (size_t j = 0; j < n; j++)
+			if (strcmp(subs[j].name, argv[i]) == 0)
+				return true;
+	return false;
+}
+
 int
 ctl_subs_run(const struct cli_cmd *cmd, const struct ctl_sub *subs, size_t n, int argc, char **argv)
 {
 	struct suggest s;
-	if (argc < 2)
+	/* With options alone nothing stands at a wrong place. */
+	if (argc < 2 || (argv[1][0] == '-' && !has_one(subs, n, argc, argv)))
 		return name_one(cmd, subs, n, "a sub-command is missing", "");
 	if (argv[1][0] == '-')
 		return name_one(cmd, subs, n, "options stand behind the sub-command", "");

@@ -122,3 +122,11 @@ def test_what_stays_as_it_is(make_lab):
     assert '1 entry released.' in lab.run('queue', 'release', e['id']).stdout and why(lab, e['id'])['held_by'] == 'route'
     said = lab.run('queue', 'release', '--all').stdout
     assert '1 entry released.' in said and '1 entry held by a route' in said and '1 entry not held.' in said, said
+
+
+def test_without_a_sub_command(make_lab):
+    """An option that stands alone stands at no wrong place."""
+    lab = make_lab()
+    for words, what in ((('--json',), 'a sub-command is missing; write list'), (('--json', 'list'), 'options stand behind the sub-command')):
+        r = lab.run('queue', *words, check=False)
+        assert r.returncode == 1 and what in r.stderr, r.stderr
