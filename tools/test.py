@@ -47,7 +47,7 @@ NOT_AGAIN = ('test_mail_clients.py', 'test_crash.py', 'test_counts.py', 'test_si
              'test_dane_sts.py', 'test_cert.py', 'test_replay.py', 'test_b64.py', 'test_explain.py')
 LONG = ('test_kill.py', 'test_front.py')  # started first
 JOBS = str(max(2, os.cpu_count() or 2))
-MINUTES = int(os.environ.get('PENNYPOST_TEST_MINUTES', '19'))  # then no more files of the sanitizers' e2e are begun
+MINUTES = int(os.environ.get('PENNYPOST_TEST_MINUTES', '17'))  # then no more files of the sanitizers' e2e are begun
 BEGIN = time.monotonic()
 WAITING = 1  # more files at once than there are processors: they wait for servers
 results = []  # (step, passed, failed)
