@@ -275,7 +275,7 @@ struct msg_onward {
 /* What a letter for elsewhere takes with it. */
 enum onward_flag {
 	ONWARD_8BIT = 1u << 0, ONWARD_BINARY = 1u << 1, ONWARD_UTF8 = 1u << 2, ONWARD_REQUIRETLS = 1u << 3,
-	ONWARD_VERP = 1u << 4,  /* a reverse-path of its own for each recipient */
+	/* 1u << 4 is free: entries have their own reverse-path where XVERP asks for one */
 	ONWARD_BY_RETURN = 1u << 5, /* DELIVERBY: R, else N */
 	ONWARD_BY_TRACE = 1u << 6,
 	ONWARD_OURS = 1u << 7,  /* from a user of ours or a host in relay_ip: reports may tell more */

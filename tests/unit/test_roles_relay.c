@@ -110,15 +110,6 @@ static const struct row rows[] = {
 	    { { JOB_REFUSED, 0, "5.4.7" } }, .trouble = JOB_TROUBLE_LETTER },
 	{ "needs TLS", FULL "", { .rcpts = { "b@example.net" }, .flags = ONWARD_REQUIRETLS },
 	    { { JOB_LATER, 0, "4.7.4" } }, .trouble = JOB_TROUBLE_TLS, .dead = true },
-	{ "VERP",
-	    FULL "C MAIL FROM:<list+a=example.net@example.com>\nC RCPT\nC DATA\nS 250 ok\\n250 "
-		 "ok\\n354 go\nD\nS 250 taken\n"
-		 "C MAIL FROM:<list+b=example.net@example.com>\nC RCPT\nC DATA\nS 250 ok\\n250 "
-		 "ok\\n354 go\nD\nS 250 taken\n",
-	    { .from = "list@example.com",
-		.rcpts = { "a@example.net", "b@example.net" },
-		.flags = ONWARD_VERP },
-	    { { JOB_RELAYED, 250, "2.0.0" }, { JOB_RELAYED, 250, "2.0.0" } } },
 	{ "BDAT",
 	    HELLO "S 250-mx\\n250-PIPELINING\\n250 CHUNKING\nC MAIL\nC RCPT\nS 250 ok\\n250 ok\nC "
 		  "BDAT 33 LAST\nB 33\nS 250 taken\n",

@@ -6,28 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* One recipient at a time, each with a reverse-path of its own, unless the server does it (XVERP).
- */
-static bool
-one_by_one(const struct conn *c)
-{
-	return (c->job->entry.flags & ONWARD_VERP) && c->job->entry.from.len > 0 &&
-	       !caps_have(smtp_client_caps(c->client), CAPS_XVERP);
-}
-
-/* "owner@example.net" and "bob@example.com": "owner+bob=example.com@example.net". */
-static void
-put_verp(struct buf *b, struct str from, struct str rcpt)
-{
-	size_t at = str_rfind(from, '@'), their = str_rfind(rcpt, '@');
-	buf_puts(b, str_first(from, at));
-	buf_putc(b, '+');
-	buf_puts(b, str_first(rcpt, their));
-	buf_putc(b, '=');
-	buf_puts(b, str_skip(rcpt, their + 1));
-	buf_puts(b, str_skip(from, at));
-}
-
 static void
 add_rcpt(struct job *j, size_t i)
 {
@@ -41,17 +19,11 @@ static void
 choose_rcpts(struct conn *c)
 {
 	struct job *j = c->job;
-	bool one = one_by_one(c);
-	size_t most = one ? 1 : j->rcpts_most ? j->rcpts_most : SIZE_MAX;
+	size_t most = j->rcpts_most ? j->rcpts_most : SIZE_MAX;
 	j->n_rcpts = 0;
 	for (size_t i = 0; i < j->entry.n_rcpts; i++)
 		if (!j->fates[i].settled && j->n_rcpts < most)
 			add_rcpt(j, i);
-	buf_reset(&j->from);
-	if (one && j->n_rcpts)
-		put_verp(&j->from, j->entry.from, j->rcpts[0].addr);
-	else
-		buf_puts(&j->from, j->entry.from);
 }
 
 static bool
@@ -96,14 +68,13 @@ fill(struct conn *c, bool utf8)
 	const struct caps *caps = smtp_client_caps(c->client);
 	bool eight = (j->scan.eight_body || j->scan.eight_header) &&
 	             !(j->spool.converted && (j->spool.need & FIT_EIGHT));
-	c->envelope = (struct smtp_client_envelope){ .from = buf_str(&j->from),
+	c->envelope = (struct smtp_client_envelope){ .from = e->from,
 		.rcpts = j->rcpts,
 		.n_rcpts = j->n_rcpts,
 		.size = j->spool.converted ? j->spool.whole.len : j->scan.size,
 		.body = eight ? SMTP_BODY_8BIT : SMTP_BODY_UNSAID,
 		.utf8 = utf8,
 		.requiretls = (e->flags & ONWARD_REQUIRETLS) && c->dest->target.kind != TARGET_LMTP,
-		.verp = (e->flags & ONWARD_VERP) && !one_by_one(c),
 		.chunking = caps_have(caps, CAPS_CHUNKING),
 		.ret = e->ret,
 		.envid = e->envid,

@@ -22,7 +22,6 @@ job_free(struct job *j)
 	free(j->rcpts);
 	free(j->index);
 	buf_done(&j->octets);
-	buf_done(&j->from);
 	buf_done(&j->history);
 	buf_done(&j->tlsrpt);
 	buf_done(&j->result);
@@ -76,7 +75,6 @@ relay_job_take(struct relay *r, const struct ipc_frame *m)
 	*j = (struct job){ .relay = r,
 		.lease = m->id,
 		.octets = BUF_INIT(IPC_BODY_MAX),
-		.from = BUF_INIT(4096),
 		.history = BUF_INIT(JOB_HISTORY_MAX),
 		.tlsrpt = BUF_INIT(4096),
 		.result = BUF_INIT(IPC_BODY_MAX),

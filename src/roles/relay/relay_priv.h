@@ -109,7 +109,6 @@ struct job {
 	struct fate *fates;   /* entry.n_rcpts */
 	struct str *addrs;    /* entry.n_rcpts */
 	struct queue_rcpt *rcpt;
-	struct buf from;    /* reverse-path of this round (VERP) */
 	int64_t vouched_ms; /* sys_mono_ms() of the last STAGE, or of the job itself */
 	bool ending;        /* the end mark was handed to the kernel */
 	bool cancelled;

@@ -167,10 +167,9 @@ put_flags(struct buf *b, const struct queue_item *it)
 		uint32_t flag;
 		const char *word;
 	} words[] = { { ONWARD_8BIT, "8bit" }, { ONWARD_BINARY, "binary" }, { ONWARD_UTF8, "utf8" },
-		{ ONWARD_REQUIRETLS, "requiretls" }, { ONWARD_VERP, "verp" },
-		{ ONWARD_BY_RETURN, "by-return" }, { ONWARD_BY_TRACE, "by-trace" },
-		{ ONWARD_OURS, "ours" }, { ONWARD_SUBMITTED, "submitted" },
-		{ ONWARD_TLS_OPTIONAL, "tls-optional" } };
+		{ ONWARD_REQUIRETLS, "requiretls" }, { ONWARD_BY_RETURN, "by-return" },
+		{ ONWARD_BY_TRACE, "by-trace" }, { ONWARD_OURS, "ours" },
+		{ ONWARD_SUBMITTED, "submitted" }, { ONWARD_TLS_OPTIONAL, "tls-optional" } };
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (it->v.flags & words[i].flag)
 			buf_putf(b, "%s%s", b->len ? " " : "", words[i].word);
