@@ -3,8 +3,8 @@
 
 #include "base/check.h"
 #include "base/num.h"
+#include "sys/listen.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,8 +132,8 @@ good_rcpt(const char *v)
 static bool
 good_peer(const char *v)
 {
-	unsigned char ip[16];
-	return inet_pton(AF_INET, v, ip) == 1 || inet_pton(AF_INET6, v, ip) == 1;
+	struct sys_addr a;
+	return sys_addr_parse(v, &a);
 }
 
 static bool

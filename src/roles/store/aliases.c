@@ -44,7 +44,7 @@ closes_circle(const struct change *c, struct store_snap *sn)
 	for (size_t at = 0; alone && at < todo.len;) {
 		struct str rest = str_skip(buf_str(&todo), at), member = str_cut(&rest, '\n');
 		at += member.len + 1;
-		if (map_put(&seen, member, &todo) == NULL)
+		if (member.len && map_put(&seen, member, &todo) == NULL)
 			alone = leads_on(c, sn, member, &todo) && !todo.failed;
 	}
 	map_done(&seen);

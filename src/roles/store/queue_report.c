@@ -45,12 +45,13 @@ find_postmaster(struct queue *q, struct plan *p)
 		    c->n_domains ? c->domains[0] : c->hostname);
 }
 
-/* Until when it is tried, in Unix seconds. What is held (RFC 4865) has its time from then on; with
- * R the sender's deadline ends it (RFC 2852). */
+/* Until when it is tried, in Unix seconds. What is held (RFC 4865) has its time from then on,
+ * unless it was released before; with R the sender's deadline ends it (RFC 2852). */
 static int64_t
 until(const struct queue_entry *e, uint64_t lifetime)
 {
-	uint64_t ms = MAX(e->created_ms, e->hold_until_ms) + lifetime * 1000;
+	uint64_t hold = e->hold_until_ms > (uint64_t)sys_wall_ms() ? 0 : e->hold_until_ms;
+	uint64_t ms = MAX(e->created_ms, hold) + lifetime * 1000;
 	if (e->by_ms && (e->flags & ONWARD_BY_RETURN))
 		ms = MIN(ms, e->by_ms);
 	return (int64_t)(ms / 1000);
